@@ -1,0 +1,85 @@
+"""Settings, read once from the environment and passed down.
+
+No secret has a default. Production refuses a setting that would weaken safety:
+``Settings.refusals`` names every reason at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything that an operator may set; each name is ``RAPPORT_`` and the field's name."""
+
+    model_config = SettingsConfigDict(env_prefix="RAPPORT_", extra="ignore", frozen=True)
+
+    env: Literal["demo", "production"] = "production"
+    data_dir: Path = Path("var")
+    database_url: str = ""
+    migration_url: str = ""
+    root_key_file: Path | None = None
+    base_url: str = ""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, validation_alias="PORT")
+    trusted_proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+
+    access_token_seconds: int = 600
+    cursor_seconds: int = 3600
+    pool_size: int = 8
+    statement_timeout_seconds: int = 30
+    lock_timeout_seconds: int = 10
+    search_page_default: int = 20
+    search_page_maximum: int = 1000
+    max_body_bytes: int = 5 * 1024 * 1024
+    max_bundle_bytes: int = 16 * 1024 * 1024
+    max_bundle_entries: int = 500
+
+    @field_validator("base_url")
+    @classmethod
+    def _no_trailing_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @property
+    def origin(self) -> str:
+        """The public origin, without a trailing slash."""
+        return self.base_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def fhir_base(self) -> str:
+        """The FHIR base, without a trailing slash."""
+        return f"{self.origin}/fhir"
+
+    @property
+    def database(self) -> str:
+        """The application's database: SQLite in the data directory unless told otherwise."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'rapport.db'}"
+
+    @property
+    def owner_database(self) -> str:
+        """The owner's connection, for migrations."""
+        return self.migration_url or self.database
+
+    @property
+    def root_key(self) -> Path:
+        """The file that holds the root key."""
+        return self.root_key_file or self.data_dir / "root.key"
+
+    def refusals(self) -> list[str]:
+        """Every reason why these settings may not serve, empty when they may."""
+        if self.env == "demo":
+            return []
+        reasons = []
+        if urlsplit(self.base_url).scheme != "https":
+            reasons.append("RAPPORT_BASE_URL must be an https origin in production")
+        if "*" in self.cors_origins:
+            reasons.append("RAPPORT_CORS_ORIGINS must not hold a wildcard in production")
+        if (self.data_dir / "demo" / "credentials.json").exists():
+            reasons.append("the data directory holds a demo clinic")
+        return reasons

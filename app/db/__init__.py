@@ -1,0 +1,1 @@
+"""Tables and the two databases. SQLAlchemy describes and builds; the drivers execute."""

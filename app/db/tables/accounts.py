@@ -1,0 +1,3 @@
+"""Clients, signing keys and single-use assertions of the authorization server."""
+
+from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The standard, as pure functions over plain data: no framework, no database."""
