@@ -1,0 +1,177 @@
+"""The keys of the installation: one root key in a file, everything else under it.
+
+The root key seals what must be kept secret at rest and derives one key for each purpose
+(HKDF, RFC 5869), so that no two purposes share key material. Token signing keys are ES384,
+sealed with AES-256-GCM whose associated data is the key id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from app.core.ids import IdSource
+from app.fhir import json
+from app.security import jose
+
+_HEX_KEY = re.compile(r"[0-9a-f]{64}")
+_EC_SIZE = 48  # octets of a P-384 coordinate
+_MIN_RSA_BITS = 2048
+
+
+class KeyUnavailable(Exception):
+    """The root key is missing or is not a key: nothing may start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Octets under AES-256-GCM."""
+
+    octets: bytes
+    nonce: bytes
+
+
+class RootKey:
+    """The installation's secret; it never leaves this object."""
+
+    __slots__ = ("_ids", "_octets")
+
+    def __init__(self, octets: bytes, ids: IdSource) -> None:
+        if len(octets) != 32:
+            raise KeyUnavailable("the root key must have 32 octets")
+        self._octets = octets
+        self._ids = ids
+
+    @classmethod
+    def load(cls, path: Path, ids: IdSource) -> RootKey:
+        """The key in a file of 64 hexadecimal digits."""
+        try:
+            text = path.read_text("ascii").strip()
+        except (OSError, ValueError):
+            raise KeyUnavailable(f"no root key in {path}") from None
+        if not _HEX_KEY.fullmatch(text):
+            raise KeyUnavailable(f"no root key in {path}")
+        return cls(bytes.fromhex(text), ids)
+
+    @classmethod
+    def ensure(cls, path: Path, ids: IdSource) -> RootKey:
+        """The key in a file, which is made with a new key (mode 0600) where there is none."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return cls.load(path, ids)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(ids.random(32).hex() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return cls.load(path, ids)
+
+    def derive(self, purpose: str) -> bytes:
+        """The 32-octet key of one purpose, the same each time."""
+        return HKDF(
+            algorithm=hashes.SHA256(), length=32, salt=None, info=b"rapport " + purpose.encode()
+        ).derive(self._octets)
+
+    def seal(self, octets: bytes, *, purpose: str, about: str) -> Sealed:
+        """Encrypts octets, bound to what they are about."""
+        nonce = self._ids.random(12)
+        return Sealed(AESGCM(self.derive(purpose)).encrypt(nonce, octets, about.encode()), nonce)
+
+    def open(self, sealed: Sealed, *, purpose: str, about: str) -> bytes:
+        """Decrypts octets; raises ``KeyUnavailable`` if they were sealed otherwise."""
+        try:
+            return AESGCM(self.derive(purpose)).decrypt(sealed.nonce, sealed.octets, about.encode())
+        except InvalidTag:
+            raise KeyUnavailable(f"{about} was not sealed under this root key") from None
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A fresh ES384 key: its public JWK and its private one."""
+
+    kid: str
+    public_jwk: Mapping[str, Any]
+    private_jwk: Mapping[str, Any]
+
+
+def new_es384_key() -> NewKey:
+    """Makes an ES384 key whose id is its RFC 7638 thumbprint."""
+    private = ec.generate_private_key(ec.SECP384R1())
+    numbers = private.private_numbers()
+    point = {
+        "kty": "EC",
+        "crv": "P-384",
+        "x": jose.encode(numbers.public_numbers.x.to_bytes(_EC_SIZE, "big")),
+        "y": jose.encode(numbers.public_numbers.y.to_bytes(_EC_SIZE, "big")),
+    }
+    kid = thumbprint(point)
+    public = {**point, "alg": "ES384", "use": "sig", "kid": kid}
+    secret = {**public, "d": jose.encode(numbers.private_value.to_bytes(_EC_SIZE, "big"))}
+    return NewKey(kid, public, secret)
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """The RFC 7638 thumbprint (SHA-256, base64url) of a public EC or RSA key."""
+    members = ("crv", "kty", "x", "y") if jwk["kty"] == "EC" else ("e", "kty", "n")
+    return jose.encode(hashlib.sha256(json.dumps({m: jwk[m] for m in members})).digest())
+
+
+def client_key(jwk: Mapping[str, Any]) -> jose.PublicKey:
+    """The verification key of a client's public JWK: P-384 for ES384, RSA for RS384.
+
+    The algorithm follows from the key's type; a key that names another, serves encryption, is
+    too short, has no ``kid`` or holds a secret raises ``TokenRefused``.
+    """
+    kid = jose.text(jwk, "kid")
+    operations = jwk.get("key_ops", ["verify"])
+    if jwk.get("use", "sig") != "sig" or not isinstance(operations, list):
+        raise jose.TokenRefused("key")
+    if "verify" not in operations:
+        raise jose.TokenRefused("key")
+    if jwk.keys() & {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}:
+        raise jose.TokenRefused("key holds a secret")
+    algorithm: jose.Algorithm
+    if jwk.get("kty") == "EC" and jwk.get("crv") == "P-384":
+        algorithm, members = "ES384", {"x": _EC_SIZE, "y": _EC_SIZE}
+        if any(len(jose.decode(jose.text(jwk, m))) != size for m, size in members.items()):
+            raise jose.TokenRefused("key")
+    elif jwk.get("kty") == "RSA":
+        algorithm, members = "RS384", {"n": 0, "e": 0}
+        modulus = int.from_bytes(jose.decode(jose.text(jwk, "n")), "big")
+        exponent = int.from_bytes(jose.decode(jose.text(jwk, "e")), "big")
+        if not _MIN_RSA_BITS <= modulus.bit_length() <= 8192 or not 65537 <= exponent < 2**32:
+            raise jose.TokenRefused("key")
+    else:
+        raise jose.TokenRefused("key")
+    if jwk.get("alg", algorithm) != algorithm:
+        raise jose.TokenRefused("key")
+    public = {"kty": jwk["kty"], **{m: jwk[m] for m in members}}
+    if algorithm == "ES384":
+        public["crv"] = "P-384"
+    return jose.public_key(public, kid=kid, algorithm=algorithm)
+
+
+def client_keys(jwks: Mapping[str, Any]) -> tuple[jose.PublicKey, ...]:
+    """The usable keys of a client's JWK Set; keys of other kinds are passed over."""
+    listed = jwks.get("keys")
+    if not isinstance(listed, list):
+        raise jose.TokenRefused("key set")
+    usable = []
+    for jwk in listed:
+        try:
+            usable.append(client_key(jwk if isinstance(jwk, dict) else {}))
+        except jose.TokenRefused:
+            continue
+    return tuple(usable)

@@ -1,0 +1,39 @@
+"""The caller of one request, as its token and the current rows describe it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.security.scopes import Scopes
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks, through which client, for what purpose, and with which rights.
+
+    ``actor`` (``Practitioner/x``, ``Patient/x``, ``Organization/x``) is what clinical resources
+    and Consents call the caller. ``patient`` is the id of the patient in context, which a
+    ``patient/`` scope is about. ``clearance`` is the highest confidentiality code (N, R, V) the
+    client may see. ``auth_time`` (seconds) and ``amr`` tell when and how the person signed in.
+    """
+
+    tenant: int
+    tenant_slug: str
+    client_id: str
+    subject: str
+    actor: str | None
+    role: str
+    scopes: Scopes
+    patient: str | None
+    purpose: str
+    token_id: str
+    issuer: str
+    name: str
+    clearance: str = "R"
+    auth_time: int | None = None
+    amr: tuple[str, ...] = ()
+
+    @property
+    def is_person(self) -> bool:
+        """Whether a person signed in, rather than a system by itself."""
+        return self.subject != self.client_id
