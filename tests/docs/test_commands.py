@@ -1,0 +1,39 @@
+"""What the documents tell a reader to type works as it is printed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.documents import ROOT, commands, documents
+from tests.support.serving import Serving
+
+
+def test_blocks_are_found_in_order():
+    text = "a\n```sh test\none\n```\nb\n```sh\nnot this\n```\n```sh test\ntwo\nthree\n```\n"
+    assert commands(text) == "one\ntwo\nthree\n"
+
+
+def test_the_readme_shows_commands():
+    assert ROOT / "README.md" in documents()
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: path.name)
+def test_commands_run_as_printed(document: Path, demo: Serving, tmp_path: Path):
+    script = (
+        commands(document.read_text())
+        .replace("http://127.0.0.1:8000", demo.base_url)
+        .replace("var/", f"{demo.data_dir}/")
+    )
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env=dict(demo.environment),
+        cwd=ROOT,
+        check=False,
+        text=True,
+        capture_output=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
