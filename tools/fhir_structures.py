@@ -36,7 +36,7 @@ def structure(definition: Tree) -> Tree:
         "kind": definition["kind"],
         "abstract": definition["abstract"],
         "base": definition.get("baseDefinition", "").removeprefix(STRUCTURE),
-        "root": [c["key"] for c in root.get("constraint", ())],
+        "root": [c["key"] for c in root.get("constraint", ()) if c["key"] in constraints],
         "elements": [row(element, definition) for element in elements],
         "constraints": constraints,
     }
