@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 import orjson
 
@@ -20,25 +19,23 @@ from app.core.errors import AppError, Category
 from app.core.ids import IdSource
 from app.fhir.audit.kinds import KINDS, Shape
 from app.fhir.audit.record import MAJOR, MINOR, SERIOUS, SUCCESS, AuditRecord
-from app.fhir.registry import by_code
-from app.repositories.resources import StoredVersion
 from app.security.ports import EventName, SecurityEvent
 from app.security.principal import Principal
 
 INSTALLATION = 0  # the tenant of what nobody's token says whose it is
 _LONGEST_QUERY = 16 * 1024
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
-_TYPE = re.compile(r"[A-Za-z]{1,40}")
+_REFERENCE = re.compile(r"[A-Z][A-Za-z]{0,39}/[A-Za-z0-9\-.]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """The request as it came: ``target`` is its path and query as the client wrote them."""
+    """The request as it came: ``target`` is path and query, ``body`` a search form's text."""
 
     request_id: str
     address: str | None
     method: str
     target: str
+    body: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,7 @@ class Grounds:
     provision: str | None = None
 
 
-class Audit:
+class AuditTrail:
     """Builds records. ``site`` is the FHIR base that this server answers at."""
 
     def __init__(self, *, clock: Clock, ids: IdSource, site: str) -> None:
@@ -66,98 +63,73 @@ class Audit:
 
     def success(
         self,
-        principal: Principal,
-        facts: RequestFacts | None,
-        *,
-        interaction: str,
-        touched: Sequence[StoredVersion] = (),
-        query: Sequence[tuple[str, str]] = (),
-        grounds: Grounds | None = None,
-        detail: Mapping[str, str] | None = None,
-    ) -> Sequence[AuditRecord]:
-        """What an interaction did: one record for each patient, for each resource written.
-
-        ``interaction`` is a code of restful-interaction, or an operation's name. A search is
-        told by its query, not by what it found; ``facts`` is None where the server acts.
-        """
-        event = interaction if interaction in KINDS else "operation"
-        fields = _grounds(grounds) | {"detail": _detail(detail, grounds)}
-        if KINDS[event].shape is Shape.QUERY or not touched:
-            whose = [id for version in touched for id in version.patients]
-            asked = _query(facts, query, interaction)
-            return self._of_caller(event, principal, facts, whose, query=asked, **fields)
-        records: list[AuditRecord] = []
-        for entity, number, patients in _each(touched):
-            records += self._of_caller(
-                event,
-                principal,
-                facts,
-                patients,
-                entity=entity,
-                entity_version=number,
-                **fields,
-            )
-        return records
-
-    def refusal(
-        self,
-        principal: Principal,
-        facts: RequestFacts,
-        *,
-        interaction: str,
-        refusal: AppError,
-        target: tuple[str | None, str | None] = (None, None),
-        query: Sequence[tuple[str, str]] = (),
-        grounds: Grounds | None = None,
-    ) -> Sequence[AuditRecord]:
-        """A request that was refused or failed; its caller's token was good."""
-        event = interaction if interaction in KINDS else "operation"
-        entity = _entity(*target)
-        about = entity is not None and KINDS[event].shape is not Shape.QUERY
-        return self._of_caller(
-            event,
-            principal,
-            facts,
-            [entity.removeprefix("Patient/")] if entity and entity.startswith("Patient/") else [],
-            outcome=_outcome(refusal.category),
-            reason=clean(refusal.issues[0].code) if refusal.issues else str(refusal.category),
-            entity=entity,
-            query=None if about else _query(facts, query, interaction),
-            detail=_detail(None, grounds),
-            **_grounds(grounds),
-        )
-
-    def event(
-        self,
         event: str,
-        principal: Principal,
+        caller: Principal,
         facts: RequestFacts | None = None,
         *,
         entity: str | None = None,
         version: int | None = None,
         name: str | None = None,
         patients: Iterable[str] = (),
-        outcome: str = SUCCESS,
+        grounds: Grounds | None = None,
         detail: Mapping[str, str] | None = None,
     ) -> Sequence[AuditRecord]:
-        """Any other thing that a caller did: a key of ``KINDS``, such as ``break-glass``."""
-        asked = KINDS[event].shape is Shape.QUERY and facts is not None
+        """What a caller did: one record for each patient (an id), or one where there is none.
+
+        ``event`` is an interaction or another key of ``KINDS``, such as ``break-glass``. A
+        search is told by its query, not by what it found; ``facts`` is None where the server
+        acts for the caller.
+        """
+        asked = KINDS[event].shape is Shape.QUERY or (entity is None and name is None)
         return self._of_caller(
             event,
-            principal,
+            caller,
             facts,
             patients,
-            outcome=outcome,
-            entity=entity,
-            entity_version=version,
+            entity=None if asked else entity,
+            entity_version=None if asked else version,
             entity_name=clean(name),
-            query=_query(facts, (), event) if asked else None,
-            detail=_detail(detail),
+            query=_query(facts, event) if asked else None,
+            detail=_detail(detail, grounds),
+            **_grounds(grounds),
+        )
+
+    def failure(
+        self,
+        event: str,
+        caller: Principal,
+        facts: RequestFacts,
+        *,
+        error: AppError,
+        entity: str | None = None,
+        patients: Iterable[str] = (),
+        grounds: Grounds | None = None,
+    ) -> Sequence[AuditRecord]:
+        """A request that was refused or failed; its caller's token was good.
+
+        ``entity`` is what the request asked for, which may be no reference at all.
+        """
+        known = entity is not None and _REFERENCE.fullmatch(entity) is not None
+        asked = KINDS[event].shape is Shape.QUERY or not known
+        whose = list(patients)
+        if known and str(entity).startswith("Patient/"):
+            whose.append(str(entity).removeprefix("Patient/"))
+        return self._of_caller(
+            event,
+            caller,
+            facts,
+            whose,
+            outcome=_outcome(error.category),
+            reason=clean(error.issues[0].code) if error.issues else str(error.category),
+            entity=None if asked else entity,
+            query=_query(facts, event) if asked else None,
+            detail=_detail(None, grounds),
+            **_grounds(grounds),
         )
 
     def consent_decision(
         self,
-        principal: Principal,
+        caller: Principal,
         facts: RequestFacts | None,
         *,
         patient: str,
@@ -169,7 +141,7 @@ class Audit:
         extra = {"organization": organization} if organization else None
         return self._of_caller(
             "consent-decision",
-            principal,
+            caller,
             facts,
             [patient],
             outcome=SERIOUS if denied else SUCCESS,
@@ -217,17 +189,19 @@ class Audit:
         *,
         tenant: int,
         entity: str | None = None,
+        version: int | None = None,
         name: str | None = None,
         patient: str | None = None,
         detail: Mapping[str, str] | None = None,
         outcome: str = SUCCESS,
     ) -> AuditRecord:
-        """What the server did by itself: an alert, a delivery, a rotation."""
+        """What the server did by itself: a reaction's write, an alert, a delivery."""
         return self._record(
             event,
             tenant=tenant,
             outcome=outcome,
             entity=entity,
+            entity_version=version,
             entity_name=clean(name),
             patient=patient,
             detail=_detail(detail),
@@ -236,24 +210,24 @@ class Audit:
     def _of_caller(
         self,
         event: str,
-        principal: Principal,
+        caller: Principal,
         facts: RequestFacts | None,
         patients: Iterable[str],
         **fields: Any,
     ) -> list[AuditRecord]:
         if facts is not None:
             fields |= {"address": clean(facts.address), "request": clean(facts.request_id)}
-        own = self._site.startswith(principal.issuer)
+        own = self._site.startswith(caller.issuer)
         fields |= {
-            "tenant": principal.tenant,
-            "actor": principal.actor or None,
-            "subject": principal.subject or None,
-            "role": principal.role or None,
-            "client": principal.client_id or None,
-            "issuer": None if own else principal.issuer,
-            "token": principal.token_id or None,
-            "purpose": principal.purpose or None,
-            "name" if principal.is_person else "client_name": clean(principal.name),
+            "tenant": caller.tenant,
+            "actor": caller.actor or None,
+            "subject": caller.subject or None,
+            "role": caller.role or None,
+            "client": caller.client_id or None,
+            "issuer": None if own else caller.issuer,
+            "token": caller.token_id or None,
+            "purpose": caller.purpose or None,
+            "name" if caller.is_person else "client_name": clean(caller.name),
         }
         each: tuple[str | None, ...] = tuple(dict.fromkeys(patients)) or (None,)
         return [self._record(event, patient=patient, **fields) for patient in each]
@@ -291,38 +265,19 @@ def clean(text: str | None) -> str | None:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def _each(touched: Sequence[StoredVersion]) -> Iterable[tuple[str, int | None, Iterable[str]]]:
-    """Each resource once: its reference, its version unless several, its patients."""
-    resources: dict[str, list[StoredVersion]] = {}
-    for version in touched:
-        resources.setdefault(f"{by_code(version.kind).name}/{version.id}", []).append(version)
-    for entity, versions in resources.items():
-        number = versions[0].version if len(versions) == 1 else None
-        yield entity, number, [id for version in versions for id in version.patients]
-
-
-def _entity(type: str | None, id: str | None) -> str | None:
-    # What a refused caller asked for may be no reference at all.
-    if type and id and _TYPE.fullmatch(type) and _ID.fullmatch(id):
-        return f"{type}/{id}"
-    return None
-
-
 def _outcome(category: Category) -> str:
     if category in (Category.FORBIDDEN, Category.UNAUTHENTICATED):
         return SERIOUS
     return MAJOR if category in (Category.FAULT, Category.UNAVAILABLE) else MINOR
 
 
-def _query(facts: RequestFacts | None, query: Sequence[tuple[str, str]], interaction: str) -> str:
-    """The request line; a POST's search parameters follow it, as its form had them."""
+def _query(facts: RequestFacts | None, event: str) -> str:
+    """The request as it was sent: its line, and below it the form of a POST search."""
     if facts is None:
-        return interaction
-    text = f"{facts.method} {facts.target}"[:_LONGEST_QUERY]
-    if query and facts.method == "POST":
-        form = urlencode(query)[:_LONGEST_QUERY]
-        return f"{clean(text)}\n\n{form}"
-    return clean(text) or interaction
+        return event
+    line = clean(f"{facts.method} {facts.target}"[:_LONGEST_QUERY])
+    form = clean(facts.body[:_LONGEST_QUERY])
+    return f"{line}\n\n{form}" if form else line or event
 
 
 def _grounds(grounds: Grounds | None) -> dict[str, Any]:

@@ -99,8 +99,8 @@ def _client(record: AuditRecord) -> Tree:
         who["reference"] = record.actor
     if record.client is not None:
         who["identifier"] = {"value": record.client}
-    who["display"] = record.client_name or record.client or record.address or "unknown"
-    return who
+    shown = record.client_name or record.client or record.address
+    return who | ({"display": shown} if shown else codes.SERVER)
 
 
 def _user(record: AuditRecord) -> Tree:
