@@ -93,6 +93,17 @@ def same(left: JSON, right: JSON) -> bool:
     return type(left) is type(right) and bool(left == right)
 
 
+def equal(left: JSON, right: JSON) -> bool:
+    """Equal as JSON: member order aside, numbers by value, so ``1.50`` is ``1.5``."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(equal, left, right))
+    if is_decimal(left) and is_decimal(right):
+        return to_decimal(left) == to_decimal(right)
+    return type(left) is type(right) and bool(left == right)
+
+
 def _reason(error: ValueError) -> str:
     # The parser quotes the duplicate key, which the client chose: say only where it is.
     reason = str(error)

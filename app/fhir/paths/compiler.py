@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias, assert_never
 
-from app.fhir.json import JSON, is_decimal, to_decimal
+from app.fhir.json import JSON, equal
 from app.fhir.paths.nodes import RESOLVED, Node
 from app.fhir.paths.tree import (
     Call,
@@ -107,21 +107,11 @@ def _equal(left: Evaluate, right: Evaluate, *, negated: bool) -> Evaluate:
         if not first or not second:
             return []
         same = len(first) == len(second) and all(
-            _same(a.value, b.value) for a, b in zip(first, second, strict=True)
+            equal(a.value, b.value) for a, b in zip(first, second, strict=True)
         )
         return [_boolean(same is not negated)]
 
     return evaluate
-
-
-def _same(left: JSON, right: JSON) -> bool:
-    if is_decimal(left) and is_decimal(right):
-        return to_decimal(left) == to_decimal(right)
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_same, left, right))
-    return type(left) is type(right) and bool(left == right)
 
 
 def _logic(left: Evaluate, right: Evaluate, *, absorbing: bool) -> Evaluate:
