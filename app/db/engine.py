@@ -75,15 +75,11 @@ class Connection(Protocol):
         """The rows, as tuples in the order of the selected columns."""
         ...
 
-    async def execute(
-        self, statement: Statement | Executable, params: Params | None = None
-    ) -> int:
+    async def execute(self, statement: Statement | Executable, params: Params | None = None) -> int:
         """Runs a statement that returns no rows; the number of rows it touched."""
         ...
 
-    async def execute_many(
-        self, statement: Statement | Executable, rows: Sequence[Params]
-    ) -> None:
+    async def execute_many(self, statement: Statement | Executable, rows: Sequence[Params]) -> None:
         """Runs one statement for each row of parameters."""
         ...
 
@@ -129,7 +125,9 @@ class UniqueViolation(Exception):
     """A row with this key exists already."""
 
 
-async def connect(url: str, *, pool_size: int, lock_timeout: int, statement_timeout: int) -> Database:
+async def connect(
+    url: str, *, pool_size: int, lock_timeout: int, statement_timeout: int
+) -> Database:
     """Opens the database that a URL names (``sqlite:///path`` or ``postgresql://…``).
 
     Raises ``DatabaseBusy`` when it cannot be reached.
@@ -137,9 +135,7 @@ async def connect(url: str, *, pool_size: int, lock_timeout: int, statement_time
     if url.startswith("sqlite:"):
         from app.db.sqlite import SqliteDatabase
 
-        return await SqliteDatabase.open(
-            url, readers=pool_size, busy_timeout=lock_timeout
-        )
+        return await SqliteDatabase.open(url, readers=pool_size, busy_timeout=lock_timeout)
     from app.db.postgresql import PostgresqlDatabase
 
     return await PostgresqlDatabase.open(

@@ -56,9 +56,7 @@ class PostgresqlConnection:
             rows: Sequence[Row] = await self.raw.fetch(text.sql, *text.bind(params))
         return rows
 
-    async def execute(
-        self, statement: Statement | Executable, params: Params | None = None
-    ) -> int:
+    async def execute(self, statement: Statement | Executable, params: Params | None = None) -> int:
         """Runs a statement; the number of rows it touched."""
         text = compiled(statement, DIALECT)
         async with _translated():
@@ -66,9 +64,7 @@ class PostgresqlConnection:
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
-    async def execute_many(
-        self, statement: Statement | Executable, rows: Sequence[Params]
-    ) -> None:
+    async def execute_many(self, statement: Statement | Executable, rows: Sequence[Params]) -> None:
         """Runs one statement for each row of parameters, in one round trip."""
         text = compiled(statement, DIALECT)
         async with _translated():

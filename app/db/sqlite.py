@@ -62,17 +62,13 @@ class SqliteConnection:
         async with _translated():
             return list(await self.raw.execute_fetchall(text.sql, text.bind(params)))
 
-    async def execute(
-        self, statement: Statement | Executable, params: Params | None = None
-    ) -> int:
+    async def execute(self, statement: Statement | Executable, params: Params | None = None) -> int:
         """Runs a statement; the number of rows it touched."""
         text = compiled(statement, DIALECT)
         async with _translated(), self.raw.execute(text.sql, text.bind(params)) as cursor:
             return cursor.rowcount
 
-    async def execute_many(
-        self, statement: Statement | Executable, rows: Sequence[Params]
-    ) -> None:
+    async def execute_many(self, statement: Statement | Executable, rows: Sequence[Params]) -> None:
         """Runs one statement for each row of parameters."""
         text = compiled(statement, DIALECT)
         async with (

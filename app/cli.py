@@ -1,0 +1,213 @@
+"""The ``rapport`` command."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.core import logs
+from app.core.config import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="A secure FHIR R4 backend.")
+tenant_app = typer.Typer(no_args_is_help=True, help="Clinics.")
+client_app = typer.Typer(no_args_is_help=True, help="Client programs.")
+openapi_app = typer.Typer(no_args_is_help=True, help="The API's description.")
+app.add_typer(tenant_app, name="tenant")
+app.add_typer(client_app, name="client")
+app.add_typer(openapi_app, name="openapi")
+
+
+@app.command()
+def migrate() -> None:
+    """Brings the database to the newest schema and loads the shared definitions."""
+    from app.db.migrate import upgrade
+    from app.main import opened
+
+    settings = Settings()
+    upgrade(settings.owner_database, app_url=settings.database)
+
+    async def load() -> int:
+        async with opened(settings) as core:
+            return await core.tenants.load_shared()
+
+    stored = asyncio.run(load())
+    if stored:
+        typer.echo(f"stored {stored} definitions")
+
+
+@app.command()
+def demo() -> None:
+    """Loads the demo clinic, once."""
+    from app.demo import load
+    from app.main import opened
+
+    settings = Settings()
+    _only_in_demo(settings)
+
+    async def run() -> Path:
+        async with opened(settings) as core:
+            return await load(core)
+
+    typer.echo(f"credentials: {asyncio.run(run())}")
+
+
+@app.command()
+def serve(
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    no_relay: Annotated[
+        bool, typer.Option("--no-relay", help="Leave reactions to others.")
+    ] = False,
+) -> None:
+    """Serves until SIGTERM, then finishes what is in flight and exits 0."""
+    import uvicorn
+
+    settings = Settings()
+    reasons = settings.refusals()
+    if reasons:
+        for reason in reasons:
+            typer.echo(f"refused: {reason}", err=True)
+        raise typer.Exit(1)
+    logs.configure()
+    if settings.env == "demo":
+        typer.echo(f"FHIR base       {settings.fhir_base}")
+        typer.echo(f"documentation   {settings.origin}/docs")
+        typer.echo(f"credentials     {settings.data_dir / 'demo' / 'credentials.json'}")
+    options: dict[str, Any] = {
+        "factory": True,
+        "host": settings.host,
+        "port": settings.port,
+        "loop": "uvloop",
+        "http": "httptools",
+        "server_header": False,
+        "date_header": True,
+        "proxy_headers": False,
+        "access_log": False,
+        "log_config": None,
+        "timeout_graceful_shutdown": 30,
+        "workers": workers,
+    }
+    target = "app.serving:without_relay" if no_relay else "app.serving:with_relay"
+    uvicorn.run(target, **options)
+
+
+@app.command()
+def relay() -> None:
+    """Does what written versions call for, without serving."""
+    from app.serving import run_relay
+
+    logs.configure()
+    asyncio.run(run_relay(Settings(), stop_on=(signal.SIGTERM, signal.SIGINT)))
+
+
+@tenant_app.command("add")
+def tenant_add(slug: str, name: str) -> None:
+    """Adds a clinic with the shipped instruments."""
+    from app.main import opened
+
+    async def run() -> int:
+        async with opened(Settings()) as core:
+            return (await core.tenants.add(slug, name)).id
+
+    typer.echo(f"tenant {asyncio.run(run())}: {slug}")
+
+
+@client_app.command("register")
+def client_register(
+    tenant: Annotated[str, typer.Option(help="The clinic's slug.")],
+    name: Annotated[str, typer.Option(help="What people call the program.")],
+    scope: Annotated[str, typer.Option(help="The most it may ever be granted.")],
+    kind: Annotated[str, typer.Option(help="backend, public, confidential.")] = "backend",
+    role: str = "system",
+    client_id: str | None = None,
+    jwks: Annotated[Path | None, typer.Option(exists=True, dir_okay=False)] = None,
+    jwks_url: str | None = None,
+    redirect_uri: Annotated[list[str] | None, typer.Option()] = None,
+    actor: str | None = None,
+    with_secret: bool = False,
+) -> None:
+    """Registers a client program."""
+    from app.core.errors import AppError
+    from app.fhir import json
+    from app.main import opened
+    from app.security.oauth.registration import NewClient, register_client
+
+    settings = Settings()
+
+    async def run() -> None:
+        async with opened(settings) as core, core.units.write() as uow:
+            found = [t for t in await uow.installation.tenants() if t.slug == tenant]
+            if not found:
+                typer.echo(f"no tenant {tenant}", err=True)
+                raise typer.Exit(1)
+            registered = await register_client(
+                uow.accounts,
+                NewClient(
+                    tenant=found[0].id,
+                    name=name,
+                    kind=kind,
+                    scope=scope,
+                    client_id=client_id,
+                    role=role,
+                    jwks=json.parse_resource(jwks.read_bytes()) if jwks else None,
+                    jwks_url=jwks_url,
+                    with_secret=with_secret,
+                    redirect_uris=tuple(redirect_uri or ()),
+                    actor=actor,
+                ),
+                ids=core.ids,
+                now=core.clock.now(),
+                demo=settings.env == "demo",
+            )
+            typer.echo(f"client_id {registered.client.client_id}")
+            if registered.secret:
+                typer.echo(f"client_secret {registered.secret}")
+
+    try:
+        asyncio.run(run())
+    except AppError as refusal:
+        for issue in refusal.issues:
+            typer.echo(issue.diagnostics, err=True)
+        raise typer.Exit(1) from None
+
+
+@openapi_app.command("export")
+def openapi_export(path: Annotated[Path, typer.Argument()] = Path("openapi/openapi.json")) -> None:
+    """Writes the description of the API."""
+    from app.routers.documentation import document_text
+
+    path.write_bytes(document_text(Settings(env="demo")))
+    typer.echo(str(path))
+
+
+@app.command()
+def doctor() -> None:
+    """Checks the settings and the database."""
+    from app.main import opened
+
+    settings = Settings()
+    problems = settings.refusals()
+
+    async def look() -> None:
+        async with opened(settings) as core, core.units.read() as uow:
+            tenants = await uow.installation.tenants()
+            waiting, _ = await uow.outbox.backlog()
+            typer.echo(f"tenants: {len(tenants)}, reactions waiting: {waiting}")
+
+    try:
+        asyncio.run(look())
+    except Exception as error:
+        problems.append(f"database: {type(error).__name__}")
+    for problem in problems:
+        typer.echo(f"problem: {problem}", err=True)
+    sys.exit(1 if problems else 0)
+
+
+def _only_in_demo(settings: Settings) -> None:
+    if settings.env != "demo":
+        typer.echo("refused: the demo clinic is for RAPPORT_ENV=demo", err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,103 @@
+"""Brings a database to the newest schema, once, whoever else is trying.
+
+Run with the owner's connection. On PostgreSQL the application's role is granted what it
+needs and no more: the audit log it may read and add to, nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from app.db import append_only
+from app.db.tables import metadata
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+_LOCK = 0x5241_5050_4F52_54  # "RAPPORT"
+
+
+def upgrade(owner_url: str, *, app_url: str) -> None:
+    """Runs pending revisions and renews the application role's grants."""
+
+    def run(connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        role = urlsplit(app_url).username
+        if connection.dialect.name == "postgresql" and role != urlsplit(owner_url).username:
+            for statement in grants(str(role)):
+                connection.execute(text(statement))
+        connection.commit()
+
+    with _alone(owner_url):
+        connected(owner_url, run)
+
+
+def grants(role: str) -> Iterator[str]:
+    """What the application's role may do."""
+    quoted = '"' + role.replace('"', '""') + '"'
+    yield f"GRANT USAGE ON SCHEMA public TO {quoted}"
+    for table in metadata.sorted_tables:
+        yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table.name} TO {quoted}"
+    yield from append_only.grants(role)
+    yield f"GRANT SELECT ON alembic_version TO {quoted}"
+
+
+def head() -> str:
+    """The newest revision."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return str(ScriptDirectory.from_config(config).get_current_head())
+
+
+def connected(url: str, run: Callable[[Connection], None]) -> None:
+    """Runs a function on a connection of its own."""
+    if url.startswith("sqlite:"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url)
+        with engine.connect() as connection:
+            connection.execute(text("PRAGMA foreign_keys=OFF"))
+            run(connection)
+            connection.commit()
+        engine.dispose()
+    else:
+        asyncio.run(_connected(url, run))
+
+
+async def _connected(url: str, run: Callable[[Connection], None]) -> None:
+    engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:", 1))
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+        await connection.commit()
+    await engine.dispose()
+
+
+@contextmanager
+def _alone(url: str) -> Iterator[None]:
+    if not url.startswith("sqlite:"):
+        yield  # an advisory lock does it
+        return
+    path = Path(url.removeprefix("sqlite:///"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".migrating").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def is_ours(_object: Any, name: str | None, kind: str, reflected: bool, _compared: Any) -> bool:
+    """Whether Alembic compares an object: partitions of the audit log come and go."""
+    return not (kind == "table" and reflected and (name or "").startswith("audit_event_"))

@@ -1,0 +1,175 @@
+"""Loading the demo clinic, once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from app.core.errors import AppError
+from app.demo import bundles
+from app.demo.story import (
+    CLIENTS,
+    COURSES,
+    OTHER_CLIENT,
+    OTHER_COURSES,
+    OTHER_THERAPIST,
+    THERAPISTS,
+    Course,
+)
+from app.fhir import json
+from app.fhir.registry import REGISTRY, Interaction
+from app.interactions import pipeline
+from app.interactions.call import Call
+from app.interactions.relay import Relay
+from app.main import Core
+from app.repositories.installation import Tenant
+from app.security import scopes
+from app.security.keys import new_es384_key
+from app.security.oauth.registration import NewClient, register_client
+from app.security.principal import Principal
+from app.services.audit import RequestFacts
+
+_LOADED = "demo-clinic"
+
+
+async def load(core: Core) -> Path:
+    """Makes the clinic where there is none yet; the file with its keys."""
+    path = core.settings.data_dir / "demo" / "credentials.json"
+    async with core.units.read() as uow:
+        if await uow.installation.fact(_LOADED) is not None:
+            return path
+    demo = await core.tenants.add("demo", "Harbour Clinic")
+    other = await core.tenants.add("other", "Hillside Practice")
+    await _clinic(core, demo, COURSES)
+    await _clinic(core, other, OTHER_COURSES)
+    clients = await _clients(core, demo)
+    await _react(core)
+    _write(path, _credentials(core, clients))
+    async with core.units.write() as uow:
+        await uow.installation.set_fact(_LOADED, core.settings.fhir_base)
+    return path
+
+
+async def _clinic(core: Core, tenant: Tenant, courses: Iterable[Course]) -> None:
+    staff = THERAPISTS if tenant.slug == "demo" else (OTHER_THERAPIST,)
+    clients = CLIENTS if tenant.slug == "demo" else (OTHER_CLIENT,)
+    await _send(core, tenant, bundles.people(tenant.slug, staff, clients))
+    if tenant.slug == "demo":
+        await _send(core, tenant, [bundles.couple("partner-a", "partner-b")])
+    for course in courses:
+        records = list(bundles.course(course, tenant.slug, now=core.clock.now()))
+        await _send(core, tenant, records)
+
+
+async def _send(core: Core, tenant: Tenant, resources: list[json.Tree]) -> None:
+    call = Call(
+        interaction=Interaction.BATCH,
+        facts=RequestFacts(core.ids.new_id(), None, "POST", "/fhir"),
+        body=json.dumps(bundles.transaction(resources)),
+        minimal=True,
+    )
+    try:
+        await pipeline.run(core.engine, _record_system(core, tenant), call)
+    except AppError as refusal:
+        complaints = "; ".join(f"{i.expression}: {i.diagnostics}" for i in refusal.issues[:5])
+        raise RuntimeError(f"the demo clinic was refused: {complaints}") from refusal
+
+
+def _record_system(core: Core, tenant: Tenant) -> Principal:
+    """The clinic's record system, as which the clinic is loaded."""
+    return Principal(
+        tenant=tenant.id,
+        tenant_slug=tenant.slug,
+        client_id="ehr",
+        subject="ehr",
+        actor=f"Organization/clinic-{tenant.slug}",
+        role="system",
+        scopes=scopes.parse("system/*.cruds", types=REGISTRY),
+        patient=None,
+        purpose="TREAT",
+        token_id="demo",
+        issuer=core.settings.origin,
+        name="Clinic record system",
+    )
+
+
+async def _clients(core: Core, tenant: Tenant) -> dict[str, Any]:
+    """The client programs, each with a key of its own."""
+    wanted = {
+        "ehr": NewClient(
+            tenant=tenant.id,
+            name="Clinic record system",
+            kind="backend",
+            client_id="ehr",
+            scope="system/*.cruds",
+            actor="Organization/clinic-demo",
+        ),
+        "backup_auditor": NewClient(
+            tenant=tenant.id,
+            name="Audit collector",
+            kind="backend",
+            client_id="backup-auditor",
+            scope="system/AuditEvent.rs",
+            role="auditor",
+        ),
+    }
+    found = {}
+    for key, new in wanted.items():
+        found[key] = await _backend(core, new)
+    return found
+
+
+async def _backend(core: Core, new: NewClient) -> Mapping[str, Any]:
+    pair = new_es384_key()
+    keyed = NewClient(
+        tenant=new.tenant,
+        name=new.name,
+        kind=new.kind,
+        scope=new.scope,
+        client_id=new.client_id,
+        role=new.role,
+        actor=new.actor,
+        jwks={"keys": [dict(pair.public_jwk)]},
+    )
+    async with core.units.write() as uow:
+        await register_client(uow.accounts, keyed, ids=core.ids, now=core.clock.now(), demo=True)
+    described: dict[str, Any] = {
+        "client_id": new.client_id,
+        "grant": "client_credentials",
+        "scope": new.scope,
+        "private_jwk": dict(pair.private_jwk),
+    }
+    if new.actor:
+        described["actor"] = new.actor
+    return described
+
+
+async def _react(core: Core) -> None:
+    """Does what the loaded records call for, so that the clinic is complete at once."""
+    relay = Relay(core.units, core.engine.services, clock=core.clock, holder="demo")
+    while await relay.run_once():
+        pass
+
+
+def _credentials(core: Core, clients: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        "base_url": core.settings.origin,
+        "fhir_base": core.settings.fhir_base,
+        "users": {},
+        "clients": clients,
+        "episodes": {
+            "individual": "EpisodeOfCare/episode-individual",
+            "couple_a": "EpisodeOfCare/episode-couple-a",
+            "couple_b": "EpisodeOfCare/episode-couple-b",
+        },
+        "couple_group": "Group/couple",
+    }
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(json.dumps(content, pretty=True) + b"\n")

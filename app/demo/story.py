@@ -1,0 +1,75 @@
+"""Who is in the demo clinic, and how their sessions went.
+
+A rating is the five answers of a pulse, 0 to 4, in the order B1 G1 T1 S2 O1 (S2 asks about
+what was kept back: high is bad). The therapist's is a level from 0 to 4 for each item.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Ratings = tuple[tuple[int, int, int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone with an id, a family and a given name."""
+
+    key: str
+    family: str
+    given: str
+    gender: str
+    born: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One client's course of therapy: ratings per session, a week apart."""
+
+    key: str
+    client: str
+    therapist: str
+    client_ratings: Ratings
+    therapist_levels: tuple[int, ...]
+    couple: bool = False
+
+
+THERAPISTS = (
+    Person("therapist-a", "Haddad", "Amal", "female"),
+    Person("therapist-b", "Okafor", "Chidi", "male"),
+    Person("supervisor", "Lindqvist", "Maja", "female"),
+    Person("clinical-lead", "Rahman", "Sami", "male"),
+)
+CLIENTS = (
+    Person("client-1", "Costa", "Nadia", "female", "1988-04-12"),
+    Person("client-2", "Meyer", "Jonas", "male", "1979-11-30"),
+    Person("partner-a", "Farouk", "Layla", "female", "1990-02-03"),
+    Person("partner-b", "Farouk", "Karim", "male", "1987-09-21"),
+)
+OTHER_THERAPIST = Person("other-therapist", "Novak", "Petra", "female")
+OTHER_CLIENT = Person("other-client", "Silva", "Rui", "male", "1993-06-17")
+
+_STEADY: Ratings = (
+    (3, 3, 2, 1, 3), (3, 3, 3, 1, 3), (3, 3, 3, 1, 3), (3, 4, 3, 1, 3),
+    (4, 4, 3, 1, 3), (4, 4, 3, 0, 3), (4, 4, 4, 0, 3), (4, 4, 4, 0, 4),
+)  # fmt: skip
+# A fall in session 5, back to where it was in session 7: repaired.
+_REPAIRED: Ratings = (
+    (3, 3, 3, 1, 3), (3, 3, 3, 1, 3), (3, 4, 3, 1, 3), (4, 4, 3, 1, 3),
+    (2, 2, 2, 2, 2), (3, 3, 2, 1, 3), (4, 4, 3, 1, 3), (4, 4, 3, 1, 4),
+)  # fmt: skip
+# A fall in session 4 that never comes back: not repaired.
+_UNREPAIRED: Ratings = (
+    (3, 3, 3, 1, 3), (3, 3, 3, 0, 3), (4, 3, 3, 1, 3), (2, 2, 1, 3, 1),
+    (2, 2, 1, 3, 1), (1, 2, 1, 3, 1), (2, 2, 1, 3, 1), (2, 2, 1, 2, 1),
+)  # fmt: skip
+
+COURSES = (
+    Course("individual", "client-1", "therapist-a", _REPAIRED, (3, 3, 3, 3, 2, 3, 3, 3)),
+    Course("client-2", "client-2", "therapist-b", _STEADY, (3, 3, 3, 3, 3, 3, 4, 4)),
+    Course("couple-a", "partner-a", "therapist-a", _UNREPAIRED, (3, 3, 3, 3, 2, 2, 2, 2), True),
+    Course("couple-b", "partner-b", "therapist-a", _STEADY, (3, 3, 3, 2, 3, 3, 3, 3), True),
+)
+OTHER_COURSES = (
+    Course("other", "other-client", "other-therapist", _STEADY, (3, 3, 3, 3, 3, 3, 3, 3)),
+)

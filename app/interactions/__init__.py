@@ -1,0 +1,1 @@
+"""One request to the record, told in order. ``pipeline.py`` is the story."""

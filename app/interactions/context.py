@@ -1,0 +1,58 @@
+"""What an interaction works with: the engine that outlives requests, and one request's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.core.clock import Clock
+from app.core.config import Settings
+from app.core.errors import Category
+from app.core.ids import IdSource
+from app.fhir.registry import REGISTRY
+from app.interactions.rules import Services
+from app.repositories.resources import StoredVersion
+from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
+from app.search.cursor import CursorCipher
+from app.search.visibility import Visible
+from app.security import access
+from app.security.principal import Principal
+from app.services.audit import AuditTrail, RequestFacts
+from app.services.records import Records
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Built once in ``main.py`` and handed to every request.
+
+    ``statuses`` are what a batch says of an entry that was refused.
+    """
+
+    settings: Settings
+    clock: Clock
+    ids: IdSource
+    units: UnitsOfWork
+    records: Records
+    audit: AuditTrail
+    cursors: CursorCipher
+    services: Services
+    statuses: Mapping[Category, int]
+
+
+@dataclass(slots=True)
+class Context:
+    """One request inside its unit of work; ``touched`` is what the audit record will name."""
+
+    engine: Engine
+    principal: Principal
+    facts: RequestFacts
+    uow: UnitOfWork
+    touched: list[StoredVersion] = field(default_factory=list)
+
+    def visible(self, action: str) -> Visible:
+        """The caller's visible set for a SMART action: c r u d s."""
+        return access.visible(self.principal, action)
+
+    def kind(self, type_name: str) -> int:
+        """The type's number in the database."""
+        return REGISTRY[type_name].code

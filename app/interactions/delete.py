@@ -1,0 +1,35 @@
+"""delete and conditional delete. https://hl7.org/fhir/R4/http.html#delete"""
+
+from __future__ import annotations
+
+from app.interactions import conditional
+from app.interactions.call import Call, Outcome
+from app.interactions.change import check_version
+from app.interactions.context import Context
+from app.interactions.read import not_found
+from app.interactions.update import hidden
+
+
+async def delete(context: Context, call: Call) -> Outcome:
+    """Ends a resource with a tombstone; its history stays. Deleting twice is no error."""
+    assert call.type is not None
+    id = call.id
+    if id is None:
+        await conditional.hold(context, call.type)
+        found = await conditional.one_match(context, call.type, call.query)
+        if found is None:
+            return Outcome("deleted", changed=False)
+        id = found.id
+    locked = await context.uow.resources.lock(
+        context.kind(call.type), id, visible=context.visible("d")
+    )
+    if locked is None:
+        raise not_found()
+    if not locked.seen:
+        raise hidden(context)
+    check_version(call.if_match, locked.stored.version)
+    if locked.stored.deleted:
+        return Outcome("deleted", stored=locked.stored, changed=False)
+    stored = context.engine.records.end(context.uow, locked.stored)
+    context.touched.append(stored)
+    return Outcome("deleted", stored=stored)

@@ -1,0 +1,41 @@
+"""What an operation declares: its name, where it may be called, whether it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from app.core.errors import AppError, Category
+from app.interactions.call import Call, Outcome
+from app.interactions.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A named operation.
+
+    ``types`` are the types it is offered on (empty: all); ``type_level`` and
+    ``instance_level`` say where. ``get`` tells whether GET may call it.
+    """
+
+    name: str
+    definition: str
+    run: Callable[[Context, Call], Awaitable[Outcome]]
+    types: frozenset[str] = frozenset()
+    type_level: bool = False
+    instance_level: bool = False
+    writes: bool = False
+    get: bool = True
+
+    def check(self, type_name: str | None, id: str | None, *, method: str) -> None:
+        """Refuses a call where or how the operation is not offered."""
+        offered = type_name is not None and (not self.types or type_name in self.types)
+        if not offered or not (self.instance_level if id is not None else self.type_level):
+            raise unknown()
+        if method == "GET" and not self.get:
+            raise AppError.of(Category.NOT_ALLOWED, "not-supported", "the operation takes a POST")
+
+
+def unknown() -> AppError:
+    """There is no such operation here."""
+    return AppError.of(Category.NOT_FOUND, "not-supported", "no such operation")

@@ -1,0 +1,69 @@
+"""patch: JSON Patch, FHIRPath Patch, merge patch. https://hl7.org/fhir/R4/http.html#patch"""
+
+from __future__ import annotations
+
+from app.core.errors import AppError, Category
+from app.fhir import json, validation
+from app.fhir.json import Tree
+from app.fhir.patch import fhirpath_patch, json_patch, merge_patch
+from app.interactions import conditional
+from app.interactions.call import Call, Outcome, PatchFormat
+from app.interactions.change import Change, check_version, store
+from app.interactions.context import Context
+from app.interactions.read import not_found
+from app.interactions.update import hidden
+
+_APPLY = {
+    PatchFormat.JSON_PATCH: json_patch.apply,
+    PatchFormat.FHIRPATH_PATCH: fhirpath_patch.apply,
+    PatchFormat.MERGE_PATCH: merge_patch.apply,
+}
+_OWNED = ("resourceType", "id")
+
+
+async def patch(context: Context, call: Call) -> Outcome:
+    """Changes the current version; the result is checked like any other update."""
+    assert call.type is not None and call.patch_format is not None
+    id = call.id
+    if id is None:
+        await conditional.hold(context, call.type)
+        found = await conditional.one_match(context, call.type, call.query)
+        if found is None:
+            raise not_found()
+        id = found.id
+    locked = await context.uow.resources.lock(
+        context.kind(call.type), id, visible=context.visible("u")
+    )
+    if locked is None or (not locked.seen and not context.principal.is_system):
+        raise not_found()
+    if not locked.seen:
+        raise hidden(context)
+    if locked.stored.deleted:
+        raise AppError.of(Category.GONE, "deleted", "the resource was deleted")
+    check_version(call.if_match, locked.stored.version)
+    before = json.parse_resource(locked.stored.text)
+    after = _APPLY[call.patch_format](before, json.parse(call.body))
+    _check_owned(call.type, before, after)
+    issues = validation.check(after, call.type)
+    if issues:
+        raise AppError(Category.UNPROCESSABLE, issues)
+    change = Change(
+        type=call.type,
+        id=id,
+        text=json.dumps(after),
+        tree=after,
+        previous=locked.stored,
+        interaction=call.interaction,
+    )
+    return await store(context, change)
+
+
+def _check_owned(type_name: str, before: Tree, after: Tree) -> None:
+    for name in _OWNED:
+        if after.get(name) != before.get(name):
+            raise AppError.of(
+                Category.UNPROCESSABLE,
+                "business-rule",
+                f"{name} cannot be changed",
+                f"{type_name}.{name}",
+            )

@@ -1,0 +1,106 @@
+"""The relay: does what written versions call for, at least once, in order of writing.
+
+One process at a time holds the lease. Each reaction runs in its own unit of work together
+with the removal of its row, so a crash leaves the row and nothing half done; a reaction that
+fails waits longer each time. Reactions store under stable ids, so a repeat changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import structlog
+
+from app.core.clock import SECOND, Clock
+from app.core.errors import AppError
+from app.db.engine import DatabaseBusy, UniqueViolation
+from app.interactions.rules import REACTIONS, Services
+from app.repositories.leases import Leases
+from app.repositories.outbox import Written
+from app.repositories.unit_of_work import UnitsOfWork
+
+log = structlog.get_logger("rapport.relay")
+
+LEASE = "relay"
+LEASE_SECONDS = 10
+BATCH = 50
+IDLE_SECONDS = 0.25
+
+
+class Relay:
+    """Claims outbox rows and runs their reactions until it is stopped."""
+
+    def __init__(
+        self, units: UnitsOfWork, services: Services, *, clock: Clock, holder: str
+    ) -> None:
+        self._units = units
+        self._services = services
+        self._clock = clock
+        self._holder = holder
+        self._leases = Leases(units.database)
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._lease_until = 0
+
+    def wake(self) -> None:
+        """Tells the relay that something was written."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Ends ``run`` after the reaction under way."""
+        self._stopping = True
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Works until stopped."""
+        while not self._stopping:
+            done = 0
+            try:
+                if await self._has_lease():
+                    done = await self.run_once()
+            except (DatabaseBusy, AppError) as error:
+                log.warning("relay could not work", reason=type(error).__name__)
+            if not done:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), IDLE_SECONDS)
+                self._woken.clear()
+        with contextlib.suppress(DatabaseBusy):
+            await self._leases.release(LEASE, self._holder)
+
+    async def run_once(self) -> int:
+        """Does what is due now; the number of rows tried."""
+        async with self._units.read() as unit:
+            due = await unit.outbox.due(self._clock.now(), limit=BATCH)
+        for written in due:
+            if self._stopping:
+                break
+            await self._react(written)
+        return len(due)
+
+    async def _react(self, written: Written) -> None:
+        try:
+            async with self._units.write(resources=32) as unit:
+                if await unit.outbox.claim(written):
+                    await REACTIONS[written.reaction](self._services, unit, written)
+        except Exception as error:  # one bad row must not stop the others
+            log.error(
+                "reaction failed",
+                reaction=written.reaction,
+                attempts=written.attempts + 1,
+                error=type(error).__name__,
+            )
+            with contextlib.suppress(DatabaseBusy, UniqueViolation):
+                async with self._units.write() as unit:
+                    await unit.outbox.postpone(written, now=self._clock.now())
+
+    async def _has_lease(self) -> bool:
+        now = self._clock.now()
+        if now < self._lease_until - LEASE_SECONDS * SECOND // 2:
+            return True
+        until = now + LEASE_SECONDS * SECOND
+        if await self._leases.hold(LEASE, self._holder, now=now, until=until):
+            self._lease_until = until
+            return True
+        self._lease_until = 0
+        return False

@@ -1,0 +1,77 @@
+"""The clinical wiring, in two tables: what a type's change must satisfy, and what follows it.
+
+A rule gets the change and returns the change to store; it refuses by raising. A reaction runs
+after the commit, from the outbox, in a unit of work of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from app.repositories.outbox import Written
+from app.repositories.unit_of_work import UnitOfWork
+from app.security.principal import Principal
+from app.services import subscriptions
+from app.services.changes import Change
+from app.services.episodes import Episodes
+from app.services.questionnaires import Questionnaires
+from app.services.scoring import Scoring
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services that rules and reactions use."""
+
+    questionnaires: Questionnaires
+    scoring: Scoring
+    episodes: Episodes
+
+
+Rule: TypeAlias = Callable[[Services, UnitOfWork, Principal, Change], Awaitable[Change]]
+Reaction: TypeAlias = Callable[[Services, UnitOfWork, Written], Awaitable[None]]
+
+
+async def _answers_fit(
+    services: Services, uow: UnitOfWork, principal: Principal, change: Change
+) -> Change:
+    return await services.questionnaires.check_answers(uow, principal, change)
+
+
+async def _questionnaire_compiles(
+    services: Services, uow: UnitOfWork, principal: Principal, change: Change
+) -> Change:
+    return await services.questionnaires.check_definition(uow, principal, change)
+
+
+async def _episode_steps(
+    services: Services, uow: UnitOfWork, principal: Principal, change: Change
+) -> Change:
+    return services.episodes.step(change)
+
+
+async def _subscription_delivers(
+    services: Services, uow: UnitOfWork, principal: Principal, change: Change
+) -> Change:
+    return subscriptions.refuse(change)
+
+
+async def _score(services: Services, uow: UnitOfWork, written: Written) -> None:
+    await services.scoring.react(uow, written)
+
+
+BEFORE_STORE: Mapping[str, tuple[Rule, ...]] = {
+    "QuestionnaireResponse": (_answers_fit,),
+    "Questionnaire": (_questionnaire_compiles,),
+    "EpisodeOfCare": (_episode_steps,),
+    "Subscription": (_subscription_delivers,),
+}
+
+AFTER_COMMIT: Mapping[str, tuple[str, ...]] = {
+    "QuestionnaireResponse": ("score",),
+}
+
+REACTIONS: Mapping[str, Reaction] = {
+    "score": _score,
+}

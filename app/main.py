@@ -1,0 +1,209 @@
+"""The composition root: builds everything once and mounts it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from app.core.clock import Clock, SystemClock
+from app.core.config import Settings
+from app.core.ids import IdSource, RandomIds
+from app.db.engine import Database, connect
+from app.interactions.context import Engine
+from app.interactions.relay import Relay
+from app.interactions.rules import AFTER_COMMIT
+from app.interactions.rules import Services as Rules
+from app.repositories.codec import IdentityCodec
+from app.repositories.unit_of_work import UnitsOfWork
+from app.routers import capability, discovery, documentation, errors, fhir, health, oauth
+from app.routers.dependencies import Services
+from app.routers.errors import STATUS
+from app.routers.guard import Guard
+from app.search.cursor import CursorCipher
+from app.security import egress
+from app.security.keyring import ensure_signing_key
+from app.security.keys import RootKey
+from app.security.oauth import server
+from app.services.audit import AuditTrail
+from app.services.episodes import Episodes
+from app.services.questionnaires import Questionnaires
+from app.services.records import Records
+from app.services.scoring import Scoring
+from app.services.sink import Sink
+from app.services.tenants import Tenants
+
+_EXPOSED = ("Location", "ETag", "Last-Modified", "Content-Location", "X-Request-Id")
+_ALLOWED = (
+    "Authorization", "Content-Type", "Accept", "Prefer", "If-Match", "If-None-Match",
+    "If-None-Exist", "If-Modified-Since", "X-Request-Id",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What the program is made of, whether it serves or runs a command."""
+
+    settings: Settings
+    clock: Clock
+    ids: IdSource
+    database: Database
+    units: UnitsOfWork
+    trail: AuditTrail
+    tenants: Tenants
+    root: RootKey
+    engine: Engine
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, *, clock: Clock | None = None, ids: IdSource | None = None
+) -> AsyncIterator[Core]:
+    """The program on its database; closed on leaving."""
+    clock, ids = clock or SystemClock(), ids or RandomIds()
+    root = _root_key(settings, ids)
+    database = await connect(
+        settings.database,
+        pool_size=settings.pool_size,
+        lock_timeout=settings.lock_timeout_seconds,
+        statement_timeout=settings.statement_timeout_seconds,
+    )
+    try:
+        yield _core(settings, clock, ids, root, database)
+    finally:
+        await database.close()
+
+
+def _root_key(settings: Settings, ids: IdSource) -> RootKey:
+    # A new key in place of a lost one would hide that all data is unreadable.
+    if settings.env == "demo":
+        return RootKey.ensure(settings.root_key, ids)
+    return RootKey.load(settings.root_key, ids)
+
+
+def _core(
+    settings: Settings, clock: Clock, ids: IdSource, root: RootKey, database: Database
+) -> Core:
+    base = settings.fhir_base
+    units = UnitsOfWork(database, codec=IdentityCodec(), clock=clock)
+    trail = AuditTrail(clock=clock, ids=ids, site=base)
+    records = Records(clock=clock, reactions=AFTER_COMMIT, base=base)
+    questionnaires = Questionnaires(base=base)
+    scoring = Scoring(records=records, questionnaires=questionnaires, trail=trail, base=base)
+    engine = Engine(
+        settings=settings,
+        clock=clock,
+        ids=ids,
+        units=units,
+        records=records,
+        audit=trail,
+        cursors=CursorCipher(
+            root.derive("cursor"), clock=clock, ids=ids, lifetime=settings.cursor_seconds
+        ),
+        services=Rules(questionnaires=questionnaires, scoring=scoring, episodes=Episodes()),
+        statuses=STATUS,
+    )
+    return Core(
+        settings=settings,
+        clock=clock,
+        ids=ids,
+        database=database,
+        units=units,
+        trail=trail,
+        tenants=Tenants(units, records, clock=clock),
+        root=root,
+        engine=engine,
+    )
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    ids: IdSource | None = None,
+    relay: bool = True,
+) -> FastAPI:
+    """The application. ``clock`` and ``ids`` stand in for the machine's in tests."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            core = await stack.enter_async_context(opened(settings, clock=clock, ids=ids))
+            app.state.services = await _services(core, app)
+            worker = Relay(
+                core.units,
+                core.engine.services,
+                clock=core.clock,
+                holder=core.ids.new_id(),
+            )
+            app.state.relay = worker
+            if relay:
+                await stack.enter_async_context(_running(worker))
+            yield
+
+    app = FastAPI(
+        title="Rapport", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan
+    )
+    errors.install(app)
+    app.include_router(health.router)
+    app.include_router(discovery.router)
+    app.include_router(oauth.router)
+    app.include_router(capability.router)
+    app.include_router(documentation.router)
+    app.router.routes.extend(fhir.ROUTES)
+    app.add_middleware(Guard, settings=settings, ids=ids or RandomIds())
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=list(settings.cors_origins),
+        allow_origin_regex=r"http://(127\.0\.0\.1|localhost)(:\d+)?"
+        if settings.env == "demo"
+        else None,
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=list(_ALLOWED),
+        expose_headers=list(_EXPOSED),
+        max_age=600,
+    )
+    return app
+
+
+async def _services(core: Core, app: FastAPI) -> Services:
+    settings = core.settings
+    async with core.units.write() as uow:
+        await ensure_signing_key(uow.accounts.keys, root=core.root, now=core.clock.now())
+    sink = Sink(core.units, core.trail)
+    return Services(
+        settings=settings,
+        clock=core.clock,
+        ids=core.ids,
+        units=core.units,
+        engine=core.engine,
+        trail=core.trail,
+        sink=sink,
+        root=core.root,
+        authorization=server.build(
+            settings,
+            core.units,
+            root=core.root,
+            clock=core.clock,
+            ids=core.ids,
+            audit=sink,
+            fetch=egress.fetcher(demo=settings.env == "demo"),
+        ),
+        wake=lambda: app.state.relay.wake(),
+    )
+
+
+@asynccontextmanager
+async def _running(worker: Relay) -> AsyncIterator[None]:
+    task = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        worker.stop()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

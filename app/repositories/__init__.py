@@ -1,0 +1,1 @@
+"""The only doors to storage: SQL lives here, in ``search`` and in ``db``."""

@@ -1,0 +1,68 @@
+"""The tenants, and facts about the installation as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from app.db.engine import Connection, Statement
+from app.db.metadata import Str
+from app.db.tables.installation import installation
+from app.db.tables.resources import tenant
+
+SHARED = 0  # the tenant of the official definitions
+
+_FACT = Statement(
+    select(installation.c.value).where(installation.c.name == bindparam("key", type_=Str))
+)
+_ADD_FACT = Statement(insert(installation))
+_SET_FACT = Statement(
+    update(installation)
+    .where(installation.c.name == bindparam("key", type_=Str))
+    .values(value=bindparam("new", type_=Str))
+)
+_TENANTS = Statement(select(tenant.c.id, tenant.c.slug, tenant.c.name).order_by(tenant.c.id))
+_ADD_TENANT = Statement(insert(tenant))
+_LAST = Statement(select(func.max(tenant.c.id)))
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One clinic."""
+
+    id: int
+    slug: str
+    name: str
+
+
+class Installation:
+    """Tenants and facts through one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def fact(self, name: str) -> str | None:
+        """A fact's value."""
+        rows = await self._connection.fetch(_FACT, {"key": name})
+        return rows[0][0] if rows else None
+
+    async def set_fact(self, name: str, value: str) -> None:
+        """Keeps a fact."""
+        if not await self._connection.execute(_SET_FACT, {"key": name, "new": value}):
+            await self._connection.execute(_ADD_FACT, {"name": name, "value": value})
+
+    async def tenants(self) -> list[Tenant]:
+        """Every tenant, the shared one too."""
+        return [Tenant(*row) for row in await self._connection.fetch(_TENANTS)]
+
+    async def add_tenant(self, slug: str, name: str, *, now: int, id: int | None = None) -> Tenant:
+        """A new tenant under the next number. Raises ``UniqueViolation`` for a slug in use."""
+        if id is None:
+            last = (await self._connection.fetch(_LAST))[0][0]
+            id = (last or SHARED) + 1
+        await self._connection.execute(
+            _ADD_TENANT,
+            {"id": id, "slug": slug, "name": name, "created": now, "suspended": 0},
+        )
+        return Tenant(id, slug, name)

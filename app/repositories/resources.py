@@ -1,0 +1,293 @@
+"""The resources: append a version, read one, walk the history.
+
+A read says for whom: ``visible`` is compiled into its query, and what is hidden is not
+found. A write collects rows and ``flush`` sends them in few statements; every reading method
+flushes first, so a unit of work reads its own writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+
+from app.db.engine import Connection, Params, Row, Statement
+from app.db.tables.indexes import INDEX_TABLES
+from app.db.tables.resources import compartment, resource, resource_author, resource_history
+from app.fhir.registry import REGISTRY
+from app.repositories.codec import Codec, Sealed
+from app.search.indexer import Indexed
+from app.search.visibility import Visible, visible_clause
+
+_COLUMNS = tuple(column.name for column in resource.columns)
+_CURRENT = [resource.c[name] for name in _COLUMNS]
+_PAST = [resource_history.c[name] for name in _COLUMNS]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """One version as it is stored; ``text`` is empty for a deletion.
+
+    ``patients`` are the ids of the patients in whose compartments it is.
+    """
+
+    tenant: int
+    kind: int
+    id: str
+    rid: int
+    version: int
+    updated: int
+    deleted: bool
+    interaction: int
+    text: bytes
+    key_owner: str
+    confidentiality: int
+    sensitivity: int
+    data_class: str | None
+    patients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A resource held for writing, and whether the caller may see it."""
+
+    stored: StoredVersion
+    seen: bool
+
+
+_PATIENT = REGISTRY["Patient"].code
+_PATIENTS = (
+    select(func.aggregate_strings(compartment.c.owner_id, ","))
+    .where(
+        compartment.c.tenant == resource.c.tenant,
+        compartment.c.rid == resource.c.rid,
+        compartment.c.owner_kind == _PATIENT,
+    )
+    .correlate(resource)
+    .scalar_subquery()
+    .label("patients")
+)
+_HOLD = {
+    name: bindparam(name, type_=kind)
+    for name, kind in (
+        ("tenant", Integer()),
+        ("rid", BigInteger()),
+    )
+}
+_THIS_ROW = and_(resource.c.tenant == _HOLD["tenant"], resource.c.rid == _HOLD["rid"])
+
+_INSERT = Statement(insert(resource))
+_RETIRE = Statement(
+    insert(resource_history).from_select(_COLUMNS, select(*_CURRENT).where(_THIS_ROW))
+)
+_REPLACE = Statement(
+    update(resource)
+    .where(
+        resource.c.tenant == bindparam("this_tenant", type_=Integer()),
+        resource.c.rid == bindparam("this_rid", type_=BigInteger()),
+    )
+    .values(
+        {name: bindparam(name) for name in _COLUMNS if name not in ("tenant", "kind", "id", "rid")}
+    )
+)
+_INSERT_COMPARTMENT = Statement(insert(compartment))
+_INSERT_AUTHOR = Statement(insert(resource_author))
+_INSERT_INDEX = {table.name: Statement(insert(table)) for table in INDEX_TABLES}
+_DELETE_INDEX = [
+    Statement(delete(table).where(table.c.tenant == _HOLD["tenant"], table.c.rid == _HOLD["rid"]))
+    for table in INDEX_TABLES
+]
+_DELETE_OWNERS = [
+    Statement(delete(table).where(table.c.tenant == _HOLD["tenant"], table.c.rid == _HOLD["rid"]))
+    for table in (compartment, resource_author)
+]
+
+
+class Resources:
+    """Current versions, their history, their owners and their index rows."""
+
+    def __init__(self, connection: Connection, codec: Codec) -> None:
+        self._connection = connection
+        self._codec = codec
+        self._retired: list[Params] = []
+        self._inserted: list[Params] = []
+        self._replaced: list[Params] = []
+        self._unindexed: list[Params] = []
+        self._disowned: list[Params] = []
+        self._owners: list[Params] = []
+        self._authors: list[Params] = []
+        self._index: dict[str, list[Params]] = {}
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def append(
+        self, new: StoredVersion, *, indexed: Indexed | None, previous: StoredVersion | None
+    ) -> None:
+        """Adds a version; ``indexed`` is None for a deletion, which keeps its owners."""
+        key = {"tenant": new.tenant, "rid": new.rid}
+        row = self._row(new)
+        if previous is None:
+            self._inserted.append(row)
+        else:
+            self._retired.append(key)
+            self._replaced.append({**row, "this_tenant": new.tenant, "this_rid": new.rid})
+            self._unindexed.append(key)
+        if indexed is None:
+            return
+        if previous is not None:
+            self._disowned.append(key)
+        for name, rows in indexed.rows.items():
+            if rows:
+                self._index.setdefault(name, []).extend({**key, **values} for values in rows)
+        self._owners.extend(
+            {**key, "kind": new.kind, "owner_kind": owner_kind, "owner_id": owner_id}
+            for owner_kind, owner_id in indexed.compartments
+        )
+        self._authors.extend(
+            {**key, "author_kind": author_kind, "author_id": author_id}
+            for author_kind, author_id in indexed.authors
+        )
+
+    async def flush(self) -> None:
+        """Sends what was appended."""
+        if not (self._inserted or self._replaced):
+            return
+        await self._many([_RETIRE], self._retired)
+        await self._many([_INSERT], self._inserted)
+        await self._many([_REPLACE], self._replaced)
+        await self._many(_DELETE_INDEX, self._unindexed)
+        await self._many(_DELETE_OWNERS, self._disowned)
+        await self._many([_INSERT_COMPARTMENT], self._owners)
+        await self._many([_INSERT_AUTHOR], self._authors)
+        for name, rows in self._index.items():
+            await self._many([_INSERT_INDEX[name]], rows)
+
+    async def _many(self, statements: Iterable[Statement], rows: list[Params]) -> None:
+        for statement in statements:
+            if len(rows) == 1:
+                await self._connection.execute(statement, rows[0])
+            elif rows:
+                await self._connection.execute_many(statement, rows)
+        rows.clear()
+
+    def _row(self, new: StoredVersion) -> dict[str, Any]:
+        context = f"{new.tenant}|{new.kind}|{new.id}|{new.version}"
+        sealed = self._codec.seal(new.text, owner=new.key_owner, context=context)
+        return {
+            "tenant": new.tenant,
+            "kind": new.kind,
+            "id": new.id,
+            "rid": new.rid,
+            "version": new.version,
+            "updated": new.updated,
+            "deleted": int(new.deleted),
+            "interaction": new.interaction,
+            **sealed._asdict(),
+            "key_owner": new.key_owner,
+            "confidentiality": new.confidentiality,
+            "sensitivity": new.sensitivity,
+            "data_class": new.data_class,
+        }
+
+    # -- reading ---------------------------------------------------------------------------
+
+    async def lock(self, kind: int, id: str, *, visible: Visible) -> Locked | None:
+        """The current version, deletions too, held until the transaction ends."""
+        await self.flush()
+        seen = case((visible_clause(visible, kind, resource.c), literal(1)), else_=literal(0))
+        statement = select(*_CURRENT, _PATIENTS, seen).where(_this(visible, kind, id))
+        if self._connection.dialect == "postgresql":
+            statement = statement.with_for_update(of=resource)
+        rows = await self._connection.fetch(statement)
+        if not rows:
+            return None
+        return Locked(self._stored(rows[0]), bool(rows[0][-1]))
+
+    async def read(self, kind: int, id: str, *, visible: Visible) -> StoredVersion | None:
+        """The current version, deletions too."""
+        await self.flush()
+        statement = select(*_CURRENT, _PATIENTS).where(
+            _this(visible, kind, id), visible_clause(visible, kind, resource.c)
+        )
+        rows = await self._connection.fetch(statement)
+        return self._stored(rows[0]) if rows else None
+
+    async def read_version(
+        self, kind: int, id: str, version: int, *, visible: Visible
+    ) -> StoredVersion | None:
+        """One version of a resource that is visible today."""
+        current = await self.read(kind, id, visible=visible)
+        if current is None or version == current.version:
+            return current
+        statement = select(*_PAST).where(
+            resource_history.c.tenant == visible.tenant_of(kind),
+            resource_history.c.rid == current.rid,
+            resource_history.c.version == version,
+        )
+        rows = await self._connection.fetch(statement)
+        if not rows:
+            return None
+        return replace(self._stored(rows[0]), patients=current.patients)
+
+    def _stored(self, row: Row) -> StoredVersion:
+        return open_row(dict(zip((*_COLUMNS, "patients"), row, strict=False)), self._codec)
+
+    async def patients_of(self, rids: Collection[int], *, visible: Visible) -> tuple[str, ...]:
+        """The patients in whose compartments these rows are, for the audit record."""
+        if not rids:
+            return ()
+        rows = await self._connection.fetch(
+            select(compartment.c.owner_id)
+            .where(
+                compartment.c.tenant == visible.tenant,
+                compartment.c.rid.in_(rids),
+                compartment.c.owner_kind == _PATIENT,
+            )
+            .distinct()
+        )
+        return tuple(sorted(row[0] for row in rows))
+
+
+def _this(visible: Visible, kind: int, id: str) -> ColumnElement[bool]:
+    return and_(
+        resource.c.tenant == visible.tenant_of(kind), resource.c.kind == kind, resource.c.id == id
+    )
+
+
+def open_row(values: Mapping[str, Any], codec: Codec) -> StoredVersion:
+    """A stored version from the columns of ``resource`` or ``resource_history``."""
+    context = f"{values['tenant']}|{values['kind']}|{values['id']}|{values['version']}"
+    sealed = Sealed(bytes(values["body"]), values["cipher"], values["key_id"], values["nonce"])
+    return StoredVersion(
+        tenant=values["tenant"],
+        kind=values["kind"],
+        id=values["id"],
+        rid=values["rid"],
+        version=values["version"],
+        updated=values["updated"],
+        deleted=bool(values["deleted"]),
+        interaction=values["interaction"],
+        text=codec.open(sealed, owner=values["key_owner"], context=context),
+        key_owner=values["key_owner"],
+        confidentiality=values["confidentiality"],
+        sensitivity=values["sensitivity"],
+        data_class=values["data_class"],
+        patients=tuple(sorted((values.get("patients") or "").split(",")))
+        if values.get("patients")
+        else (),
+    )

@@ -1,0 +1,92 @@
+"""The unit of work: the only place that begins and ends a transaction that writes.
+
+Leaving a unit without an error commits it; an error undoes everything. The audit records of
+a unit are durable when it ends: a write's commit with the write, a read's in a transaction
+of their own before anything is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from app.core.clock import Clock
+from app.db.engine import Connection, Database
+from app.fhir.audit.record import AuditRecord
+from app.repositories.accounts import Accounts
+from app.repositories.allocator import Allocator
+from app.repositories.audit_log import AuditLog
+from app.repositories.codec import Codec
+from app.repositories.histories import Histories
+from app.repositories.installation import Installation
+from app.repositories.outbox import Outbox, Written
+from app.repositories.resources import Resources
+from app.repositories.searches import Searches
+
+
+@dataclass(slots=True)
+class UnitOfWork:
+    """One transaction and the repositories that work in it."""
+
+    connection: Connection
+    resources: Resources
+    histories: Histories
+    searches: Searches
+    outbox: Outbox
+    accounts: Accounts
+    installation: Installation
+    _numbers: Iterator[int]
+    written: list[Written] = field(default_factory=list)
+    audited: list[AuditRecord] = field(default_factory=list)
+
+    def number(self) -> int:
+        """A new row number."""
+        return next(self._numbers)
+
+    async def lock(self, name: str) -> None:
+        """Holds a named lock until the unit ends."""
+        await self.connection.lock(name)
+
+
+class UnitsOfWork:
+    """Opens units of work on one database."""
+
+    def __init__(self, database: Database, *, codec: Codec, clock: Clock) -> None:
+        self.database = database
+        self._codec = codec
+        self._clock = clock
+        self._allocator = Allocator(database)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[UnitOfWork]:
+        """A unit that reads one snapshot; it ends when its audit records are durable."""
+        async with self.database.snapshot() as connection:
+            unit = self._unit(connection, iter(()))
+            yield unit
+        if unit.audited:
+            async with self.database.write() as connection:
+                await AuditLog(connection).append(unit.audited)
+
+    @asynccontextmanager
+    async def write(self, *, resources: int = 1) -> AsyncIterator[UnitOfWork]:
+        """A unit that writes about so many resources."""
+        numbers = await self._allocator.reserve(8 + 4 * resources)
+        async with self.database.write() as connection:
+            unit = self._unit(connection, numbers)
+            yield unit
+            await unit.resources.flush()
+            await unit.outbox.add(unit.written, now=self._clock.now())
+            await AuditLog(connection).append(unit.audited)
+
+    def _unit(self, connection: Connection, numbers: Iterator[int]) -> UnitOfWork:
+        return UnitOfWork(
+            connection=connection,
+            resources=Resources(connection, self._codec),
+            histories=Histories(connection, self._codec),
+            searches=Searches(connection, self._codec),
+            outbox=Outbox(connection),
+            accounts=Accounts(connection),
+            installation=Installation(connection),
+            _numbers=numbers,
+        )

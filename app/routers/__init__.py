@@ -1,0 +1,1 @@
+"""HTTP for programs: requests become calls, outcomes become responses."""

@@ -1,0 +1,41 @@
+"""``/fhir/metadata``: what this server really does. https://hl7.org/fhir/R4/http.html#capabilities"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.core.config import Settings
+from app.fhir import json
+from app.fhir.capability import Authorization, Offered, capability_statement
+from app.interactions.operations import OPERATIONS
+from app.routers.dependencies import services_of
+from app.routers.requests import Shape, query_pairs
+from app.security.oauth import discovery
+
+router = APIRouter(include_in_schema=False)
+
+
+def statement(settings: Settings) -> json.Tree:
+    """The CapabilityStatement for these settings."""
+    return capability_statement(
+        base=settings.fhir_base,
+        operations=[
+            Offered(operation.name, operation.definition, tuple(sorted(operation.types)))
+            for operation in OPERATIONS.values()
+        ],
+        authorization=Authorization(
+            authorize=settings.origin + discovery.AUTHORIZE,
+            token=settings.origin + discovery.TOKEN,
+            introspect=settings.origin + discovery.INTROSPECT,
+            revoke=settings.origin + discovery.REVOKE,
+        ),
+    )
+
+
+@router.get("/fhir/metadata")
+async def metadata(request: Request) -> Response:
+    """The CapabilityStatement; open to everyone."""
+    shape = Shape.of(request, query_pairs(request))
+    tree = statement(services_of(request).settings)
+    return Response(json.dumps(tree, pretty=shape.pretty), media_type=shape.media_type)

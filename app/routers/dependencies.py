@@ -1,0 +1,70 @@
+"""What a route needs of the application, and who is asking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from fastapi import Request
+
+from app.core.clock import Clock
+from app.core.config import Settings
+from app.core.ids import IdSource
+from app.interactions.context import Engine
+from app.repositories.unit_of_work import UnitsOfWork
+from app.routers.peers import address_of
+from app.security.keys import RootKey
+from app.security.oauth.server import AuthorizationServer
+from app.security.ports import AuditSink, Unauthenticated
+from app.security.principal import Principal
+from app.services.audit import AuditTrail, RequestFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Built once in ``main.py``; routes find it with ``services_of``."""
+
+    settings: Settings
+    clock: Clock
+    ids: IdSource
+    units: UnitsOfWork
+    engine: Engine
+    trail: AuditTrail
+    sink: AuditSink
+    root: RootKey
+    authorization: AuthorizationServer
+    wake: Callable[[], None]
+
+    def facts(self, request: Request) -> RequestFacts:
+        """The request as the audit log will name it."""
+        scope = request.scope
+        target = scope["path"] + ("?" + scope["query_string"].decode("latin-1")).rstrip("?")
+        return RequestFacts(
+            request_id=scope["state"]["request_id"],
+            address=address_of(request, self.settings.trusted_proxies),
+            method=request.method,
+            target=target,
+        )
+
+    async def authenticate(self, request: Request) -> Principal:
+        """The caller of a request; a bad token is recorded and refused."""
+        try:
+            async with self.units.read() as unit:
+                return await self.authorization.authenticator.authenticate(
+                    request.headers.getlist("authorization"), unit.accounts.tokens
+                )
+        except Unauthenticated as refusal:
+            async with self.units.read() as unit:
+                unit.audited.append(
+                    self.trail.unauthenticated(
+                        address=address_of(request, self.settings.trusted_proxies),
+                        reason=refusal.reason,
+                    )
+                )
+            raise
+
+
+def services_of(request: Request) -> Services:
+    """The application's services."""
+    return cast("Services", request.app.state.services)

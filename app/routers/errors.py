@@ -1,0 +1,113 @@
+"""Errors as answers: the only place that knows status codes.
+
+On ``/fhir`` every error is an OperationOutcome. What is unexpected is logged by its type and
+place and answered with nothing of what happened.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+
+import structlog
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.core.errors import AppError, Category
+from app.db.engine import DatabaseBusy
+from app.fhir import json
+from app.fhir.outcome import operation_outcome
+
+log = structlog.get_logger("rapport.http")
+
+FHIR_JSON = "application/fhir+json"
+
+STATUS: Mapping[Category, int] = {
+    Category.INVALID: 400,
+    Category.UNAUTHENTICATED: 401,
+    Category.FORBIDDEN: 403,
+    Category.NOT_FOUND: 404,
+    Category.NOT_ALLOWED: 405,
+    Category.NOT_ACCEPTABLE: 406,
+    Category.CONFLICT: 409,
+    Category.GONE: 410,
+    Category.PRECONDITION: 412,
+    Category.TOO_LARGE: 413,
+    Category.URI_TOO_LONG: 414,
+    Category.UNSUPPORTED_MEDIA: 415,
+    Category.UNPROCESSABLE: 422,
+    Category.TOO_COSTLY: 400,
+    Category.THROTTLED: 429,
+    Category.UNAVAILABLE: 503,
+    Category.FAULT: 500,
+}
+_RETRY_SECONDS = 2
+
+
+def respond(error: AppError) -> Response:
+    """The refusal as an OperationOutcome."""
+    headers = {}
+    if error.category is Category.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = _challenge(error)
+    if error.category in (Category.UNAVAILABLE, Category.THROTTLED):
+        headers["Retry-After"] = str(error.retry_after or _RETRY_SECONDS)
+    return Response(
+        json.dumps(operation_outcome(error.issues)),
+        status_code=STATUS[error.category],
+        headers=headers,
+        media_type=FHIR_JSON,
+    )
+
+
+def _challenge(error: AppError) -> str:
+    if error.issues and error.issues[0].code == "expired":
+        return 'Bearer error="invalid_token", error_description="the token has expired"'
+    if error.issues and error.issues[0].code == "login":
+        return "Bearer"
+    return 'Bearer error="invalid_token"'
+
+
+def busy() -> AppError:
+    """The database could not serve in time."""
+    return AppError.of(Category.UNAVAILABLE, "transient", "the server is busy; try again")
+
+
+async def on_app_error(_request: Request, error: Exception) -> Response:
+    """Answers a refusal."""
+    assert isinstance(error, AppError)
+    return respond(error)
+
+
+async def on_busy(_request: Request, error: Exception) -> Response:
+    """Answers while the database cannot."""
+    log.warning("database busy", cause=type(error.__cause__).__name__)
+    return respond(busy())
+
+
+async def on_http_error(_request: Request, error: Exception) -> Response:
+    """Answers an address or a method that no route has."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        category, text = Category.NOT_ALLOWED, "this address does not take that method"
+    else:
+        category, text = Category.NOT_FOUND, "no such address"
+    response = respond(AppError.of(category, "not-supported", text))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def on_fault(_request: Request, error: Exception) -> Response:
+    """Answers what should not happen; the log gets the type and the place, never the value."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
+    log.error("fault", error=type(error).__name__, place=place)
+    return respond(AppError.of(Category.FAULT, "exception", "an unexpected error occurred"))
+
+
+def install(app: FastAPI) -> None:
+    """Registers the answers."""
+    app.add_exception_handler(AppError, on_app_error)
+    app.add_exception_handler(DatabaseBusy, on_busy)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(Exception, on_fault)

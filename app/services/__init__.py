@@ -1,0 +1,1 @@
+"""The rules applied to stored things: no HTTP, no SQL."""

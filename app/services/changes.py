@@ -1,0 +1,25 @@
+"""A change to one resource, before it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.fhir.json import Tree
+from app.fhir.registry import Interaction
+from app.repositories.resources import StoredVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to become of one resource.
+
+    ``text`` is the JSON as the client wrote it and ``tree`` the same parsed; a rule that
+    alters the content replaces both. ``previous`` is the version it follows.
+    """
+
+    type: str
+    id: str
+    text: bytes
+    tree: Tree
+    previous: StoredVersion | None
+    interaction: Interaction

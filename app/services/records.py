@@ -1,0 +1,128 @@
+"""The write path: the one way in which a version comes to be.
+
+A version, its index rows, whose it is and the reactions it calls for are stored together in
+the caller's unit of work. What the client wrote is stored as it wrote it, with the server's
+``id`` and ``meta`` spliced in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from app.core.clock import Clock, format_instant
+from app.fhir import json, splice
+from app.fhir.registry import REGISTRY, Interaction, by_code
+from app.repositories.outbox import Written
+from app.repositories.resources import StoredVersion
+from app.repositories.unit_of_work import UnitOfWork
+from app.search import indexer
+from app.services import labels
+from app.services.changes import Change
+
+_INTERACTIONS = {
+    Interaction.CREATE: 1,
+    Interaction.UPDATE: 2,
+    Interaction.PATCH: 3,
+    Interaction.DELETE: 4,
+}
+METHODS = {1: "POST", 2: "PUT", 3: "PATCH", 4: "DELETE"}
+TENANT_OWNED = "tenant"
+_PATIENT = REGISTRY["Patient"].code
+
+
+class Records:
+    """Stores versions; ``reactions`` names what must follow a write of each type."""
+
+    def __init__(
+        self, *, clock: Clock, reactions: Mapping[str, tuple[str, ...]], base: str
+    ) -> None:
+        self._clock = clock
+        self._reactions = reactions
+        self._base = base
+
+    def store(self, uow: UnitOfWork, change: Change, *, tenant: int) -> tuple[StoredVersion, bool]:
+        """The version stored and whether it is new: equal content makes no version."""
+        previous = change.previous
+        if previous is not None and not previous.deleted:
+            before = json.parse_resource(previous.text)
+            if splice.same_content(before, {**change.tree, "id": change.id}):
+                return previous, False
+        version = previous.version + 1 if previous else 1
+        updated = self._moment(previous)
+        text = splice.splice(
+            change.text,
+            change.tree,
+            id=change.id,
+            version_id=str(version),
+            last_updated=format_instant(updated),
+        )
+        indexed = indexer.index(change.tree, change.type, id=change.id, base=self._base)
+        confidentiality, sensitivity = labels.of(change.tree, change.type)
+        stored = StoredVersion(
+            tenant=tenant,
+            kind=REGISTRY[change.type].code,
+            id=change.id,
+            rid=previous.rid if previous else uow.number(),
+            version=version,
+            updated=updated,
+            deleted=False,
+            interaction=_INTERACTIONS[change.interaction],
+            text=text,
+            key_owner=_key_owner(change, indexed),
+            confidentiality=confidentiality,
+            sensitivity=sensitivity,
+            data_class=labels.data_class(change.tree, change.type),
+            patients=_patients(indexed),
+        )
+        uow.resources.append(stored, indexed=indexed, previous=previous)
+        self._call_for_reactions(uow, stored, change.type)
+        return stored, True
+
+    def end(self, uow: UnitOfWork, previous: StoredVersion) -> StoredVersion:
+        """Stores the tombstone that ends a resource."""
+        stored = replace(
+            previous,
+            version=previous.version + 1,
+            updated=self._moment(previous),
+            deleted=True,
+            interaction=_INTERACTIONS[Interaction.DELETE],
+            text=b"",
+        )
+        uow.resources.append(stored, indexed=None, previous=previous)
+        self._call_for_reactions(uow, stored, by_code(stored.kind).name)
+        return stored
+
+    def _moment(self, previous: StoredVersion | None) -> int:
+        # Versions of a resource stay in order even when the clock steps back.
+        now = self._clock.now()
+        return max(now, previous.updated + 1) if previous else now
+
+    def _call_for_reactions(self, uow: UnitOfWork, stored: StoredVersion, type_name: str) -> None:
+        uow.written.extend(
+            Written(
+                tenant=stored.tenant,
+                oid=uow.number(),
+                reaction=reaction,
+                kind=stored.kind,
+                id=stored.id,
+                version=stored.version,
+            )
+            for reaction in self._reactions.get(type_name, ())
+        )
+
+
+def _patients(indexed: indexer.Indexed) -> tuple[str, ...]:
+    return tuple(sorted({id for kind, id in indexed.compartments if kind == _PATIENT}))
+
+
+def _key_owner(change: Change, indexed: indexer.Indexed) -> str:
+    """Whose key seals the text: the subject's, the couple's, or the clinic's."""
+    if change.type == "Group":
+        return f"Group/{change.id}"
+    subject = change.tree.get("subject") or change.tree.get("patient") or {}
+    reference = subject.get("reference", "") if isinstance(subject, dict) else ""
+    if reference.startswith(("Patient/", "Group/")):
+        return str(reference)
+    patients = _patients(indexed)
+    return f"Patient/{patients[0]}" if patients else TENANT_OWNED

@@ -1,0 +1,233 @@
+"""Reaction: answers become score Observations.
+
+Each scale of the scoring key is one Observation under an id that follows from the response
+and the scale, so scoring again changes nothing and amended answers give a new version of the
+same score. The definition, its version and the answers are named by every score.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import structlog
+
+from app.core.errors import AppError
+from app.domain.questionnaire import answers_of
+from app.domain.scoring import Score, ScoringKey, score, scoring_key
+from app.fhir import json
+from app.fhir.json import Tree
+from app.fhir.registry import REGISTRY, Interaction
+from app.repositories.outbox import Written
+from app.repositories.resources import StoredVersion
+from app.repositories.unit_of_work import UnitOfWork
+from app.search import parser
+from app.search.visibility import Visible
+from app.services.audit import AuditTrail
+from app.services.changes import Change
+from app.services.instruments import BASE, definition_in
+from app.services.questionnaires import Questionnaires
+from app.services.records import Records
+
+log = structlog.get_logger("rapport.scoring")
+
+SCALES = f"{BASE}/CodeSystem/alliance-scale"
+_MARKERS = f"{BASE}/CodeSystem/score-marker"
+_DEFINITION = f"{BASE}/StructureDefinition/scoring-definition"
+_RATER = f"{BASE}/StructureDefinition/rater"
+_PRORATED = f"{BASE}/StructureDefinition/prorated"
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, f"{BASE}/score")
+_COUNTED = ("completed", "amended")
+_VOID = "entered-in-error"
+_PRECISION = Decimal("1e-10")
+_NOT_VALIDATED = "This instrument has not been validated: no norms, no cut-offs."
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """What a score says of where it comes from."""
+
+    response: Tree
+    reference: str
+    key: ScoringKey
+
+
+class Scoring:
+    """Scores responses by the keys that name their questionnaire."""
+
+    def __init__(
+        self, *, records: Records, questionnaires: Questionnaires, trail: AuditTrail, base: str
+    ) -> None:
+        self._records = records
+        self._questionnaires = questionnaires
+        self._trail = trail
+        self._base = base
+
+    async def react(self, uow: UnitOfWork, written: Written) -> None:
+        """Stores what the current version of the response scores."""
+        visible = Visible.everything(written.tenant, reason="answers are scored")
+        stored = await uow.resources.read(written.kind, written.id, visible=visible)
+        if stored is None:
+            return
+        if stored.deleted:
+            await self._void(uow, stored, visible=visible)
+            return
+        response = json.parse_resource(stored.text)
+        if response.get("status") == _VOID:
+            await self._void(uow, stored, visible=visible)
+        elif response.get("status") in _COUNTED:
+            for observation in await self.scores(uow, response, tenant=written.tenant):
+                await self._store(uow, observation, visible=visible)
+
+    async def scores(self, uow: UnitOfWork, response: Tree, *, tenant: int) -> Sequence[Tree]:
+        """The Observations that a response scores, none where no key names its questionnaire."""
+        questionnaire = await self._questionnaires.named_by(uow, response, tenant=tenant)
+        if questionnaire is None:
+            return []
+        keys = await self._keys(uow, questionnaire.canonical, tenant=tenant)
+        found: list[Tree] = []
+        for key in keys:
+            try:
+                scored = score(key, answers_of(questionnaire, response))
+            except AppError as error:
+                log.warning("answers cannot be scored", definition=key.canonical, error=str(error))
+                continue
+            reference = f"QuestionnaireResponse/{response.get('id', '')}"
+            found.extend(_observations(_Answered(response, reference, key), scored))
+        return found
+
+    async def _keys(
+        self, uow: UnitOfWork, questionnaire: str, *, tenant: int
+    ) -> Iterable[ScoringKey]:
+        query = parser.parse_criteria(
+            "Library",
+            [("depends-on", parser.escape(questionnaire)), ("status", "active")],
+            base=self._base,
+        )
+        matches = await uow.searches.matches(
+            query,
+            visible=Visible.everything(tenant, reason="scoring keys are found by questionnaire"),
+            limit=20,
+        )
+        definitions = [definition_in(json.parse_resource(found.text)) for found in matches]
+        return [scoring_key(d) for d in definitions if d["kind"] == "scoring-key"]
+
+    async def _void(self, uow: UnitOfWork, stored: StoredVersion, *, visible: Visible) -> None:
+        query = parser.parse_criteria(
+            "Observation",
+            [("derived-from", f"QuestionnaireResponse/{stored.id}")],
+            base=self._base,
+        )
+        for found in await uow.searches.matches(query, visible=visible, limit=1000):
+            tree = json.parse_resource(found.text)
+            await self._store(uow, {**tree, "status": _VOID}, visible=visible)
+
+    async def _store(self, uow: UnitOfWork, tree: Tree, *, visible: Visible) -> None:
+        kind = REGISTRY["Observation"].code
+        locked = await uow.resources.lock(kind, tree["id"], visible=visible)
+        previous = locked.stored if locked else None
+        stored, changed = self._records.store(
+            uow,
+            Change(
+                type="Observation",
+                id=tree["id"],
+                text=json.dumps(tree),
+                tree=tree,
+                previous=previous,
+                interaction=Interaction.UPDATE if previous else Interaction.CREATE,
+            ),
+            tenant=visible.tenant,
+        )
+        if changed:
+            for patient in stored.patients or (None,):
+                uow.audited.append(
+                    self._trail.internal(
+                        "update" if previous else "create",
+                        tenant=stored.tenant,
+                        entity=f"Observation/{stored.id}",
+                        patient=patient,
+                    )
+                )
+
+
+def _observations(answered: _Answered, scored: Sequence[Score]) -> Iterable[Tree]:
+    for one in scored:
+        yield _observation(answered, one)
+
+
+def _observation(answered: _Answered, scored: Score) -> Tree:
+    key, response = answered.key, answered.response
+    scale = key.scale(scored.scale)
+    coding: list[Tree] = [{"system": SCALES, "code": scored.scale}]
+    coding.extend(
+        {"system": one.system, "code": one.code, "display": one.display}
+        for one in (scale.coding if scale else ())
+    )
+    extension: list[Tree] = [
+        {"url": _DEFINITION, "valueCanonical": key.canonical},
+        {"url": _RATER, "valueCode": str(key.rater)},
+    ]
+    if scored.prorated:
+        extension.append({"url": _PRORATED, "valueInteger": scored.prorated})
+    tree: Tree = {
+        "resourceType": "Observation",
+        "id": _id(answered, scored.scale),
+        "extension": extension,
+        "status": "final",
+        "category": [
+            {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/observation-category",
+                        "code": "survey",
+                    }
+                ]
+            }
+        ],
+        "code": {"coding": coding},
+        "subject": response.get("subject"),
+        "encounter": response.get("encounter"),
+        "effectiveDateTime": response.get("authored")
+        or response.get("meta", {}).get("lastUpdated"),
+        "performer": [response["author"]] if "author" in response else None,
+        **_value(scored),
+        "interpretation": [{"coding": [{"system": _MARKERS, "code": "straight-line"}]}]
+        if scored.straight_line
+        else None,
+        "note": None if key.validated else [{"text": _NOT_VALIDATED}],
+        "hasMember": [
+            {"reference": f"Observation/{_id(answered, member)}"} for member in scored.members
+        ]
+        or None,
+        "derivedFrom": [{"reference": answered.reference}],
+    }
+    return {name: value for name, value in tree.items() if value is not None}
+
+
+def _value(scored: Score) -> dict[str, Any]:
+    if scored.value is None:
+        return {
+            "dataAbsentReason": {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/data-absent-reason",
+                        "code": scored.missing,
+                    }
+                ]
+            }
+        }
+    return {
+        "valueQuantity": {
+            "value": json.number(format(scored.value.quantize(_PRECISION).normalize(), "f")),
+            "unit": "score",
+            "system": "http://unitsofmeasure.org",
+            "code": "{score}",
+        }
+    }
+
+
+def _id(answered: _Answered, scale: str) -> str:
+    return str(uuid.uuid5(_NAMESPACE, f"{answered.reference}|{answered.key.url}|{scale}"))

@@ -1,0 +1,86 @@
+"""Tenants and what each is given: the shipped instruments; and the definitions all share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from app.core.clock import Clock
+from app.fhir import definitions, json
+from app.fhir.json import Tree
+from app.fhir.registry import REGISTRY, Interaction
+from app.repositories.installation import SHARED, Tenant
+from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
+from app.search.visibility import Visible
+from app.services import instruments
+from app.services.changes import Change
+from app.services.records import Records
+
+_LOADED = "shared-definitions"
+_BATCH = 100
+
+
+class Tenants:
+    """Makes tenants and keeps the definitions up to date."""
+
+    def __init__(self, units: UnitsOfWork, records: Records, *, clock: Clock) -> None:
+        self._units = units
+        self._records = records
+        self._clock = clock
+
+    async def add(self, slug: str, name: str) -> Tenant:
+        """A new tenant with the shipped instruments."""
+        shipped = list(_tenant_owned())
+        async with self._units.write(resources=len(shipped)) as uow:
+            tenant = await uow.installation.add_tenant(slug, name, now=self._clock.now())
+            for tree in shipped:
+                await self._keep(uow, tree, tenant=tenant.id)
+        return tenant
+
+    async def load_shared(self) -> int:
+        """Stores the definitions that every tenant reads; the number stored, 0 when current."""
+        trees = list(_shared())
+        digest = hashlib.sha256(b"".join(map(json.dumps, trees))).hexdigest()
+        async with self._units.write() as uow:
+            if await uow.installation.fact(_LOADED) == digest:
+                return 0
+            if SHARED not in [tenant.id for tenant in await uow.installation.tenants()]:
+                await uow.installation.add_tenant(
+                    "shared", "Definitions", now=self._clock.now(), id=SHARED
+                )
+        for start in range(0, len(trees), _BATCH):
+            async with self._units.write(resources=_BATCH) as uow:
+                for tree in trees[start : start + _BATCH]:
+                    await self._keep(uow, tree, tenant=SHARED)
+        async with self._units.write() as uow:
+            await uow.installation.set_fact(_LOADED, digest)
+        return len(trees)
+
+    async def _keep(self, uow: UnitOfWork, tree: Tree, *, tenant: int) -> None:
+        type_name = tree["resourceType"]
+        visible = Visible.everything(tenant, reason="shipped definitions are kept up to date")
+        locked = await uow.resources.lock(REGISTRY[type_name].code, tree["id"], visible=visible)
+        previous = locked.stored if locked else None
+        change = Change(
+            type=type_name,
+            id=tree["id"],
+            text=json.dumps(tree),
+            tree=tree,
+            previous=previous,
+            interaction=Interaction.UPDATE if previous else Interaction.CREATE,
+        )
+        self._records.store(uow, change, tenant=tenant)
+
+
+def _shared() -> Iterable[Tree]:
+    """Read-only definitions: HL7's, then ours."""
+    yield from (tree for tree in definitions.conformance() if _is_shared(tree))
+    yield from (tree for tree in instruments.shipped() if _is_shared(tree))
+
+
+def _tenant_owned() -> Iterable[Tree]:
+    yield from (tree for tree in instruments.shipped() if not _is_shared(tree))
+
+
+def _is_shared(tree: Tree) -> bool:
+    return REGISTRY[tree["resourceType"]].store == "shared"
