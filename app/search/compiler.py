@@ -1,0 +1,161 @@
+"""Tree and sight to conditions in SQL.
+
+``rows`` is the only door to a row source: what comes through it is current and visible, so a
+match, the target of a chain, the source of ``_has`` and an include are all judged alike. Each
+leaf becomes a probe of one row; ``pages.py`` chooses where a statement starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, assert_never
+
+from sqlalchemy import ColumnElement, FromClause, and_, false, not_, or_, select, true
+
+from app.fhir.registry import by_code
+from app.search.expression import (
+    And,
+    Chain,
+    Compartment,
+    Composite,
+    Expression,
+    Has,
+    Ids,
+    Missing,
+    Not,
+    Or,
+    Param,
+    Updated,
+)
+from app.search.sight import Alternative, Sight
+from app.search.sources import Rows, Source
+from app.search.sources.resource import RESOURCES
+from app.search.types import date
+from app.search.values import bound, equals, number
+
+SOURCES: dict[str, Source] = {"resource": RESOURCES, "shared": RESOURCES}
+
+
+def source_of(kind: int) -> Source:
+    """The store that has the rows of a type."""
+    return SOURCES[by_code(kind).store]
+
+
+class Compiler:
+    """Compiles for one pair of eyes."""
+
+    def __init__(self, sight: Sight) -> None:
+        self.sight = sight
+
+    def rows(self, kinds: tuple[int, ...]) -> tuple[Rows, ColumnElement[bool]]:
+        """Rows of types that one store has for one tenant, and which of them may be read."""
+        source = source_of(kinds[0])
+        rows = source.rows(kinds)
+        tenant = equals(source.tenant(rows), self.sight.tenant_of(kinds[0]))
+        groups: dict[Any, list[int]] = {}
+        for kind in kinds:
+            if ways := self.sight.ways(kind):
+                groups.setdefault((ways, self.sight.barred(kind)), []).append(kind)
+        if not groups:
+            return rows, false()
+        readable = [
+            and_(source.current(rows, tuple(group)), self.seen(rows, group[0]))
+            for group in groups.values()
+        ]
+        return rows, and_(tenant, or_(*readable) if len(readable) > 1 else readable[0])
+
+    def seen(self, rows: Rows, kind: int) -> ColumnElement[bool]:
+        """Whether a row of the type may be seen."""
+        if Alternative() in (ways := self.sight.ways(kind)):
+            granted: ColumnElement[bool] = true()
+        else:
+            granted = or_(false(), *(self._way(way, rows) for way in ways))
+        barred = [not_(self._way(way, rows)) for way in self.sight.barred(kind)]
+        return and_(granted, *barred)
+
+    def _way(self, way: Alternative, rows: Rows) -> ColumnElement[bool]:
+        source = source_of(rows.kinds[0])
+        trusted = Compiler(Sight(self.sight.tenant, trusted=True))
+        conditions: list[ColumnElement[bool]] = []
+        if way.compartment is not None:
+            conditions.append(source.compartment(rows, *way.compartment))
+        if way.author is not None:
+            conditions.append(source.author(rows, *way.author))
+        if way.within is not None:
+            conditions.append(trusted.within(way.within, rows))
+        if way.constraint is not None:
+            conditions.append(trusted.where(way.constraint, rows))
+        # Rows without labels of their own are as confidential as anything can be.
+        for name, limit in (
+            ("confidentiality", way.confidentiality),
+            ("sensitivity", way.sensitivity),
+        ):
+            if limit is not None:
+                label = source.label(rows, name)
+                conditions.append(false() if label is None else _cleared(label, name, limit))
+        return and_(true(), *conditions)
+
+    def within(self, owner: tuple[int, Expression], rows: Rows) -> ColumnElement[bool]:
+        """Whether a row is in the compartment of an owner that matches."""
+        kind, where = owner
+        owners, readable = self.rows((kind,))
+        inside = source_of(rows.kinds[0]).compartment(rows, kind, owners.c.id)
+        return some(owners.table, where=(readable, inside, self.where(where, owners)))
+
+    def where(self, node: Expression, rows: Rows) -> ColumnElement[bool]:
+        """Whether a row matches."""
+        source = source_of(rows.kinds[0])
+        match node:
+            case And(items):
+                return and_(true(), *(self.where(item, rows) for item in items))
+            case Or(items):
+                return or_(false(), *(self.where(item, rows) for item in items))
+            case Not(item):
+                return not_(self.where(item, rows))
+            case Param() | Composite():
+                return source.param(rows, node)
+            case Missing():
+                return source.missing(rows, node)
+            case Compartment(owner_kind, owner_id):
+                return source.compartment(rows, owner_kind, owner_id)
+            case Ids():
+                return source.ids(rows, node)
+            case Updated(tests):
+                return or_(*(date.instant(source.updated(rows), test) for test in tests))
+            case Chain():
+                return self._chain(node, rows)
+            case Has():
+                return self._has(node, rows)
+            case _:
+                assert_never(node)
+
+    def _chain(self, node: Chain, rows: Rows) -> ColumnElement[bool]:
+        ways = []
+        for kind, where in node.targets:
+            targets, readable = self.rows((kind,))
+            link = source_of(rows.kinds[0]).link(rows, node.code, targets)
+            if link is not None:
+                conditions = (*link.conditions, readable, self.where(where, targets))
+                ways.append(some(*link.tables, targets.table, where=conditions))
+        return or_(false(), *ways)
+
+    def _has(self, node: Has, rows: Rows) -> ColumnElement[bool]:
+        found, readable = self.rows((node.source,))
+        ways = []
+        for kind in rows.kinds:
+            link = source_of(node.source).link(found, node.code, Rows(rows.table, (kind,)))
+            if link is not None:
+                conditions = (*link.conditions, readable, self.where(node.where, found))
+                ways.append(some(*link.tables, found.table, where=conditions))
+        return or_(false(), *ways)
+
+
+def _cleared(label: ColumnElement[int], name: str, limit: Any) -> ColumnElement[bool]:
+    if name == "confidentiality":
+        return label <= bound(limit, label)
+    return label.bitwise_and(bound(limit, label).bitwise_not()) == number(0)
+
+
+def some(*tables: FromClause, where: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Whether there is a row of these tables that meets the conditions."""
+    return select(number(1)).select_from(*tables).where(*where).correlate_except(*tables).exists()

@@ -1,0 +1,28 @@
+"""The search parameter types by name, and the numbers of their index rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from app.fhir.registry import by_code, param_id
+from app.search.types import ParameterType, date, number, quantity, reference, string, token, uri
+
+TYPES: Mapping[str, ParameterType] = {
+    "date": date,
+    "number": number,
+    "quantity": quantity,
+    "reference": reference,
+    "string": string,
+    "token": token,
+    "uri": uri,
+}
+# Every type has these, so they are one parameter over all types.
+COMMON = "Resource"
+
+
+@cache
+def index_number(kind: int, code: str, index: str = "") -> int:
+    """What names the index rows of a parameter, its side index or its component (``$0``)."""
+    owner = COMMON if code.startswith("_") else by_code(kind).name
+    return param_id(owner, code + index)

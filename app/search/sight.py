@@ -1,0 +1,94 @@
+"""What may be seen, as far as one statement goes; in a shape, with slots for its values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from app.fhir.registry import ENTRIES
+from app.search.expression import Expression, Shaper, Value
+
+SHARED_TENANT = 0
+SHARED = frozenset(code for code, _, store in ENTRIES if store == "shared")
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One way to see rows of a type. Its conditions are ANDed; an absent one does not restrict.
+
+    ``compartment`` and ``author`` are an owner's type number and id (or several ids).
+    ``within`` is an owner type and what must be true of an owner in whose compartment the row
+    is; ``constraint`` what must be true of the row itself. Both are judged on what is stored,
+    not on what the caller may see. ``confidentiality`` is the highest level that may be seen,
+    ``sensitivity`` the bits of the labels that may be.
+    """
+
+    compartment: tuple[int, Value] | None = None
+    author: tuple[int, Value] | None = None
+    within: tuple[int, Expression] | None = None
+    constraint: Expression | None = None
+    confidentiality: Value = None
+    sensitivity: Value = None
+
+    def shaped(self, shaper: Shaper) -> Alternative:
+        """The same with slots."""
+        return Alternative(
+            compartment=_owner(self.compartment, shaper),
+            author=_owner(self.author, shaper),
+            within=(self.within[0], shaper.expression(self.within[1])) if self.within else None,
+            constraint=shaper.expression(self.constraint) if self.constraint else None,
+            confidentiality=shaper.slot(self.confidentiality),
+            sensitivity=shaper.slot(self.sensitivity),
+        )
+
+
+def _owner(owner: tuple[int, Value] | None, shaper: Shaper) -> tuple[int, Value] | None:
+    return owner and (owner[0], shaper.slot(owner[1]))
+
+
+Ways = tuple[Alternative, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """For each type the ways in which its rows are seen, and those in which they are not.
+
+    ``trusted`` sees every row of the tenant: it judges the conditions of a grant.
+    """
+
+    tenant: Value
+    grants: tuple[tuple[int, Ways], ...] = ()
+    denials: tuple[tuple[int, Ways], ...] = ()
+    trusted: bool = False
+
+    def tenant_of(self, kind: int) -> Value:
+        """The tenant that has the rows of a type: official definitions are nobody's own."""
+        return SHARED_TENANT if kind in SHARED else self.tenant
+
+    def ways(self, kind: int) -> Ways:
+        """The ways to see a type; none where it is invisible."""
+        if self.trusted:
+            return (Alternative(),)
+        return next((ways for granted, ways in self.grants if granted == kind), ())
+
+    def barred(self, kind: int) -> Ways:
+        """What is withheld of a type whatever its grants say."""
+        return next((ways for denied, ways in self.denials if denied == kind), ())
+
+
+def merged(ways: Ways) -> Ways:
+    """The ways with those together that differ in the owner of the compartment only."""
+    if len(ways) < 2:
+        return ways
+    owners: dict[tuple[int, Alternative], list[Value]] = {}
+    others: list[Alternative] = []
+    for way in ways:
+        if way.compartment is None or not isinstance(way.compartment[1], str):
+            others.append(way)
+        else:
+            kind, id = way.compartment
+            owners.setdefault((kind, replace(way, compartment=None)), []).append(id)
+    together = [
+        replace(way, compartment=(kind, ids[0] if len(ids) == 1 else tuple(dict.fromkeys(ids))))  # type: ignore[arg-type]
+        for (kind, way), ids in owners.items()
+    ]
+    return (*others, *together)

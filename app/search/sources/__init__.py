@@ -1,0 +1,111 @@
+"""Where rows are: the tables of a store and how the tree's leaves are tested there.
+
+``resource.py`` is the ordinary store with its index tables. A store with tables of its own
+has a file here that says the same things about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import ColumnElement, FromClause
+
+from app.search.expression import Composite, Ids, Missing, Param, Value
+from app.search.values import Columns
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of some types under a name of their own in a statement."""
+
+    table: FromClause
+    kinds: tuple[int, ...]
+
+    @property
+    def c(self) -> Columns:
+        """The columns."""
+        return self.table.c
+
+
+class Link(NamedTuple):
+    """How a row's reference leads to a target row: tables in between, and conditions."""
+
+    tables: Sequence[FromClause]
+    conditions: Sequence[ColumnElement[bool]]
+
+
+class Order(NamedTuple):
+    """A column to sort by; where it is another table's, how that table is joined.
+
+    At most one row of that table joins a row, and none where the value is missing.
+    """
+
+    column: ColumnElement[Any]
+    table: FromClause | None = None
+    on: ColumnElement[bool] | None = None
+
+
+class Source(Protocol):
+    """A store of rows that can be searched. Its conditions are true or false, never NULL."""
+
+    def rows(self, kinds: tuple[int, ...]) -> Rows:
+        """The rows of these types under a new name."""
+        ...
+
+    def tenant(self, rows: Rows) -> ColumnElement[int]:
+        """The column that says whose they are."""
+        ...
+
+    def current(self, rows: Rows, kinds: tuple[int, ...]) -> ColumnElement[bool]:
+        """Whether a row is of one of these types, and not deleted."""
+        ...
+
+    def key(self, rows: Rows) -> Sequence[ColumnElement[Any]]:
+        """What tells rows apart within a tenant and never changes, newest greatest."""
+        ...
+
+    def found(self, rows: Rows) -> Sequence[ColumnElement[Any]]:
+        """Type number, id, version, ``updated``, and whatever ``text`` needs."""
+        ...
+
+    def ids(self, rows: Rows, node: Ids) -> ColumnElement[bool]:
+        """Whether the logical id is one of these."""
+        ...
+
+    def updated(self, rows: Rows) -> ColumnElement[int]:
+        """``meta.lastUpdated`` in microseconds."""
+        ...
+
+    def param(self, rows: Rows, node: Param | Composite) -> ColumnElement[bool]:
+        """Whether a value passes."""
+        ...
+
+    def missing(self, rows: Rows, node: Missing) -> ColumnElement[bool]:
+        """Whether there is no value."""
+        ...
+
+    def compartment(
+        self, rows: Rows, owner_kind: int, owner_id: Value | ColumnElement[str]
+    ) -> ColumnElement[bool]:
+        """Whether a row is in the compartment of the owner, or of one of several."""
+        ...
+
+    def author(
+        self, rows: Rows, author_kind: int, author_id: Value | ColumnElement[str]
+    ) -> ColumnElement[bool]:
+        """Whether a person or organization, or one of several, is an author of the row."""
+        ...
+
+    def label(self, rows: Rows, name: str) -> ColumnElement[int] | None:
+        """The ``confidentiality`` or ``sensitivity`` of a row, or None where rows have none."""
+        ...
+
+    def link(self, rows: Rows, code: str, target: Rows) -> Link | None:
+        """How the reference parameter leads to a target; None where it never does."""
+        ...
+
+    def order(self, rows: Rows, code: str, *, descending: bool) -> Order:
+        """What a parameter of the type sorts by."""
+        ...

@@ -1,0 +1,205 @@
+"""The ordinary store: the current rows of ``resource`` and their index tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Table, and_, not_, or_, select
+
+from app.db.tables.indexes import idx_reference, idx_token, idx_uri
+from app.db.tables.resources import compartment, resource, resource_author
+from app.fhir.registry import by_code
+from app.search.expression import Composite, Ids, Missing, Param, Test, Value
+from app.search.parameters import TYPES, index_number
+from app.search.sources import Link, Order, Rows
+from app.search.types import composite
+from app.search.values import Columns, number, one_of
+
+# ``position`` of an index row that is not a component's: which end of the order it is.
+FIRST, LAST = 1, 2
+
+FOUND = (
+    "kind", "id", "version", "updated", "rid", "tenant",
+    "body", "cipher", "key_id", "nonce", "key_owner",
+)  # fmt: skip
+
+
+class ResourceSource:
+    """Rows of ``resource``."""
+
+    def rows(self, kinds: tuple[int, ...]) -> Rows:
+        """The rows of these types under a new name."""
+        return Rows(resource.alias(), kinds)
+
+    def tenant(self, rows: Rows) -> ColumnElement[int]:
+        """The column that says whose they are."""
+        return rows.c.tenant  # type: ignore[no-any-return]
+
+    def current(self, rows: Rows, kinds: tuple[int, ...]) -> ColumnElement[bool]:
+        """Of one of these types, and not deleted."""
+        kind = rows.c.kind
+        of_kind = kind == number(kinds[0]) if len(kinds) == 1 else kind.in_(map(number, kinds))
+        return and_(of_kind, rows.c.deleted == number(0))
+
+    def key(self, rows: Rows) -> Sequence[ColumnElement[Any]]:
+        """The row number: given once, when a resource is created."""
+        return (rows.c.rid,)
+
+    def found(self, rows: Rows) -> Sequence[ColumnElement[Any]]:
+        """The columns of ``FOUND``."""
+        return [rows.c[name] for name in FOUND]
+
+    def ids(self, rows: Rows, node: Ids) -> ColumnElement[bool]:
+        """Whether the logical id is one of these."""
+        return one_of(rows.c.id, node.ids)
+
+    def updated(self, rows: Rows) -> ColumnElement[int]:
+        """``meta.lastUpdated`` in microseconds."""
+        return rows.c.updated  # type: ignore[no-any-return]
+
+    def param(self, rows: Rows, node: Param | Composite) -> ColumnElement[bool]:
+        """Whether a value passes."""
+        if isinstance(node, Composite):
+            return _composite(rows, node)
+        index = index_table(node).alias()
+        return _some(index, _of(rows, index), passes(index, node))
+
+    def missing(self, rows: Rows, node: Missing) -> ColumnElement[bool]:
+        """Whether there is no value."""
+        if node.type == "composite":
+            first = by_code(node.kind).search[node.code].components[0]
+            table, code = TYPES[first.type].INDEXES[""], f"{node.code}$0"
+        else:
+            table, code = TYPES[node.type].INDEXES[""], node.code
+        index = table.alias()
+        return not_(
+            _some(index, _of(rows, index), index.c.param == number(index_number(node.kind, code)))
+        )
+
+    def compartment(
+        self, rows: Rows, owner_kind: int, owner_id: Value | ColumnElement[str]
+    ) -> ColumnElement[bool]:
+        """Whether a row is in the compartment of the owner, or of one of several."""
+        inside = compartment.alias()
+        return _some(
+            inside,
+            _of(rows, inside),
+            inside.c.owner_kind == number(owner_kind),
+            one_of(inside.c.owner_id, owner_id),
+        )
+
+    def author(
+        self, rows: Rows, author_kind: int, author_id: Value | ColumnElement[str]
+    ) -> ColumnElement[bool]:
+        """Whether a person or organization, or one of several, is an author of the row."""
+        by = resource_author.alias()
+        return _some(
+            by,
+            _of(rows, by),
+            by.c.author_kind == number(author_kind),
+            one_of(by.c.author_id, author_id),
+        )
+
+    def label(self, rows: Rows, name: str) -> ColumnElement[int] | None:
+        """The ``confidentiality`` or ``sensitivity`` of a row."""
+        return rows.c[name]  # type: ignore[no-any-return]
+
+    def link(self, rows: Rows, code: str, target: Rows) -> Link | None:
+        """Through a row of the reference index."""
+        reference = idx_reference.alias()
+        return Link(
+            (reference,),
+            (
+                _of(rows, reference),
+                reference.c.param == number(index_number(rows.kinds[0], code)),
+                leads(reference, target),
+            ),
+        )
+
+    def order(self, rows: Rows, code: str, *, descending: bool) -> Order:
+        """The value that comes first in this direction."""
+        if code == "_id":
+            return Order(rows.c.id)
+        if code == "_lastUpdated":
+            return Order(rows.c.updated)
+        kind = rows.kinds[0]
+        type_ = TYPES[by_code(kind).search[code].type]
+        index = type_.INDEXES[""].alias()
+        end = LAST if descending else FIRST
+        on = and_(
+            _of(rows, index),
+            index.c.param == number(index_number(kind, code)),
+            index.c.position.in_((number(end), number(FIRST + LAST))),
+        )
+        return Order(index.c[type_.ORDER], index, on)
+
+
+RESOURCES = ResourceSource()
+
+
+def index_table(node: Param) -> Table:
+    """The table that has the rows of a parameter's index."""
+    return TYPES[node.type].INDEXES[node.index]
+
+
+def passes(index: FromClause, node: Param) -> ColumnElement[bool]:
+    """Whether an index row is of the parameter and passes one of the tests."""
+    predicate = TYPES[node.type].predicate
+    return and_(
+        index.c.param == number(index_number(node.kind, node.code, node.index)),
+        or_(*(predicate(index.c, test) for test in node.tests)),
+    )
+
+
+def leads(reference: FromClause, target: Rows) -> ColumnElement[bool]:
+    """Whether a row of the reference index leads to a target of the one type.
+
+    To a canonical resource it leads by id, or by its ``url`` and, if given, its ``version``.
+    """
+    kind = target.kinds[0]
+    by_id = and_(reference.c.target_kind == number(kind), reference.c.target_id == target.c.id)
+    if "url" not in by_code(kind).search:
+        return by_id
+    url, version = idx_uri.alias(), idx_token.alias()
+    names = _some(
+        url,
+        _of(target, url),
+        url.c.param == number(index_number(kind, "url")),
+        url.c.value == reference.c.target_id,
+    )
+    agrees = _some(
+        version,
+        _of(target, version),
+        version.c.param == number(index_number(kind, "version")),
+        version.c.code == reference.c.version,
+    )
+    by_url = and_(
+        reference.c.target_kind == number(0), names, or_(reference.c.version.is_(None), agrees)
+    )
+    return or_(by_id, by_url)
+
+
+def _composite(rows: Rows, node: Composite) -> ColumnElement[bool]:
+    types = [TYPES[name] for name in node.types]
+
+    def component_passes(which: int, columns: Columns, test: Test) -> ColumnElement[bool]:
+        return types[which].predicate(columns, test)
+
+    return composite.predicate(
+        node,
+        [type_.INDEXES[""].alias() for type_ in types],
+        component_passes,
+        joined=lambda index: _of(rows, index),
+        params=[
+            number(index_number(node.kind, f"{node.code}${which}")) for which in range(len(types))
+        ],
+    )
+
+
+def _of(rows: Rows, index: FromClause) -> ColumnElement[bool]:
+    return and_(index.c.tenant == rows.c.tenant, index.c.rid == rows.c.rid)
+
+
+def _some(index: FromClause, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return select(number(1)).select_from(index).where(*conditions).correlate_except(index).exists()

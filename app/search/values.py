@@ -1,0 +1,110 @@
+"""Values in SQL: a slot becomes a bound parameter, a list of any length one parameter.
+
+A list is bound as one array (PostgreSQL) or one JSON text (SQLite), so that the statement's
+text does not depend on how many values there are.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import orjson
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    and_,
+    bindparam,
+    false,
+    literal,
+    literal_column,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from app.db.engine import DialectName
+from app.search.expression import Slot, Value
+
+Columns: TypeAlias = Any  # the columns of an aliased table, by name
+
+
+def bound(value: Value, like: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A value as an operand beside ``like``."""
+    if isinstance(value, Slot):
+        return bindparam(name(value), type_=like.type)
+    return literal(value, type_=like.type)
+
+
+def name(slot: Slot) -> str:
+    """What a slot's parameter is called."""
+    return f"v{slot.number}"
+
+
+def number(value: int) -> ColumnElement[int]:
+    """A number of the program's own, written into the text so that planners see it."""
+    return literal_column(str(value), type_=BigInteger())
+
+
+def equals(column: ColumnElement[Any], value: Value) -> ColumnElement[bool]:
+    """``column = value``, or ``IS NULL``."""
+    return column.is_(None) if value is None else column == bound(value, column)
+
+
+def one_of(column: ColumnElement[Any], value: Value | ColumnElement[Any]) -> ColumnElement[bool]:
+    """``column`` is the value, or one of the values where it is a list."""
+    if isinstance(value, ColumnElement):
+        return column == value
+    if isinstance(value, Slot) and value.is_list:
+        return AnyOf(column, bindparam(name(value), type_=ARRAY(column.type)))
+    if isinstance(value, tuple):
+        return column.in_(value) if value else false()
+    return equals(column, value)
+
+
+def between(column: ColumnElement[Any], low: Value, high: Value) -> ColumnElement[bool]:
+    """``low <= column < high``."""
+    return and_(column >= bound(low, column), column < bound(high, column))
+
+
+ESCAPE = "!"
+
+
+def matches(column: ColumnElement[Any], pattern: Value) -> ColumnElement[bool]:
+    """``column LIKE pattern``, where ``!`` escapes."""
+    return column.like(bound(pattern, column), escape=ESCAPE)
+
+
+class AnyOf(ColumnElement[bool]):
+    """``column`` is in a list that one parameter carries."""
+
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any], values: BindParameter[Any]) -> None:
+        self.column = column
+        self.values = values
+
+
+@compiles(AnyOf, "postgresql")
+def _any_of_array(element: AnyOf, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.column, **options)
+    return f"{column} = ANY ({compiler.process(element.values, **options)})"
+
+
+@compiles(AnyOf, "sqlite")
+def _in_json(element: AnyOf, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.column, **options)
+    values = compiler.process(element.values, **options)
+    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - both are compiled
+
+
+def bind(values: list[Value], dialect: DialectName) -> dict[str, Any]:
+    """The parameters of a statement that was compiled from a shape with these values."""
+    return {
+        f"v{number}": _listed(value, dialect) if isinstance(value, tuple) else value
+        for number, value in enumerate(values)
+    }
+
+
+def _listed(values: tuple[Any, ...], dialect: DialectName) -> Any:
+    return list(values) if dialect == "postgresql" else orjson.dumps(values).decode()

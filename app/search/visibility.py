@@ -1,0 +1,78 @@
+"""Who may see what: an argument of every read, compiled into every row source.
+
+A ``Visible`` names, for each type that may be seen at all, the ways in which its rows may be
+seen. Without an entry a type is invisible, and what is invisible is not there: not as a
+match, not as the target of a chain, not in a total, not in the order of others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import ColumnElement
+
+from app.fhir.registry import ENTRIES
+from app.search.compiler import Compiler
+from app.search.expression import Shaper
+from app.search.sight import SHARED, SHARED_TENANT, Alternative, Sight, Ways, merged
+from app.search.sources import Rows
+
+__all__ = ["Alternative", "Visible", "visible_clause"]
+
+_NOTHING: Mapping[int, Ways] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """The tenant, and for each type number the ways to see its rows.
+
+    Several ways are ORed; a row that meets a denial is hidden all the same.
+    """
+
+    tenant: int
+    grants: Mapping[int, Ways]
+    denials: Mapping[int, Ways] = field(default_factory=lambda: _NOTHING)
+
+    @classmethod
+    def everything(cls, tenant: int, *, reason: str) -> Visible:
+        """All that a tenant has, for the server's own reactions; ``reason`` is for readers."""
+        if not reason:
+            raise ValueError("say why everything is to be seen")
+        return cls(tenant, {code: (Alternative(),) for code, _, _ in ENTRIES})
+
+    def tenant_of(self, kind: int) -> int:
+        """The tenant that has the rows of a type."""
+        return SHARED_TENANT if kind in SHARED else self.tenant
+
+    def sight(self, kinds: Iterable[int], shaper: Shaper) -> Sight:
+        """What may be seen of these types, with slots for its values."""
+        wanted = sorted(set(kinds))
+        return Sight(
+            tenant=shaper.slot(self.tenant),
+            grants=_shaped(self.grants, wanted, shaper),
+            denials=_shaped(self.denials, wanted, shaper),
+        )
+
+
+def _shaped(
+    ways: Mapping[int, Ways], kinds: list[int], shaper: Shaper
+) -> tuple[tuple[int, Ways], ...]:
+    return tuple(
+        (kind, tuple([way.shaped(shaper) for way in merged(ways[kind])]))
+        for kind in kinds
+        if kind in ways
+    )
+
+
+def visible_clause(visible: Visible, kind: int, columns: Any) -> ColumnElement[bool]:
+    """Whether a row of the type may be seen, over ``columns`` of ``resource`` or an alias of it.
+
+    For statements outside search; the tenant and the type are theirs to say.
+    """
+    grants = ((kind, visible.grants.get(kind, ())),)
+    denials = ((kind, visible.denials.get(kind, ())),)
+    compiler = Compiler(Sight(visible.tenant, grants, denials))
+    return compiler.seen(Rows(columns["rid"].table, (kind,)), kind)
