@@ -123,6 +123,10 @@ def test_every_problem_is_reported_with_its_place_and_no_content() -> None:
     ]
 
 
+def test_problems_are_bounded() -> None:
+    assert len(problems(div("<x/>" * 1_000 + "y"))) == MAX_PROBLEMS
+
+
 @given(
     st.lists(st.sampled_from(["<", ">", "/", "div", "p", "!", "&", ";", "#", '"', "=", " ", "x"]))
 )
