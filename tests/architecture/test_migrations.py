@@ -1,0 +1,80 @@
+"""The migrations make exactly the tables that the program describes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+
+from app.db.migrate import MIGRATIONS, connected, is_ours, upgrade
+from app.db.tables import metadata
+from tests.support.databases import DIALECTS, Database, Databases
+
+
+@pytest.fixture(params=DIALECTS)
+async def empty(request: pytest.FixtureRequest, databases: Databases) -> Database:
+    return await databases.make(request.param, migrated=False)
+
+
+def test_there_is_one_head():
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert len(ScriptDirectory.from_config(config).get_heads()) == 1
+
+
+def test_tables_and_migrations_agree(empty: Database):
+    upgrade(empty.owner_url, app_url=empty.url)
+    assert _differences(empty) == []
+
+
+def test_a_missing_column_would_be_seen(empty: Database):
+    upgrade(empty.owner_url, app_url=empty.url)
+
+    def spoil(connection: Connection) -> None:
+        connection.exec_driver_sql("ALTER TABLE outbox RENAME COLUMN version TO revision")
+
+    connected(empty.owner_url, spoil)
+    assert _differences(empty) != []
+
+
+def test_migrating_again_changes_nothing(empty: Database):
+    upgrade(empty.owner_url, app_url=empty.url)
+    upgrade(empty.owner_url, app_url=empty.url)
+    assert _differences(empty) == []
+
+
+def test_the_way_back_leaves_nothing(empty: Database):
+    upgrade(empty.owner_url, app_url=empty.url)
+
+    def downgrade(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+        connection.commit()
+
+    connected(empty.owner_url, downgrade)
+    left: list[str] = []
+    connected(empty.owner_url, lambda it: left.extend(inspect(it).get_table_names()))
+    assert left == ["alembic_version"]
+    upgrade(empty.owner_url, app_url=empty.url)
+    assert _differences(empty) == []
+
+
+def _differences(database: Database) -> list[Any]:
+    found: list[Any] = []
+
+    def compare(connection: Connection) -> None:
+        context = MigrationContext.configure(
+            connection, opts={"include_object": is_ours, "compare_type": True}
+        )
+        found.extend(compare_metadata(context, metadata))
+
+    connected(database.owner_url, compare)
+    return found
