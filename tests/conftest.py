@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -14,6 +16,13 @@ import pytest_asyncio
 from tests.support import postgres as _postgres
 from tests.support.databases import DIALECTS, Database, Databases, Dialect
 from tests.support.serving import Serving, environment, rapport, serving
+
+if TYPE_CHECKING:  # a unit test does not pay for the whole application
+    import httpx
+    from fastapi import FastAPI
+
+    from app.core.config import Settings
+    from tests.support.application import Application, Clinic
 
 RUN, CONTROLLER = "RAPPORT_TEST_RUN", "RAPPORT_TEST_CONTROLLER"
 
@@ -81,3 +90,59 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     rapport("demo", env=env)
     with serving(env) as running:
         yield running
+
+
+@pytest_asyncio.fixture(scope="session")
+async def applications(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Callable[[Dialect], Awaitable[Application]]]:
+    """One running application per worker and database, started when first asked for."""
+    from tests.support.application import running
+
+    started: dict[Dialect, Application] = {}
+    async with AsyncExitStack() as stack:
+
+        async def application(dialect: Dialect) -> Application:
+            if dialect not in started:
+                started[dialect] = await stack.enter_async_context(
+                    running(await databases.make(dialect), tmp_path_factory.mktemp(dialect))
+                )
+            return started[dialect]
+
+        yield application
+
+
+@pytest.fixture
+async def application(
+    dialect: Dialect, applications: Callable[[Dialect], Awaitable[Application]]
+) -> Application:
+    """The worker's application on each database in turn; other tests have used it."""
+    return await applications(dialect)
+
+
+@pytest.fixture
+def app(application: Application) -> FastAPI:
+    """The ASGI application."""
+    return application.app
+
+
+@pytest.fixture
+def settings(application: Application) -> Settings:
+    """The application's settings."""
+    return application.settings
+
+
+@pytest.fixture
+async def client(application: Application) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a token, at the origin."""
+    async with application.http() as http:
+        yield http
+
+
+@pytest.fixture
+async def clinic(application: Application) -> AsyncIterator[Clinic]:
+    """A new clinic, so that nothing of another test is in sight."""
+    from tests.support.application import clinic_of
+
+    async with clinic_of(application) as made:
+        yield made
