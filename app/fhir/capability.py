@@ -1,0 +1,194 @@
+"""What this server does, as a CapabilityStatement read off the registry.
+
+https://hl7.org/fhir/R4/capabilitystatement.html. Nothing is listed here that a caller of
+``capability_statement`` or the registry does not say is on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from app.fhir import definitions
+from app.fhir.json import Tree
+from app.fhir.registry import (
+    REGISTRY,
+    SYSTEM_INTERACTIONS,
+    Interaction,
+    ResourceType,
+    SearchParameter,
+)
+
+DEFINITIONS = "http://hl7.org/fhir"
+FORMATS = ("application/fhir+json", "json")
+PATCH_FORMATS = (
+    "application/json-patch+json",
+    "application/fhir+json",
+    "application/merge-patch+json",
+)
+# When what is stated here last changed; a date that moved by itself would say nothing.
+DATE = "2026-11-25"
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """An operation: its name without ``$``, the canonical of its definition, and where.
+
+    ``types`` are the types it is offered on (empty: all of them); ``get`` tells whether GET may
+    call it, so whether it changes nothing and has simple inputs.
+    """
+
+    name: str
+    definition: str
+    types: tuple[str, ...] = ()
+    type_level: bool = True
+    instance_level: bool = True
+    get: bool = False
+
+    def on(self, type_name: str) -> bool:
+        """Whether a type has it."""
+        return not self.types or type_name in self.types
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """The absolute URLs of the SMART authorization server."""
+
+    authorize: str
+    token: str
+    introspect: str | None = None
+    revoke: str | None = None
+
+
+def capability_statement(
+    *,
+    base: str,
+    operations: Iterable[Offered] = (),
+    authorization: Authorization | None = None,
+    system: Collection[Interaction] = SYSTEM_INTERACTIONS,
+    without: Mapping[str, Collection[Interaction]] | None = None,
+    version: str | None = None,
+) -> Tree:
+    """The statement of the server at ``base``.
+
+    ``system`` are the whole-system interactions that are on; ``without`` names interactions of a
+    type that the registry allows and this server refuses; ``version`` is the software's.
+    """
+    offered = tuple(operations)
+    software: Tree = {"name": "Rapport"}
+    if version is not None:
+        software["version"] = version
+    rest: Tree = {
+        "mode": "server",
+        "security": _security(authorization),
+        "resource": [
+            _resource(entry, offered, without=(without or {}).get(name, ()))
+            for name, entry in REGISTRY.items()
+        ],
+        "interaction": [{"code": str(code)} for code in Interaction if code in system],
+        "compartment": [
+            f"{DEFINITIONS}/CompartmentDefinition/{owner[0].lower()}{owner[1:]}"
+            for owner in sorted(definitions.compartments())
+            if owner in REGISTRY
+        ],
+    }
+    return {
+        "resourceType": "CapabilityStatement",
+        "id": "rapport",
+        "url": f"{base}/metadata",
+        "name": "Rapport",
+        "title": "Rapport, a FHIR server for the therapeutic alliance",
+        "status": "active",
+        "date": DATE,
+        "kind": "instance",
+        "software": software,
+        "implementation": {"description": "Rapport", "url": base},
+        "fhirVersion": "4.0.1",
+        "format": list(FORMATS),
+        "patchFormat": list(PATCH_FORMATS),
+        "rest": [{key: value for key, value in rest.items() if value}],
+    }
+
+
+def _security(authorization: Authorization | None) -> Tree:
+    security: Tree = {"cors": True}
+    if authorization is None:
+        return security
+    urls = {
+        "authorize": authorization.authorize,
+        "token": authorization.token,
+        "introspect": authorization.introspect,
+        "revoke": authorization.revoke,
+    }
+    # Clients of before SMART's own discovery document look here, and nowhere else.
+    security["extension"] = [
+        {
+            "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+            "extension": [
+                {"url": name, "valueUri": url} for name, url in urls.items() if url is not None
+            ],
+        }
+    ]
+    security["service"] = [
+        {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                    "code": "SMART-on-FHIR",
+                    "display": "SMART-on-FHIR",
+                }
+            ],
+            "text": "SMART App Launch and SMART Backend Services",
+        }
+    ]
+    return security
+
+
+def _resource(
+    entry: ResourceType, operations: tuple[Offered, ...], *, without: Collection[Interaction]
+) -> Tree:
+    interactions = [code for code in Interaction if code in entry.interactions - set(without)]
+    tree: Tree = {
+        "type": entry.name,
+        "profile": f"{DEFINITIONS}/StructureDefinition/{entry.name}",
+        "interaction": [{"code": str(code)} for code in interactions],
+        "versioning": "versioned",
+        "readHistory": Interaction.VREAD in interactions,
+        "updateCreate": Interaction.UPDATE in interactions,
+        "conditionalCreate": Interaction.CREATE in interactions,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": Interaction.UPDATE in interactions,
+        "conditionalDelete": "single" if Interaction.DELETE in interactions else "not-supported",
+        "referencePolicy": ["literal", "logical"],
+        "searchInclude": _includes(entry),
+        "searchRevInclude": _reverse_includes(entry.name),
+        "searchParam": [_parameter(parameter) for parameter in entry.search.values()],
+        "operation": [
+            {"name": operation.name, "definition": operation.definition}
+            for operation in operations
+            if operation.on(entry.name)
+        ],
+    }
+    return {key: value for key, value in tree.items() if value != []}
+
+
+def _parameter(parameter: SearchParameter) -> Tree:
+    return {"name": parameter.code, "definition": parameter.url, "type": parameter.type}
+
+
+def _includes(entry: ResourceType) -> list[str]:
+    return [
+        f"{entry.name}:{parameter.code}"
+        for parameter in entry.search.values()
+        if parameter.type == "reference"
+    ]
+
+
+def _reverse_includes(type_name: str) -> list[str]:
+    return [
+        f"{entry.name}:{parameter.code}"
+        for entry in REGISTRY.values()
+        for parameter in entry.search.values()
+        if parameter.type == "reference"
+        and (not parameter.targets or type_name in parameter.targets)
+    ]
