@@ -84,6 +84,29 @@ def sample_sd(values: Sequence[Decimal]) -> Decimal:
     return (squares(values) / (len(values) - 1)).sqrt()
 
 
+class Spread:
+    """Mean and sample standard deviation of values as they come (Welford 1962)."""
+
+    __slots__ = ("_squares", "count", "mean")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = ZERO
+        self._squares = ZERO
+
+    def add(self, value: Decimal) -> None:
+        """Take one more value in."""
+        self.count += 1
+        distance = value - self.mean
+        self.mean += distance / self.count
+        self._squares += distance * (value - self.mean)
+
+    @property
+    def sd(self) -> Decimal:
+        """The sample standard deviation (n - 1) of at least two values."""
+        return (self._squares / (self.count - 1)).sqrt()
+
+
 def mean_moving_range(values: Sequence[Decimal]) -> Decimal:
     """The mean distance between neighbours, of at least two values."""
     return mean([abs(after - before) for before, after in pairwise(values)])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
-from app.domain.measure import ZERO, Point, fit, mean, mean_moving_range, sample_sd, settle
+from app.domain.measure import ZERO, Point, Spread, fit, mean, mean_moving_range, settle
 from app.domain.rupture.model import Flag, Parameters, Repair, Rule
 
 Judgement: TypeAlias = tuple[int, Flag | None]
@@ -46,11 +46,12 @@ def _drops(points: Sequence[Point], drop: Decimal, reference: str) -> Iterator[J
 
 
 def _trailing_baseline(points: Sequence[Point], given: Parameters) -> Iterator[Judgement]:
-    values = [point.value for point in points]
-    for place, point in enumerate(points[given.minPrior :], given.minPrior):
-        prior = values[:place]
-        margin = max(_factor(given) * sample_sd(prior), given.floor)
-        yield _below(point, mean(prior) - margin, inclusive=False)
+    prior = Spread()
+    for point in points:
+        if prior.count >= given.minPrior:
+            margin = max(_factor(given) * prior.sd, given.floor)
+            yield _below(point, prior.mean - margin, inclusive=False)
+        prior.add(point.value)
 
 
 def _control_chart(points: Sequence[Point], given: Parameters) -> Iterator[Judgement]:
@@ -65,12 +66,13 @@ def _control_chart(points: Sequence[Point], given: Parameters) -> Iterator[Judge
 
 
 def _stricter_of_two(points: Sequence[Point], given: Parameters) -> Iterator[Judgement]:
-    values = [point.value for point in points]
-    for place, point in enumerate(points[given.minPrior :], given.minPrior):
-        prior = values[:place]
-        spread = max(sample_sd(prior), _needed(given.sdBetween))
-        limit = prior[-1] - _factor(given) * spread
-        yield _below(point, limit, inclusive=True, pre=prior[-1])
+    prior, level = Spread(), ZERO
+    for point in points:
+        if prior.count >= given.minPrior:
+            limit = level - _factor(given) * max(prior.sd, _needed(given.sdBetween))
+            yield _below(point, limit, inclusive=True, pre=level)
+        level = point.value
+        prior.add(level)
 
 
 def _retrospective_residual(points: Sequence[Point], given: Parameters) -> Iterator[Judgement]:

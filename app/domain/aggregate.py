@@ -1,0 +1,57 @@
+"""Figures about many clients that tell nothing about one.
+
+A cell with fewer than five clients is suppressed. Two releases may differ in one client only, and
+their difference would be that client: so a release is compared with all earlier ones of its cell,
+and held back until it differs from each by nobody or by at least five clients. A client whose own
+value changed counts as different.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.domain.measure import mean, sample_sd
+
+LEAST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What may be published of one cell; without figures where it is suppressed."""
+
+    suppressed: bool
+    n: int | None = None
+    mean: Decimal | None = None
+    sd: Decimal | None = None
+
+
+SUPPRESSED = Cell(suppressed=True)
+
+
+def differ(one: Mapping[str, Decimal], other: Mapping[str, Decimal]) -> int:
+    """How many clients are in one release only, or have another value in the other."""
+    return sum(one.get(client) != other.get(client) for client in one.keys() | other.keys())
+
+
+def release(
+    values: Mapping[str, Decimal], earlier: Iterable[Mapping[str, Decimal]] = ()
+) -> Mapping[str, Decimal] | None:
+    """What to publish of a cell, with one value per client.
+
+    ``values`` where that is safe next to every earlier release; else the newest earlier release
+    again; none where there is none, or the cell is too small. ``earlier`` is in order.
+    """
+    published = [each for each in earlier if len(each) >= LEAST]
+    if len(values) >= LEAST and not any(0 < differ(values, each) < LEAST for each in published):
+        return values
+    return published[-1] if published else None
+
+
+def cell(values: Mapping[str, Decimal] | None) -> Cell:
+    """The figures of a release, one value per client."""
+    if values is None or len(values) < LEAST:
+        return SUPPRESSED
+    figures = list(values.values())
+    return Cell(suppressed=False, n=len(figures), mean=mean(figures), sd=sample_sd(figures))

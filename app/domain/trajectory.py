@@ -1,0 +1,138 @@
+"""Sessions and the series of scores along them.
+
+A session number is the rank, from 1, of an episode's Encounters by ``period.start``; cancelled and
+mistaken ones are no sessions. An answer without an Encounter joins the one of its day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.domain.measure import Rater, fit, mean
+
+_NO_SESSION = frozenset(("cancelled", "entered-in-error"))
+
+
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """An Encounter of the episode.
+
+    ``start`` is in microseconds, ``day`` the local date (``2026-11-25``). One with no start has
+    no rank.
+    """
+
+    id: str
+    status: str
+    start: int | None
+    day: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """The numbers of an episode's sessions, by Encounter and by day."""
+
+    by_encounter: Mapping[str, int]
+    by_day: Mapping[str, int]
+
+    @property
+    def count(self) -> int:
+        """How many sessions there are."""
+        return len(self.by_encounter)
+
+    def number(self, *, encounter: str | None, day: str | None) -> int | None:
+        """The session of an answer; none where its Encounter is no session, or its day has none."""
+        if encounter is not None:
+            return self.by_encounter.get(encounter)
+        return self.by_day.get(day) if day is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """What a series is about: an instrument, who answered, and a scale."""
+
+    instrument: str
+    rater: Rater
+    scale: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A score at a session; ``answered`` in microseconds, ``reference`` the Observation."""
+
+    track: Track
+    session: int
+    answered: int
+    value: Decimal | None
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The scores of one track, one for each session that has one, in session order."""
+
+    track: Track
+    points: tuple[Observed, ...]
+
+    def values(self, sessions: int) -> tuple[Decimal | None, ...]:
+        """The value of each session from 1 to ``sessions``, none where it is missing."""
+        found = {point.session: point.value for point in self.points}
+        return tuple(found.get(session) for session in range(1, sessions + 1))
+
+    def missing(self, sessions: int) -> tuple[int, ...]:
+        """The sessions without a value."""
+        values = enumerate(self.values(sessions), 1)
+        return tuple(session for session, value in values if value is None)
+
+    def baseline(self, size: int = 3) -> Decimal | None:
+        """The mean of the first ``size`` values; none while there are fewer."""
+        values = [point.value for point in self.points if point.value is not None][:size]
+        return mean(values) if size and len(values) == size else None
+
+    def slope(self) -> Decimal | None:
+        """Change per session over the whole series; none with fewer than two values."""
+        scored = [(point.session, point.value) for point in self.points if point.value is not None]
+        sessions = [Decimal(session) for session, _ in scored]
+        line = fit(sessions, [value for _, value in scored])
+        return line.slope if line else None
+
+
+def number_sessions(sittings: Iterable[Sitting]) -> Sessions:
+    """Rank the sittings of an episode; equal starts keep a stable order by id."""
+    held = sorted(
+        (sitting.start, sitting.id, sitting.day)
+        for sitting in sittings
+        if sitting.status not in _NO_SESSION and sitting.start is not None
+    )
+    by_encounter = {id: session for session, (_, id, _) in enumerate(held, 1)}
+    by_day: dict[str, int] = {}
+    for session, (_, _, day) in enumerate(held, 1):
+        # Two sittings on a day: an answer that names none belongs to the first.
+        if day is not None:
+            by_day.setdefault(day, session)
+    return Sessions(by_encounter, by_day)
+
+
+def series(scores: Iterable[Observed]) -> tuple[Series, ...]:
+    """The series in a set of scores, ordered by track.
+
+    Two scores of one track and session: the later answer counts.
+    """
+    tracks: dict[Track, dict[int, Observed]] = {}
+    for score in sorted(scores, key=lambda each: (each.answered, each.reference)):
+        tracks.setdefault(score.track, {})[score.session] = score
+    order = sorted(tracks, key=lambda track: (track.instrument, track.rater, track.scale))
+    return tuple(Series(track, _in_order(tracks[track])) for track in order)
+
+
+def _in_order(points: Mapping[int, Observed]) -> tuple[Observed, ...]:
+    return tuple(points[session] for session in sorted(points))
+
+
+def never_answered(all_series: Sequence[Series], sessions: int) -> tuple[int, ...]:
+    """The sessions in which no series has a value."""
+    answered = {
+        point.session for each in all_series for point in each.points if point.value is not None
+    }
+    return tuple(session for session in range(1, sessions + 1) if session not in answered)
