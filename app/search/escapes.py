@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 _ESCAPED = re.compile(r"\\([\\,|$])")
+_SPECIAL = re.compile(r"[\\,|$]")
 _PARTS = {
     separator: re.compile(
         rf"((?:[^\\{re.escape(separator)}]|\\.?)*+){re.escape(separator)}", re.DOTALL
@@ -32,3 +33,8 @@ def split(text: str, separator: str) -> list[str]:
 def unescape(text: str) -> str:
     """The text without escapes."""
     return _ESCAPED.sub(r"\1", text) if "\\" in text else text
+
+
+def escape(text: str) -> str:
+    """The text as one value, whatever it holds."""
+    return _SPECIAL.sub(r"\\\g<0>", text)
