@@ -22,7 +22,7 @@ from app.fhir.audit.record import MAJOR, MINOR, SERIOUS, SUCCESS, AuditRecord
 from app.security.ports import EventName, SecurityEvent
 from app.security.principal import Principal
 
-INSTALLATION = 0  # the tenant of what nobody's token says whose it is
+HOME = 1  # whoever runs the installation: the tenant of what no token says whose it is
 _LONGEST_QUERY = 16 * 1024
 _REFERENCE = re.compile(r"[A-Z][A-Za-z]{0,39}/[A-Za-z0-9\-.]{1,64}")
 
@@ -90,7 +90,7 @@ class AuditTrail:
             entity_version=None if asked else version,
             entity_name=clean(name),
             query=_query(facts, event) if asked else None,
-            detail=_detail(detail, grounds),
+            detail=_detail(detail),
             **_grounds(grounds),
         )
 
@@ -111,19 +111,15 @@ class AuditTrail:
         """
         known = entity is not None and _REFERENCE.fullmatch(entity) is not None
         asked = KINDS[event].shape is Shape.QUERY or not known
-        whose = list(patients)
-        if known and str(entity).startswith("Patient/"):
-            whose.append(str(entity).removeprefix("Patient/"))
         return self._of_caller(
             event,
             caller,
             facts,
-            whose,
+            patients,
             outcome=_outcome(error.category),
             reason=clean(error.issues[0].code) if error.issues else str(error.category),
             entity=None if asked else entity,
             query=_query(facts, event) if asked else None,
-            detail=_detail(None, grounds),
             **_grounds(grounds),
         )
 
@@ -138,7 +134,6 @@ class AuditTrail:
     ) -> AuditRecord:
         """That a Consent permitted or denied a caller (BALP AuthZconsent)."""
         denied = grounds.decision == "deny"
-        extra = {"organization": organization} if organization else None
         return self._of_caller(
             "consent-decision",
             caller,
@@ -146,7 +141,7 @@ class AuditTrail:
             [patient],
             outcome=SERIOUS if denied else SUCCESS,
             reason="consent" if denied else None,
-            detail=_detail(extra, grounds),
+            organization=organization,
             **_grounds(grounds),
         )[0]
 
@@ -159,7 +154,7 @@ class AuditTrail:
         """
         return self._record(
             "unauthenticated",
-            tenant=INSTALLATION,
+            tenant=HOME,
             at=at,
             outcome=SERIOUS,
             reason="login",
@@ -172,7 +167,7 @@ class AuditTrail:
         refused = event.outcome == "refused"
         return self._record(
             _SECURITY.get(event.name, event.name.value),
-            tenant=INSTALLATION if event.tenant is None else event.tenant,
+            tenant=HOME if event.tenant is None else event.tenant,
             at=event.at,
             outcome=SERIOUS if refused else SUCCESS,
             reason="security" if refused else None,
@@ -229,17 +224,23 @@ class AuditTrail:
             "purpose": caller.purpose or None,
             "name" if caller.is_person else "client_name": clean(caller.name),
         }
-        each: tuple[str | None, ...] = tuple(dict.fromkeys(patients)) or (None,)
+        about = dict.fromkeys(patients)
+        entity = str(fields.get("entity"))
+        if entity.startswith("Patient/"):
+            about[entity.removeprefix("Patient/")] = None
+        each: tuple[str | None, ...] = tuple(about) or (None,)
         return [self._record(event, patient=patient, **fields) for patient in each]
 
     def _record(
         self, event: str, *, tenant: int, at: int | None = None, **fields: Any
     ) -> AuditRecord:
         random = self._ids.random(24)
+        now = self._clock.now() if at is None else at
+        micros = now % 1000
         return AuditRecord(
             tenant=tenant,
-            recorded=self._clock.now() if at is None else at,
-            aid=int.from_bytes(random[:8], "big") >> 1,
+            recorded=now - micros,
+            aid=micros << 53 | int.from_bytes(random[:8], "big") >> 11,
             salt=random[8:],
             site=self._site,
             event=event,
@@ -288,11 +289,10 @@ def _grounds(grounds: Grounds | None) -> dict[str, Any]:
         "basis": grounds.basis,
         "consent": grounds.consent,
         "consent_version": grounds.consent_version,
+        "provision": grounds.provision,
     }
 
 
-def _detail(values: Mapping[str, str] | None, grounds: Grounds | None = None) -> str | None:
+def _detail(values: Mapping[str, str] | None) -> str | None:
     found = {key: clean(value) for key, value in (values or {}).items() if value}
-    if grounds is not None and grounds.provision:
-        found["provision"] = grounds.provision
     return orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode() if found else None

@@ -46,7 +46,8 @@ def upgrade() -> None:
         sa.Column("outcome", TEXT, nullable=False),
         sa.Column("reason", TEXT, nullable=True),
         sa.Column("site", TEXT, nullable=False),
-        sa.Column("actor", TEXT, nullable=True),
+        sa.Column("actor_kind", sa.SmallInteger(), nullable=True),
+        sa.Column("actor_id", TEXT, nullable=True),
         sa.Column("subject", TEXT, nullable=True),
         sa.Column("name", TEXT, nullable=True),
         sa.Column("role", TEXT, nullable=True),
@@ -56,7 +57,8 @@ def upgrade() -> None:
         sa.Column("token", TEXT, nullable=True),
         sa.Column("address", TEXT, nullable=True),
         sa.Column("purpose", TEXT, nullable=True),
-        sa.Column("entity", TEXT, nullable=True),
+        sa.Column("entity_kind", sa.SmallInteger(), nullable=True),
+        sa.Column("entity_id", TEXT, nullable=True),
         sa.Column("entity_version", sa.Integer(), nullable=True),
         sa.Column("entity_name", TEXT, nullable=True),
         sa.Column("patient", TEXT, nullable=True),
@@ -66,7 +68,10 @@ def upgrade() -> None:
         sa.Column("basis", TEXT, nullable=True),
         sa.Column("consent", TEXT, nullable=True),
         sa.Column("consent_version", sa.Integer(), nullable=True),
+        sa.Column("provision", TEXT, nullable=True),
+        sa.Column("organization", TEXT, nullable=True),
         sa.Column("detail", TEXT, nullable=True),
+        sa.Column("folded", TEXT, nullable=True),
         sa.Column("salt", sa.LargeBinary(), nullable=False),
         sa.Column("commitment", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "recorded", "aid", name=op.f("pk_audit_event")),
@@ -74,20 +79,20 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(
-        "ix_audit_event_actor",
+        "ix_audit_event_actor_id",
         "audit_event",
-        ["tenant", "actor", "recorded", "aid"],
+        ["tenant", "actor_id", "recorded", "aid"],
         unique=False,
-        postgresql_where=sa.text("actor IS NOT NULL"),
-        sqlite_where=sa.text("actor IS NOT NULL"),
+        postgresql_where=sa.text("actor_id IS NOT NULL"),
+        sqlite_where=sa.text("actor_id IS NOT NULL"),
     )
     op.create_index(
-        "ix_audit_event_entity",
+        "ix_audit_event_entity_id",
         "audit_event",
-        ["tenant", "entity", "recorded", "aid"],
+        ["tenant", "entity_id", "recorded", "aid"],
         unique=False,
-        postgresql_where=sa.text("entity IS NOT NULL"),
-        sqlite_where=sa.text("entity IS NOT NULL"),
+        postgresql_where=sa.text("entity_id IS NOT NULL"),
+        sqlite_where=sa.text("entity_id IS NOT NULL"),
     )
     op.create_index(
         "ix_audit_event_patient",
@@ -478,7 +483,8 @@ def upgrade() -> None:
         sa.Column("grants", TEXT, nullable=False),
         sa.Column("scope", TEXT, nullable=False),
         sa.Column("role", TEXT, nullable=False),
-        sa.Column("actor", TEXT, nullable=True),
+        sa.Column("actor_kind", sa.SmallInteger(), nullable=True),
+        sa.Column("actor_id", TEXT, nullable=True),
         sa.Column("purpose", TEXT, nullable=False),
         sa.Column("clearance", TEXT, nullable=False),
         sa.Column("enabled", sa.SmallInteger(), nullable=False),
@@ -782,16 +788,16 @@ def downgrade() -> None:
         sqlite_where=sa.text("patient IS NOT NULL"),
     )
     op.drop_index(
-        "ix_audit_event_entity",
+        "ix_audit_event_entity_id",
         table_name="audit_event",
-        postgresql_where=sa.text("entity IS NOT NULL"),
-        sqlite_where=sa.text("entity IS NOT NULL"),
+        postgresql_where=sa.text("entity_id IS NOT NULL"),
+        sqlite_where=sa.text("entity_id IS NOT NULL"),
     )
     op.drop_index(
-        "ix_audit_event_actor",
+        "ix_audit_event_actor_id",
         table_name="audit_event",
-        postgresql_where=sa.text("actor IS NOT NULL"),
-        sqlite_where=sa.text("actor IS NOT NULL"),
+        postgresql_where=sa.text("actor_id IS NOT NULL"),
+        sqlite_where=sa.text("actor_id IS NOT NULL"),
     )
     op.drop_table("audit_event")
     op.drop_table("audit_checkpoint")

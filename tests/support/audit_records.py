@@ -15,7 +15,7 @@ def a_record(**changes: Any) -> AuditRecord:
     """A therapist reads an Observation."""
     record = AuditRecord(
         tenant=1,
-        recorded=NOON + 123_456,
+        recorded=NOON + 123_000,
         aid=77,
         salt=bytes(range(16)),
         site="https://rapport.test/fhir",
@@ -67,6 +67,6 @@ def every_kind() -> list[AuditRecord]:
             if KINDS[kind].shape is Shape.CONSENT:
                 changes |= {"entity": None, "entity_version": None}
                 changes |= {"consent": "Consent/c1", "consent_version": 2, "decision": "deny"}
-                changes |= {"detail": '{"organization":"Organization/org1"}', "outcome": "8"}
+                changes |= {"organization": "Organization/org1", "outcome": "8"}
             records.append(make(**changes))
     return records

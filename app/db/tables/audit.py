@@ -1,7 +1,9 @@
 """The audit log's own tables, insert only; a row is rendered as an AuditEvent on read.
 
 ``audit_event`` is one row for each event and patient, keyed by its instant and a random
-number that together are its id, so no index of ids is kept. ``audit_pending`` names the rows
+number that together are its id, so no index of ids is kept. A reference is the type's number
+in the registry and an id (of a type not there: 0 and the whole reference); ``folded`` is the
+agent's name as a search compares it. ``audit_pending`` names the rows
 that the tree does not hold yet (a trigger fills it, the sequencer empties it): the only table
 here from which rows are taken. ``audit_leaf`` gives each event its place in the one tree of
 the installation and keeps what a leaf is made of when the event's own row has gone.
@@ -33,7 +35,8 @@ audit_event = Table(
     Column("outcome", Str, nullable=False),
     Column("reason", Str),
     Column("site", Str, nullable=False),
-    Column("actor", Str),
+    Column("actor_kind", SmallInteger),
+    Column("actor_id", Str),
     Column("subject", Str),
     Column("name", Str),
     Column("role", Str),
@@ -43,7 +46,8 @@ audit_event = Table(
     Column("token", Str),
     Column("address", Str),
     Column("purpose", Str),
-    Column("entity", Str),
+    Column("entity_kind", SmallInteger),
+    Column("entity_id", Str),
     Column("entity_version", Integer),
     Column("entity_name", Str),
     Column("patient", Str),
@@ -53,7 +57,10 @@ audit_event = Table(
     Column("basis", Str),
     Column("consent", Str),
     Column("consent_version", Integer),
+    Column("provision", Str),
+    Column("organization", Str),
     Column("detail", Str),
+    Column("folded", Str),
     Column("salt", Blob, nullable=False),
     Column("commitment", Blob, nullable=False),
     PrimaryKeyConstraint("tenant", "recorded", "aid"),
@@ -75,7 +82,7 @@ def _index(column: str) -> Index:
     )
 
 
-SEARCHED = tuple(_index(column) for column in ("patient", "actor", "entity"))
+SEARCHED = tuple(_index(column) for column in ("patient", "actor_id", "entity_id"))
 
 audit_pending = Table(
     "audit_pending",

@@ -16,7 +16,7 @@ from app.fhir.json import Tree
 _APPLICATION_IS_CLIENT = frozenset((Shape.DELETE, Shape.CONSENT, Shape.SECURITY))
 
 
-def agents_of(record: AuditRecord, kind: Kind, *, organization: str | None) -> list[Tree]:
+def agents_of(record: AuditRecord, kind: Kind) -> list[Tree]:
     """The client's machine, this server, the application by its token, and the person."""
     client_type, server_type, user_type = codes.AGENT_TYPES[kind.shape]
     server = {"address": record.site, "type": "5"}
@@ -45,8 +45,7 @@ def agents_of(record: AuditRecord, kind: Kind, *, organization: str | None) -> l
             )
         )
     if consent:
-        who = {"reference": organization} if organization else {"display": "unknown"}
-        agents.append(_agent(codes.PROVIDER, who))
+        agents.append(_agent(codes.PROVIDER, _organization(record)))
     delete = kind.shape is Shape.DELETE
     if consent or not alone:
         agents.append(
@@ -114,6 +113,12 @@ def _user(record: AuditRecord) -> Tree:
     if record.name is not None:
         who["display"] = record.name
     return who or {"display": "unknown"}
+
+
+def _organization(record: AuditRecord) -> Tree:
+    if record.organization is None:
+        return {"display": "unknown"}
+    return {"reference": record.organization}
 
 
 def _network(address: str | None) -> Tree | None:

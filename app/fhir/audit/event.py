@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -42,8 +41,6 @@ def commitment(record: AuditRecord) -> bytes:
 def _event(record: AuditRecord) -> Tree:
     kind = KINDS[record.event]
     when = format_instant(record.recorded)
-    detail = dict(orjson.loads(record.detail)) if record.detail is not None else {}
-    organization = detail.pop("organization", None)
     meta: Tree = {"versionId": "1", "lastUpdated": when}
     profiles = _profiles(record, kind)
     if profiles:
@@ -61,17 +58,17 @@ def _event(record: AuditRecord) -> Tree:
     }
     if record.reason is not None:
         tree["outcomeDesc"] = codes.REASONS.get(record.reason, record.reason)
-    tree["agent"] = agents_of(record, kind, organization=organization)
+    tree["agent"] = agents_of(record, kind)
     tree["source"] = {
-        "site": urlsplit(record.site).netloc,
+        "site": record.site,
         "observer": codes.SERVER,
         "type": [codes.SECURITY_SERVER if security else codes.APPLICATION_SERVER],
     }
     entities = _what(record, kind)
     if kind.shape is Shape.CONSENT:
-        entities += _consent_evidence(record, detail)
+        entities += _consent_evidence(record)
     else:
-        entities += _circumstances(record, detail)
+        entities += _circumstances(record)
     if entities:
         tree["entity"] = entities
     return tree
@@ -115,7 +112,7 @@ def _what(record: AuditRecord, kind: Kind) -> list[Tree]:
     return entities
 
 
-def _circumstances(record: AuditRecord, detail: dict[str, str]) -> list[Tree]:
+def _circumstances(record: AuditRecord) -> list[Tree]:
     """By which request, how it failed, why it was allowed, and the rest."""
     entities: list[Tree] = []
     if record.request is not None:
@@ -124,35 +121,38 @@ def _circumstances(record: AuditRecord, detail: dict[str, str]) -> list[Tree]:
     if record.reason is not None:
         entities.append({"type": codes.OUTCOME, **_pairs({"code": record.reason})})
     if record.decision is not None:
-        why = {"decision": record.decision}
-        if record.basis is not None:
-            why["basis"] = record.basis
-        if "provision" in detail:
-            why["provision"] = detail.pop("provision")
         because: Tree = {"type": codes.DECISION}
         if record.consent is not None:
             reference = _reference(record.consent, record.consent_version)
             because = {"type": codes.CONSENT, "what": reference}
-        entities.append({**because, **_pairs(why)})
-    if detail:
-        entities.append({"type": codes.DETAIL, **_pairs(detail)})
+        entities.append({**because, **_pairs(_grounds(record))})
+    if record.detail is not None:
+        entities.append({"type": codes.DETAIL, **_pairs(orjson.loads(record.detail))})
     return entities
 
 
-def _consent_evidence(record: AuditRecord, detail: dict[str, str]) -> list[Tree]:
+def _consent_evidence(record: AuditRecord) -> list[Tree]:
     """The Consent and the token, the only other entities that AuthZconsent has."""
     entities: list[Tree] = []
     if record.consent is not None:
         reference = _reference(record.consent, record.consent_version)
-        entities.append({"type": codes.CONSENT, "what": reference, **_pairs(detail)})
+        entities.append({"type": codes.CONSENT, "what": reference, **_pairs(_grounds(record))})
     if record.token is not None:
         identifier = {"identifier": {"value": codes.JTI + record.token}}
         entities.append({"type": codes.TOKEN, "what": identifier})
     return entities
 
 
-def _pairs(values: Mapping[str, str]) -> Tree:
-    pairs = [{"type": key, "valueString": value} for key, value in sorted(values.items())]
+def _grounds(record: AuditRecord) -> Mapping[str, str | None]:
+    return {
+        "decision": record.decision,
+        "basis": record.basis,
+        "provision": record.provision,
+    }
+
+
+def _pairs(values: Mapping[str, str | None]) -> Tree:
+    pairs = [{"type": key, "valueString": value} for key, value in sorted(values.items()) if value]
     return {"detail": pairs} if pairs else {}
 
 

@@ -8,12 +8,13 @@ once records carry it, a change is a new form.
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
-from uuid import UUID
 
 from app.core.clock import format_instant
 
 FORM = 1
+_ID = re.compile(r"[0-9]{13}-[0-9]{19}", re.ASCII)
 SUCCESS, MINOR, SERIOUS, MAJOR = "0", "4", "8", "12"
 
 
@@ -21,11 +22,13 @@ SUCCESS, MINOR, SERIOUS, MAJOR = "0", "4", "8", "12"
 class AuditRecord:
     """One event about at most one patient: a row of the log.
 
-    ``recorded`` is in microseconds; with the random ``aid`` (63 bits) it makes the event's id.
+    ``recorded`` is in microseconds, whole milliseconds as the AuditEvent shows; with ``aid``
+    (63 bits: the microseconds left over, then random) it makes the event's id.
     ``event`` is a key of ``KINDS``; ``outcome`` an audit-event-outcome code, ``reason`` the
     issue code of a refusal. ``actor``, ``entity`` and ``consent`` are relative references,
     ``patient`` a Patient's id, ``token`` a JWT's id, ``query`` the request as it was sent;
-    ``basis`` says on what a decision rested; ``detail`` is a flat JSON object of strings.
+    ``basis`` says on what a decision rested, ``provision`` which rule of the Consent it was;
+    ``organization`` is the caller's; ``detail`` is a flat JSON object of strings.
     """
 
     tenant: int
@@ -56,6 +59,8 @@ class AuditRecord:
     basis: str | None = None
     consent: str | None = None
     consent_version: int | None = None
+    provision: str | None = None
+    organization: str | None = None
     detail: str | None = None
     form: int = FORM
 
@@ -71,21 +76,16 @@ class AuditRecord:
 
 
 def event_id(recorded: int, aid: int) -> str:
-    """The id of the event of an instant and a random number: a version 8 UUID of the two."""
-    bits = recorded << 63 | aid
-    value = (bits >> 74) << 80 | 0x8 << 76 | (bits >> 62 & 0xFFF) << 64
-    return str(UUID(int=value | 0b10 << 62 | bits & (1 << 62) - 1))
+    """The id of an event: milliseconds and number, in decimal, so that ids sort by time."""
+    return f"{recorded // 1000:013d}-{aid:019d}"
 
 
 def event_key(id: str) -> tuple[int, int] | None:
-    """The instant and random number of an id, None for what is no id of an event."""
-    try:
-        value = UUID(id).int
-    except ValueError:
+    """The instant and number of an id, None for what is no id of an event."""
+    if not _ID.fullmatch(id):
         return None
-    bits = (value >> 80) << 74 | (value >> 64 & 0xFFF) << 62 | value & (1 << 62) - 1
-    recorded, aid = bits >> 63, bits & (1 << 63) - 1
-    return (recorded, aid) if event_id(recorded, aid) == id else None
+    millis, _, number = id.partition("-")
+    return int(millis) * 1000, int(number)
 
 
 def leaf(recorded: int, aid: int, commitment: bytes) -> bytes:
