@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Literal, TypeAlias, get_args
 
 from app.fhir.json import JSON, Tree
 from app.fhir.paths.shapes import Shape, Slot, resource_shape
 
-Summary: TypeAlias = Literal["true", "text", "data", "count", "false"]
-SUMMARIES: tuple[str, ...] = get_args(Summary)
+SUMMARIES = ("true", "text", "data", "count", "false")
 
 SUBSETTED = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
@@ -19,9 +17,10 @@ SUBSETTED = {
 _ALWAYS = frozenset(("id", "meta"))
 
 
-def subset(tree: Tree, *, summary: Summary = "false", elements: Collection[str] = ()) -> Tree:
+def subset(tree: Tree, *, summary: str | None = None, elements: Collection[str] = ()) -> Tree:
     """The part of a resource that was asked for, tagged SUBSETTED; the same object if all was.
 
+    ``summary`` is one of ``SUMMARIES``, or None.
     ``elements`` are names of top-level elements, a choice by its name without suffix, with or
     without the type (``Patient.name``); what is mandatory or a modifier stays. ``count`` needs
     no resources, so it leaves them whole. ``tree`` is a valid resource and stays unchanged.
