@@ -18,17 +18,40 @@ from app.fhir.json import dumps
 from app.services.instruments import BASE, definition_in, library, shipped
 
 SHIPPED = {(tree["resourceType"], tree["id"]): tree for tree in shipped()}
-ASC = "B1 B2 B3 G1 G2 G3 T1 T2 T3 E1 E2 S1 S2 S3 D1 D2 O1 O2 V1 V2 P1 P2".split()
+ASC = [
+    "B1",
+    "B2",
+    "B3",
+    "G1",
+    "G2",
+    "G3",
+    "T1",
+    "T2",
+    "T3",
+    "E1",
+    "E2",
+    "S1",
+    "S2",
+    "S3",
+    "D1",
+    "D2",
+    "O1",
+    "O2",
+    "V1",
+    "V2",
+    "P1",
+    "P2",
+]
 LINK_IDS = {
     "asc-client": [*ASC, "X1"],
     "asc-therapist": ASC,
-    "asc-pulse": "B1 G1 T1 S2 O1".split(),
-    "asc-couple": "C1 C2 C3 X1".split(),
+    "asc-pulse": ["B1", "G1", "T1", "S2", "O1"],
+    "asc-couple": ["C1", "C2", "C3", "X1"],
     "phq-9": [str(number) for number in range(1, 11)],
     "gad-7": [str(number) for number in range(1, 8)],
     "wai-sr": [str(number) for number in range(1, 13)],
-    "srs": "relationship goals approach overall".split(),
-    "ors": "individual interpersonal social overall".split(),
+    "srs": ["relationship", "goals", "approach", "overall"],
+    "ors": ["individual", "interpersonal", "social", "overall"],
 }
 ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
 TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
@@ -145,7 +168,7 @@ def test_every_instrument_has_a_key_for_its_items_and_the_range_of_its_answers()
         assert key.questionnaire == f"{tree['url']}|{tree['version']}"
         assert {scale.code for scale in key.scales} <= scales
         items = {item["linkId"]: item for item in tree["item"]}
-        assert set(key.items) == {id for id in items if id not in {"X1"}} - (
+        assert set(key.items) == {id for id in items if id != "X1"} - (
             {"10"} if tree["id"] == "phq-9" else set()
         )
         for link_id in key.items:
@@ -155,7 +178,10 @@ def test_every_instrument_has_a_key_for_its_items_and_the_range_of_its_answers()
 
 
 def test_the_live_rules_are_those_of_the_contract():
-    rules = {rule_set(each).url.rpartition("/")[2]: rule_set(each) for each in definitions("rupture-rules")}
+    rules = {
+        rule_set(each).url.rpartition("/")[2]: rule_set(each)
+        for each in definitions("rupture-rules")
+    }
     assert {
         name: (each.instrument, each.against, each.scale, [live.rule for live in each.rules])
         for name, each in rules.items()
@@ -190,7 +216,7 @@ def test_a_library_carries_the_definition_byte_for_byte():
 
 
 @pytest.mark.parametrize(
-    ("spoil", "code", "place"),
+    "spoil, code, place",
     [
         (lambda tree: tree.pop("content"), "required", "Library.content"),
         (lambda tree: tree["content"][0].update(data="e30="), "code-invalid", "Library.content"),
