@@ -19,28 +19,19 @@ from app.services.instruments import BASE, definition_in, library, shipped
 
 SHIPPED = {(tree["resourceType"], tree["id"]): tree for tree in shipped()}
 ASC = [
-    "B1",
-    "B2",
-    "B3",
-    "G1",
-    "G2",
-    "G3",
-    "T1",
-    "T2",
-    "T3",
-    "E1",
-    "E2",
-    "S1",
-    "S2",
-    "S3",
-    "D1",
-    "D2",
-    "O1",
-    "O2",
-    "V1",
-    "V2",
-    "P1",
-    "P2",
+    f"{dimension}{number}"
+    for dimension, count in {
+        "B": 3,
+        "G": 3,
+        "T": 3,
+        "E": 2,
+        "S": 3,
+        "D": 2,
+        "O": 2,
+        "V": 2,
+        "P": 2,
+    }.items()
+    for number in range(1, count + 1)
 ]
 LINK_IDS = {
     "asc-client": [*ASC, "X1"],
