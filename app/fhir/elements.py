@@ -20,10 +20,10 @@ _ALWAYS = frozenset(("id", "meta"))
 def subset(tree: Tree, *, summary: str | None = None, elements: Collection[str] = ()) -> Tree:
     """The part of a resource that was asked for, tagged SUBSETTED; the same object if all was.
 
-    ``summary`` is one of ``SUMMARIES``, or None.
-    ``elements`` are names of top-level elements, a choice by its name without suffix, with or
-    without the type (``Patient.name``); what is mandatory or a modifier stays. ``count`` needs
-    no resources, so it leaves them whole. ``tree`` is a valid resource and stays unchanged.
+    ``summary`` is one of ``SUMMARIES`` or None; ``count`` needs no resources, so it leaves them
+    whole. ``elements`` are names of top-level elements, a choice by its name without suffix, with
+    or without the type (``Patient.name``); what is mandatory or a modifier stays. ``tree`` is a
+    valid resource and stays unchanged.
     """
     shape = resource_shape(tree)
     part = tree
