@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings as hypothesis_settings
 
 from tests.support import postgres as _postgres
 from tests.support.databases import DIALECTS, Database, Databases, Dialect
@@ -25,6 +26,11 @@ if TYPE_CHECKING:  # a unit test does not pay for the whole application
     from tests.support.application import Application, Clinic
 
 RUN, CONTROLLER = "RAPPORT_TEST_RUN", "RAPPORT_TEST_CONTROLLER"
+
+
+# A deadline would be an assertion about the machine's load.
+hypothesis_settings.register_profile("rapport", deadline=None)
+hypothesis_settings.load_profile("rapport")
 
 
 def pytest_configure(config: pytest.Config) -> None:
