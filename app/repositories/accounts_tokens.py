@@ -101,9 +101,10 @@ _STANDING = Statement(
         issued_token.c.tenant == bindparam("this_tenant", type_=Integer()),
         issued_token.c.token_id == bindparam("this_token", type_=Str),
         issued_token.c.revoked.is_(None),
-        issued_token.c.expires > bindparam("now", type_=Micros),
         tenant.c.suspended == 0,
-        or_(signing_key.c.removed.is_(None), signing_key.c.removed > bindparam("now")),
+        or_(
+            signing_key.c.removed.is_(None), signing_key.c.removed > bindparam("now", type_=Micros)
+        ),
         or_(issued_token.c.grant_id.is_(None), account.c.account_id.is_not(None)),
     )
 )
@@ -147,7 +148,7 @@ class Tokens:
         )
 
     async def standing(self, tenant_id: int, token_id: str, *, now: int) -> Standing | None:
-        """What stands behind a token, or None where it is void."""
+        """What stands behind a token, or None where it is void; its expiry is in its claims."""
         rows = await self._connection.fetch(
             _STANDING, {"this_tenant": tenant_id, "this_token": token_id, "now": now}
         )

@@ -1,0 +1,174 @@
+"""From an Authorization header to a Principal.
+
+RFC 6750 and RFC 9068. What a signature proves does not change, so verified claims are kept by
+the hash of the token; what stands behind the token may change at any moment, so one indexed
+query asks for it on every request: the token, its client, person, grant, tenant and key must all
+still stand. Every bad token gets the same answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from app.core.clock import SECOND, Clock
+from app.core.errors import AppError
+from app.fhir.registry import REGISTRY
+from app.repositories.accounts_tokens import Standing, Tokens
+from app.security import jose, scopes
+from app.security.keyring import KeyRing
+from app.security.ports import Unauthenticated
+from app.security.principal import Principal
+from app.security.scopes import Scopes
+
+ACCESS_TOKEN: Final = "at+jwt"
+RECENT: Final = 300
+_REALM: Final = 'Bearer realm="rapport"'
+_BEARER = re.compile(r"bearer ([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_KEPT: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedToken:
+    """The claims of a token whose signature is ours. It may have been revoked since."""
+
+    subject: str
+    client_id: str
+    tenant: int
+    token_id: str
+    issued: int
+    expires: int
+    scopes: Scopes
+
+
+class Authenticator:
+    """Says who a bearer token stands for."""
+
+    def __init__(self, *, issuer: str, audience: str, ring: KeyRing, clock: Clock) -> None:
+        self._issuer = issuer
+        self._audience = audience
+        self._ring = ring
+        self._clock = clock
+        self._verified: OrderedDict[bytes, VerifiedToken] = OrderedDict()
+
+    async def authenticate(self, authorization: Sequence[str], tokens: Tokens) -> Principal:
+        """The caller, or ``Unauthenticated``. ``authorization`` are the header's values."""
+        if not authorization:
+            raise Unauthenticated("a token is needed", challenge=_REALM, reason="no token")
+        bearer = _BEARER.fullmatch(authorization[0]) if len(authorization) == 1 else None
+        if bearer is None:
+            raise rejected("header")
+        try:
+            token = await self.verify(bearer[1])
+        except jose.TokenRefused as refusal:
+            raise rejected(refusal.reason) from None
+        principal = await self.principal(token, tokens)
+        if principal is None:
+            raise rejected("void")
+        return principal
+
+    async def verify(self, text: str) -> VerifiedToken:
+        """The claims of an access token of ours, or ``TokenRefused``."""
+        if len(text) > jose.MAX_TOKEN:
+            raise jose.TokenRefused("malformed")
+        digest = hashlib.sha256(text.encode()).digest()
+        known = self._verified.get(digest)
+        now = self._clock.now() // SECOND
+        if known is not None:
+            if known.expires + jose.SKEW <= now:
+                raise jose.TokenRefused("expired")
+            self._verified.move_to_end(digest)
+            return known
+        token = jose.read(text)
+        key = await self._ring.verifier(token.kid)
+        if key is None:
+            raise jose.TokenRefused("kid")
+        verified = self._checked(jose.verify(token, key), typ=token.typ, now=now)
+        self._verified[digest] = verified
+        if len(self._verified) > _KEPT:
+            self._verified.popitem(last=False)
+        return verified
+
+    async def principal(self, token: VerifiedToken, tokens: Tokens) -> Principal | None:
+        """The caller as the rows stand now, or None where the token is void."""
+        now = self._clock.now()
+        standing = await tokens.standing(token.tenant, token.token_id, now=now - jose.SKEW * SECOND)
+        if standing is None or standing.client_id != token.client_id:
+            return None
+        return _principal(token, standing, issuer=self._issuer)
+
+    def _checked(self, claims: Mapping[str, Any], *, typ: str | None, now: int) -> VerifiedToken:
+        if typ != ACCESS_TOKEN:
+            raise jose.TokenRefused("typ")
+        if jose.text(claims, "iss") != self._issuer:
+            raise jose.TokenRefused("claim iss")
+        if jose.text(claims, "aud") != self._audience:
+            raise jose.TokenRefused("claim aud")
+        jose.check_times(claims, now=now)
+        tenant = claims.get("tenant")
+        if not isinstance(tenant, int) or isinstance(tenant, bool):
+            raise jose.TokenRefused("claim tenant")
+        try:
+            granted = scopes.parse(jose.text(claims, "scope"), types=REGISTRY)
+        except AppError:
+            raise jose.TokenRefused("claim scope") from None
+        return VerifiedToken(
+            subject=jose.text(claims, "sub"),
+            client_id=jose.text(claims, "client_id"),
+            tenant=tenant,
+            token_id=jose.text(claims, "jti"),
+            issued=jose.seconds(claims, "iat"),
+            expires=jose.seconds(claims, "exp"),
+            scopes=granted,
+        )
+
+
+def rejected(reason: str) -> Unauthenticated:
+    """The one answer to every bad token; ``reason`` is for the audit."""
+    return Unauthenticated(
+        "the token is not valid", challenge=f'{_REALM}, error="invalid_token"', reason=reason
+    )
+
+
+def require_recent(principal: Principal, *, now: int, second_factor: bool = False) -> None:
+    """Demands a sign-in of the last five minutes for a dangerous act (RFC 9470).
+
+    ``now`` is in seconds; ``second_factor`` tells that the person has one enrolled. A system that
+    acts by itself has proved its key just now and passes.
+    """
+    if not principal.is_person:
+        return
+    recent = principal.auth_time is not None and now - principal.auth_time <= RECENT
+    if recent and (not second_factor or "mfa" in principal.amr):
+        return
+    challenge = (
+        f'{_REALM}, error="insufficient_user_authentication", '
+        f'error_description="a more recent sign-in is needed", max_age="{RECENT}"'
+    )
+    raise Unauthenticated("a more recent sign-in is needed", challenge=challenge, reason="step-up")
+
+
+def _principal(token: VerifiedToken, standing: Standing, *, issuer: str) -> Principal:
+    person = standing.account_id is not None
+    actor = standing.fhir_user if person else standing.client_actor
+    return Principal(
+        tenant=token.tenant,
+        tenant_slug=standing.tenant_slug,
+        client_id=token.client_id,
+        subject=token.subject,
+        actor=actor,
+        role=(standing.account_role or "") if person else standing.client_role,
+        scopes=token.scopes,
+        patient=standing.patient,
+        purpose=standing.purpose,
+        token_id=token.token_id,
+        issuer=issuer,
+        name=(standing.account_name or "") if person else standing.client_name,
+        clearance=standing.clearance,
+        auth_time=None if standing.auth_time is None else standing.auth_time // SECOND,
+        amr=tuple((standing.amr or "").split()),
+    )

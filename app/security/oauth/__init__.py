@@ -1,0 +1,1 @@
+"""The authorization server: SMART App Launch 2.2 and Backend Services."""

@@ -1,0 +1,228 @@
+"""How a client proves who it is: a signed assertion, a secret, or nothing but its name.
+
+RFC 7521, RFC 7523, SMART App Launch 2.2 (asymmetric and symmetric client authentication). An
+assertion is good once: its ``jti`` is spent in the transaction that gives the token.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote_plus
+
+from app.core.clock import SECOND, Clock
+from app.core.errors import AppError
+from app.fhir import json
+from app.repositories.accounts import Accounts
+from app.repositories.accounts_clients import Client, Tenant
+from app.security import jose
+from app.security.keys import client_keys
+from app.security.oauth.errors import OAuthError, invalid_client, invalid_request
+from app.security.ports import Fetch, FetchRefused, Units
+
+ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+MAX_ASSERTION_LIFE: Final = 300
+_BETWEEN_FETCHES: Final = 30 * SECOND
+_DUMMY_HASH: Final = hashlib.sha256(b"no client has this secret").digest()
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenClient:
+    """A client and how it proved itself; ``jti_hash`` is still to be spent."""
+
+    client: Client
+    method: str
+    jti_hash: bytes | None = None
+    expires: int = 0
+
+    async def spend(self, accounts: Accounts) -> None:
+        """Uses its assertion up; raises ``UniqueViolation`` for a replay."""
+        if self.jti_hash is not None:
+            await accounts.tokens.spend_assertion(
+                tenant=self.client.tenant,
+                client_id=self.client.client_id,
+                jti_hash=self.jti_hash,
+                expires=self.expires,
+            )
+
+
+def secret_hash(secret: str) -> bytes:
+    """What is kept of a client secret; the secret is 256 random bits, so one hash is enough."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+class ClientAuthenticator:
+    """Authenticates clients at the token, introspection and revocation endpoints."""
+
+    def __init__(
+        self, units: Units, *, audiences: frozenset[str], clock: Clock, fetch: Fetch
+    ) -> None:
+        self._units = units
+        self._audiences = audiences
+        self._clock = clock
+        self._fetch = fetch
+        self._key_sets: dict[str, _KeySet] = {}
+
+    async def authenticate(
+        self, form: Mapping[str, str], *, authorization: str | None
+    ) -> ProvenClient:
+        """The client that sent a form, or ``OAuthError``: one way of proof and no more."""
+        methods = [
+            name
+            for name, used in (
+                ("private_key_jwt", "client_assertion" in form or "client_assertion_type" in form),
+                ("client_secret_post", "client_secret" in form),
+                ("client_secret_basic", authorization is not None),
+            )
+            if used
+        ]
+        if len(methods) > 1:
+            raise invalid_request("more than one way of client authentication")
+        if methods == ["private_key_jwt"]:
+            return await self._by_assertion(form)
+        if methods == ["client_secret_basic"]:
+            client_id, secret = _basic(authorization or "")
+            if form.get("client_id", client_id) != client_id:
+                raise invalid_client("client_id differs")
+            return await self._by_secret(client_id, secret, methods[0])
+        client_id = form.get("client_id", "")
+        if methods:
+            return await self._by_secret(client_id, form["client_secret"], methods[0])
+        return await self._by_name(client_id)
+
+    async def _by_name(self, client_id: str) -> ProvenClient:
+        client = await self._usable(client_id)
+        if client.kind != "public":
+            raise invalid_client("no proof")
+        return ProvenClient(client, "none")
+
+    async def _by_secret(self, client_id: str, secret: str, method: str) -> ProvenClient:
+        client, tenant = await self._find(client_id)
+        expected = client.secret_hash if client and client.secret_hash else _DUMMY_HASH
+        if not hmac.compare_digest(secret_hash(secret), expected):
+            raise invalid_client("secret")
+        return ProvenClient(_checked_standing(client, tenant), method)
+
+    async def _by_assertion(self, form: Mapping[str, str]) -> ProvenClient:
+        if form.get("client_assertion_type") != ASSERTION_TYPE:
+            raise invalid_client("client_assertion_type")
+        try:
+            token = jose.read(form.get("client_assertion", ""), allow_jku=True)
+            issuer = jose.text(token.claims, "iss")
+            if jose.text(token.claims, "sub") != issuer:
+                raise jose.TokenRefused("claim sub")
+            if form.get("client_id", issuer) != issuer:
+                raise jose.TokenRefused("client_id differs")
+            client = await self._usable(issuer)
+            claims = jose.verify(token, await self._key(client, token))
+            return self._checked(claims, client, typ=token.typ)
+        except jose.TokenRefused as refusal:
+            raise invalid_client(refusal.reason) from None
+
+    async def _usable(self, client_id: str) -> Client:
+        return _checked_standing(*await self._find(client_id))
+
+    async def _find(self, client_id: str) -> tuple[Client | None, Tenant | None]:
+        # A unit of its own: none may be held open while a key set is fetched.
+        async with self._units.read() as unit:
+            client = await unit.accounts.clients.find(client_id)
+            tenant = await unit.accounts.clients.tenant(client.tenant) if client else None
+        return client, tenant
+
+    def _checked(
+        self, claims: Mapping[str, object], client: Client, *, typ: str | None
+    ) -> ProvenClient:
+        now = self._clock.now() // SECOND
+        if (typ or "JWT").upper() != "JWT":
+            raise jose.TokenRefused("typ")
+        audiences = jose.audiences(claims)
+        if len(audiences) != 1 or audiences[0] not in self._audiences:
+            raise jose.TokenRefused("claim aud")
+        jose.check_times(claims, now=now)
+        expires = jose.seconds(claims, "exp")
+        if expires > now + MAX_ASSERTION_LIFE + jose.SKEW:
+            raise jose.TokenRefused("claim exp")
+        jti = jose.text(claims, "jti")
+        return ProvenClient(
+            client,
+            "private_key_jwt",
+            jti_hash=hashlib.sha256(jti.encode()).digest(),
+            expires=(expires + jose.SKEW + 1) * SECOND,
+        )
+
+    async def _key(self, client: Client, token: jose.UnverifiedToken) -> jose.PublicKey:
+        if token.jku is not None and token.jku != client.jwks_url:
+            raise jose.TokenRefused("jku")
+        if client.jwks is not None:
+            found = _matching(_key_set(client.jwks.encode()), token)
+        elif client.jwks_url is not None:
+            found = await self._remote(client.jwks_url, token)
+        else:
+            raise jose.TokenRefused("no key is registered")
+        if len(found) != 1:
+            raise jose.TokenRefused("kid")
+        return found[0]
+
+    async def _remote(self, url: str, token: jose.UnverifiedToken) -> tuple[jose.PublicKey, ...]:
+        known, now = self._key_sets.get(url), self._clock.now()
+        if known is not None and now < known.expires:
+            found = _matching(known.keys, token)
+            # An unknown kid may be a rotated key: ask again, but not in a storm.
+            if found or now < known.fetched + _BETWEEN_FETCHES:
+                return found
+        try:
+            answer = await self._fetch(url)
+            keys = _key_set(answer.body)
+        except FetchRefused:
+            raise jose.TokenRefused("key set") from None
+        self._key_sets[url] = _KeySet(keys, now, now + answer.max_age * SECOND)
+        return _matching(keys, token)
+
+
+@dataclass(frozen=True, slots=True)
+class _KeySet:
+    keys: tuple[jose.PublicKey, ...]
+    fetched: int
+    expires: int
+
+
+def _checked_standing(client: Client | None, tenant: Tenant | None) -> Client:
+    if client is None:
+        raise invalid_client("unknown client")
+    if not client.enabled:
+        raise invalid_client("disabled client")
+    if tenant is None or tenant.suspended:
+        raise invalid_client("suspended tenant")
+    return client
+
+
+def _key_set(body: bytes) -> tuple[jose.PublicKey, ...]:
+    try:
+        return client_keys(json.parse_resource(body))
+    except AppError:
+        raise jose.TokenRefused("key set") from None
+
+
+def _matching(
+    keys: tuple[jose.PublicKey, ...], token: jose.UnverifiedToken
+) -> tuple[jose.PublicKey, ...]:
+    return tuple(k for k in keys if k.kid == token.kid and k.algorithm == token.algorithm)
+
+
+def _basic(authorization: str) -> tuple[str, str]:
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        raise OAuthError("invalid_client", "client authentication failed", reason="scheme")
+    try:
+        decoded = base64.b64decode(credentials, validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise invalid_client("basic") from None
+    client_id, colon, secret = decoded.partition(":")
+    if not colon:
+        raise invalid_client("basic")
+    return unquote_plus(client_id), unquote_plus(secret)

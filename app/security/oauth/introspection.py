@@ -1,0 +1,150 @@
+"""What a token stands for, and taking one back: RFC 7662 and RFC 7009.
+
+A client learns of its own tokens only; a resource server that is registered for it, of all
+tokens of its tenant. Whatever is not good is just ``active: false``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from app.core.clock import Clock
+from app.repositories.accounts import Accounts
+from app.repositories.accounts_clients import Client
+from app.security import jose
+from app.security.authentication import Authenticator, VerifiedToken, rejected
+from app.security.oauth.clients import ClientAuthenticator
+from app.security.oauth.errors import invalid_client, invalid_request
+from app.security.oauth.token import TokenRequest
+from app.security.ports import AuditSink, EventName, SecurityEvent, Unauthenticated, Units
+
+RESOURCE_SERVER: Final = "resource-server"
+_INACTIVE: Final[Mapping[str, Any]] = {"active": False}
+
+
+class TokenStatus:
+    """Introspects and revokes access tokens."""
+
+    def __init__(
+        self,
+        units: Units,
+        *,
+        clients: ClientAuthenticator,
+        authenticator: Authenticator,
+        audit: AuditSink,
+        clock: Clock,
+        issuer: str,
+        audience: str,
+    ) -> None:
+        self._units = units
+        self._clients = clients
+        self._authenticator = authenticator
+        self._audit = audit
+        self._clock = clock
+        self._issuer = issuer
+        self._audience = audience
+
+    async def introspect(self, request: TokenRequest) -> Mapping[str, Any]:
+        """The RFC 7662 answer, or ``OAuthError`` for a caller that is not authenticated."""
+        text = _token(request)
+        asker = await self._asker(request)
+        try:
+            token = await self._authenticator.verify(text)
+        except jose.TokenRefused:
+            return _INACTIVE
+        if not _may_ask(asker, token):
+            return _INACTIVE
+        async with self._units.read() as unit:
+            return await self._state(token, unit.accounts)
+
+    async def revoke(self, request: TokenRequest) -> None:
+        """Makes a token void; one that is unknown or another's changes nothing (RFC 7009)."""
+        text = _token(request)
+        proven = await self._clients.authenticate(request.form, authorization=request.authorization)
+        async with self._units.write() as unit:
+            await proven.spend(unit.accounts)
+            if not await self._revoke(text, proven.client, unit.accounts):
+                return
+            await self._audit.record(
+                SecurityEvent(
+                    EventName.TOKEN_REVOKED,
+                    at=self._clock.now(),
+                    outcome="success",
+                    tenant=proven.client.tenant,
+                    client_id=proven.client.client_id,
+                    address=request.caller.address,
+                    request_id=request.caller.request_id,
+                ),
+                unit=unit,
+            )
+
+    async def _revoke(self, text: str, client: Client, accounts: Accounts) -> bool:
+        try:
+            token = await self._authenticator.verify(text)
+        except jose.TokenRefused:
+            return False
+        if (token.tenant, token.client_id) != (client.tenant, client.client_id):
+            return False
+        await accounts.tokens.revoke(token.tenant, token.token_id, at=self._clock.now())
+        return True
+
+    async def _asker(self, request: TokenRequest) -> Client:
+        authorization = request.authorization
+        if authorization is not None and authorization.lower().startswith("bearer "):
+            return await self._bearer(authorization)
+        proven = await self._clients.authenticate(request.form, authorization=authorization)
+        if proven.method == "none":
+            raise invalid_client("a public client may not ask")
+        if proven.jti_hash is not None:
+            async with self._units.write() as unit:
+                await proven.spend(unit.accounts)
+        return proven.client
+
+    async def _bearer(self, authorization: str) -> Client:
+        async with self._units.read() as unit:
+            try:
+                caller = await self._authenticator.authenticate(
+                    [authorization], unit.accounts.tokens
+                )
+            except Unauthenticated as refusal:
+                raise invalid_client(refusal.reason) from None
+            client = await unit.accounts.clients.find(caller.client_id)
+        if client is None:
+            raise rejected("void")
+        return client
+
+    async def _state(self, token: VerifiedToken, accounts: Accounts) -> Mapping[str, Any]:
+        caller = await self._authenticator.principal(token, accounts.tokens)
+        if caller is None:
+            return _INACTIVE
+        state: dict[str, Any] = {
+            "active": True,
+            "scope": str(token.scopes),
+            "client_id": token.client_id,
+            "token_type": "Bearer",
+            "exp": token.expires,
+            "iat": token.issued,
+            "iss": self._issuer,
+            "sub": token.subject,
+            "aud": self._audience,
+            "jti": token.token_id,
+        }
+        if caller.patient is not None:
+            state["patient"] = caller.patient
+        if caller.is_person and caller.actor is not None and "fhirUser" in token.scopes:
+            state["fhirUser"] = f"{self._audience}/{caller.actor}"
+        return state
+
+
+def _token(request: TokenRequest) -> str:
+    text = request.form.get("token")
+    if not text:
+        raise invalid_request("token is missing")
+    return text
+
+
+def _may_ask(asker: Client, token: VerifiedToken) -> bool:
+    if asker.tenant != token.tenant:
+        return False
+    return asker.kind == RESOURCE_SERVER or asker.client_id == token.client_id
