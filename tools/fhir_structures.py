@@ -100,7 +100,8 @@ def expand(package: Package, url: str) -> Tree:
 
 
 def flatten(concepts: Iterable[Tree]) -> Iterator[str]:
-    """The codes of a concept tree, parents first."""
+    """The codes of a concept tree that may be used, parents first."""
     for concept in concepts:
-        yield concept["code"]
+        if not any(p["code"] == "notSelectable" for p in concept.get("property", ())):
+            yield concept["code"]
         yield from flatten(concept.get("concept", ()))

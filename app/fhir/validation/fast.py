@@ -11,10 +11,9 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from app.fhir import definitions
+from app.fhir import definitions, narrative
 from app.fhir.json import JSON
 from app.fhir.primitives import Predicate, is_canonical
-from app.fhir.validation.narratives import narrative_problems
 from app.fhir.validation.shapes import Check, Member, Shape, shape
 
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}").fullmatch
@@ -84,7 +83,7 @@ def _object(of: Shape) -> Predicate:
 
 def _value(member: Member) -> Predicate:
     if member.type.code == "xhtml":
-        return lambda value: value.__class__ is str and not narrative_problems(value)
+        return lambda value: value.__class__ is str and not narrative.problems(value)
     if member.test is not None:
         if member.step == "id" and member.type.code == "string":
             return _never  # must be unique in the resource

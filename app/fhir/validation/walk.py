@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 
 from app.core.errors import Issue, Severity
-from app.fhir import definitions
+from app.fhir import definitions, narrative
 from app.fhir.json import JSON, Tree
 from app.fhir.primitives import Predicate
 from app.fhir.validation.bindings import value_set_of
 from app.fhir.validation.links import Whole, containment_problems, reference_problems
-from app.fhir.validation.narratives import narrative_problems
 from app.fhir.validation.shapes import Check, Member, Shape, shape
 
 MAX_ISSUES = 500
@@ -150,7 +149,7 @@ class Walk:
         if member.binding is not None and not member.binding(value):
             self._add("code-invalid", f"not a code of {value_set_of(member.element)}", path)
         if code == "xhtml":
-            for problem in narrative_problems(value):
+            for problem in narrative.problems(value):
                 self._add("invariant", f"txt-1: {problem}", path)
         elif code in _POINTING and value.startswith("#"):
             whole.fragments.add(value[1:])
