@@ -75,6 +75,7 @@ def resources(draw: st.DrawFn) -> dict[str, json.JSON]:
 
 @given(resources(), st.integers())
 def test_splice_sets_id_and_meta_and_touches_no_other_byte(tree: json.Tree, seed: int) -> None:
+    tree = json.parse(json.dumps(tree))  # an integer -0 is 0 from here on
     expected = stamp(tree, **SERVER)
     new = {"id": json.dumps("new").decode(), "meta": json.dumps(expected["meta"]).decode()}
     random = Random(seed)
