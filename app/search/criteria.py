@@ -7,6 +7,7 @@ to several types is the union over those that know the rest of the chain.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from app.fhir.definitions import resource_types
@@ -63,7 +64,8 @@ class Criteria:
         code, colon, modifier = head.partition(":")
         parameter = _parameter(types, code)
         if dot:
-            return self._chain(types[0], parameter, modifier, rest, value, depth)
+            found = self._targets(parameter, modifier, rest, value, depth=depth + 1)
+            return Chain(types[0].code, code, found) if found else None
         if colon and not modifier:
             raise Refused("has an empty modifier", code="not-supported")
         texts = [text for text in escapes.split(value, ",") if text]
@@ -94,35 +96,24 @@ class Criteria:
             return NOTHING
         return Has(REGISTRY[source].code, code, where)
 
-    def _chain(
-        self,
-        source: ResourceType,
-        parameter: SearchParameter,
-        type_name: str,
-        rest: str,
-        value: str,
-        depth: int,
-    ) -> Expression | None:
+    def _targets(
+        self, parameter: SearchParameter, type_name: str, rest: str, value: str, *, depth: int
+    ) -> tuple[tuple[int, Expression], ...]:
+        """What the rest of a chain asks of each type that the reference may lead to."""
         if parameter.type != "reference":
             raise Refused("goes over a parameter that is not a reference")
         if type_name and type_name not in resource_types():
             raise Refused("names no resource type", code="not-supported")
         names: Iterable[str] = (type_name,) if type_name else parameter.targets or REGISTRY
-        found: list[tuple[int, Expression]] = []
-        known = False
+        found: list[tuple[int, Expression | None]] = []
         for name in names:
-            if name not in REGISTRY:
-                continue
-            try:
-                where = self.read([REGISTRY[name]], rest, value, depth=depth + 1)
-            except Unknown:
-                continue
-            known = True
-            if where is not None:
-                found.append((REGISTRY[name].code, where))
-        if not known:
+            if name in REGISTRY:
+                with suppress(Unknown):
+                    where = self.read([REGISTRY[name]], rest, value, depth=depth)
+                    found.append((REGISTRY[name].code, where))
+        if not found:
             raise Unknown
-        return Chain(source.code, parameter.code, tuple(found)) if found else None
+        return tuple((kind, where) for kind, where in found if where is not None)
 
     def _leaf(
         self, type_: ResourceType, parameter: SearchParameter, modifier: str, texts: list[str]

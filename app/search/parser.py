@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from app.core.errors import AppError, Category, Issue, Severity
 from app.fhir.registry import REGISTRY, ResourceType
-from app.search import escapes, links
+from app.search import links
 from app.search.criteria import Criteria, Unknown
 from app.search.escapes import escape
 from app.search.expression import EVERYTHING, And, Compartment, Expression

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import ColumnElement, FromClause
 
+from app.db.engine import Row
 from app.search.expression import Composite, Ids, Missing, Param, Value
+from app.search.found import Found
 from app.search.values import Columns
 
 
@@ -47,8 +49,27 @@ class Order(NamedTuple):
     on: ColumnElement[bool] | None = None
 
 
+class Unseal(Protocol):
+    """Opens a stored text; ``context`` is ``tenant|type|id|version``."""
+
+    def __call__(
+        self,
+        sealed: tuple[bytes, int, str | None, bytes | None],
+        *,
+        owner: str,
+        context: str,
+    ) -> bytes:
+        """The text; ``sealed`` is body, cipher, key id and nonce."""
+        ...
+
+
 class Source(Protocol):
     """A store of rows that can be searched. Its conditions are true or false, never NULL."""
+
+    @property
+    def key_width(self) -> int:
+        """How many columns ``key`` has."""
+        ...
 
     def rows(self, kinds: tuple[int, ...]) -> Rows:
         """The rows of these types under a new name."""
@@ -66,8 +87,12 @@ class Source(Protocol):
         """What tells rows apart within a tenant and never changes, newest greatest."""
         ...
 
-    def found(self, rows: Rows) -> Sequence[ColumnElement[Any]]:
-        """Type number, id, version, ``updated``, and whatever ``text`` needs."""
+    def columns(self, rows: Rows) -> Sequence[ColumnElement[Any]]:
+        """What ``found`` needs of a row."""
+        ...
+
+    def found(self, values: Row, unseal: Unseal) -> Found:
+        """The resource that the values of ``columns`` (and more after them) stand for."""
         ...
 
     def ids(self, rows: Rows, node: Ids) -> ColumnElement[bool]:

@@ -7,26 +7,30 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Table, and_, not_, or_, select
 
+from app.db.engine import Row
 from app.db.tables.indexes import idx_reference, idx_token, idx_uri
 from app.db.tables.resources import compartment, resource, resource_author
 from app.fhir.registry import by_code
 from app.search.expression import Composite, Ids, Missing, Param, Test, Value
+from app.search.found import Found
 from app.search.parameters import TYPES, index_number
-from app.search.sources import Link, Order, Rows
+from app.search.sources import Link, Order, Rows, Unseal
 from app.search.types import composite
 from app.search.values import Columns, number, one_of
 
 # ``position`` of an index row that is not a component's: which end of the order it is.
 FIRST, LAST = 1, 2
 
-FOUND = (
-    "kind", "id", "version", "updated", "rid", "tenant",
-    "body", "cipher", "key_id", "nonce", "key_owner",
+_FOUND = (
+    "kind", "id", "version", "updated", "rid", "tenant", "key_owner",
+    "body", "cipher", "key_id", "nonce",
 )  # fmt: skip
 
 
 class ResourceSource:
     """Rows of ``resource``."""
+
+    key_width = 1
 
     def rows(self, kinds: tuple[int, ...]) -> Rows:
         """The rows of these types under a new name."""
@@ -46,9 +50,20 @@ class ResourceSource:
         """The row number: given once, when a resource is created."""
         return (rows.c.rid,)
 
-    def found(self, rows: Rows) -> Sequence[ColumnElement[Any]]:
-        """The columns of ``FOUND``."""
-        return [rows.c[name] for name in FOUND]
+    def columns(self, rows: Rows) -> Sequence[ColumnElement[Any]]:
+        """The row and its sealed text."""
+        return [rows.c[name] for name in _FOUND]
+
+    def found(self, values: Row, unseal: Unseal) -> Found:
+        """The resource with its text."""
+        kind, id, version, updated, rid, tenant, owner, *sealed = values[: len(_FOUND)]
+        body, cipher, key_id, nonce = sealed
+        text = unseal(
+            (bytes(body), cipher, key_id, nonce),
+            owner=owner,
+            context=f"{tenant}|{kind}|{id}|{version}",
+        )
+        return Found(kind, id, version, updated, rid, text)
 
     def ids(self, rows: Rows, node: Ids) -> ColumnElement[bool]:
         """Whether the logical id is one of these."""

@@ -1,0 +1,129 @@
+"""Searches: a page of what a caller may see, with what goes along, and the number of it all.
+
+Every row that is read here has come through ``search.compiler`` with the caller's ``Visible``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.core.errors import Issue, Severity
+from app.db.engine import Connection, Row
+from app.repositories.codec import Codec, Sealed
+from app.search import pages
+from app.search.compiler import source_of
+from app.search.cursor import Position
+from app.search.expression import Value
+from app.search.found import Found, Page
+from app.search.inclusions import Inclusions
+from app.search.plans import Plan, plan
+from app.search.query import SearchQuery
+from app.search.values import bind
+from app.search.visibility import Visible
+
+MAX_INCLUDES = 1000
+
+
+class Searches:
+    """Carries out searches on one connection."""
+
+    def __init__(self, connection: Connection, codec: Codec) -> None:
+        self._connection = connection
+        self._codec = codec
+
+    async def page(
+        self, query: SearchQuery, *, visible: Visible, after: Position | None = None
+    ) -> Page:
+        """The page after a position, or the first."""
+        planned = await self._looked(plan(query, visible=visible))
+        if query.only_total:
+            return Page(total=await self._total(planned), issues=query.warnings)
+        rows = await self._rows(planned, after, limit=query.count + 1)
+        matches = tuple([self._found(query, row) for row in rows[: query.count]])
+        total = None
+        if query.total != "none":
+            total = after.total if after else None
+            if total is None:
+                complete = after is None and len(rows) <= query.count
+                total = len(rows) if complete else await self._total(planned)
+        following = None
+        if len(rows) > query.count:
+            following = _position(query, rows[query.count - 1], total)
+        includes, complete = await self._includes(query, matches, visible)
+        issues = query.warnings if complete else (*query.warnings, _CUT)
+        return Page(matches, includes, total, following, issues)
+
+    async def matches(self, query: SearchQuery, *, visible: Visible, limit: int) -> list[Found]:
+        """The first matches, at most ``limit``, in the order of the query."""
+        planned = await self._looked(plan(query, visible=visible))
+        rows = await self._rows(planned, None, limit=limit)
+        return [self._found(query, row) for row in rows]
+
+    async def total(self, query: SearchQuery, *, visible: Visible) -> int:
+        """How many match."""
+        return await self._total(await self._looked(plan(query, visible=visible)))
+
+    async def _looked(self, planned: Plan) -> Plan:
+        if not planned.candidates:
+            return planned
+        look = pages.look(planned.shape, planned.candidates)
+        counts = await self._connection.fetch(look, self._bind(planned.values))
+        return planned.looked(counts[0])
+
+    async def _rows(self, planned: Plan, after: Position | None, *, limit: int) -> list[Row]:
+        found: list[Row] = []
+        for part in planned.parts(after):
+            values = list(planned.values)
+            # A part is continued where the page before ended in it, else begun.
+            begun = after is not None and (part != "absent" or after.order[0] is None)
+            statement = pages.page(
+                planned.shape, part=part, after=planned.after(after if begun else None, values)
+            )
+            params = self._bind(values) | {"limit": limit - len(found)}
+            found += await self._connection.fetch(statement, params)
+            if len(found) >= limit:
+                break
+        return found
+
+    async def _total(self, planned: Plan) -> int:
+        statement = pages.total(planned.shape)
+        rows = await self._connection.fetch(statement, self._bind(planned.values))
+        return int(rows[0][0])
+
+    async def _includes(
+        self, query: SearchQuery, matches: Sequence[Found], visible: Visible
+    ) -> tuple[tuple[Found, ...], bool]:
+        if not matches or not (query.includes or query.revincludes):
+            return (), True
+        inclusions = Inclusions(query, matches, limit=MAX_INCLUDES)
+        while (step := inclusions.step(visible=visible)) is not None:
+            params = self._bind(step.values) | {"limit": inclusions.rows_to_ask}
+            rows = await self._connection.fetch(step.statement, params)
+            source = source_of(step.kinds[0])
+            inclusions.add(source.found(row, self._unseal) for row in rows)
+        return tuple(inclusions.found), inclusions.complete
+
+    def _bind(self, values: list[Value]) -> dict[str, object]:
+        return bind(values, self._connection.dialect)
+
+    def _found(self, query: SearchQuery, row: Row) -> Found:
+        return source_of(query.kinds[0]).found(row, self._unseal)
+
+    def _unseal(
+        self, sealed: tuple[bytes, int, str | None, bytes | None], *, owner: str, context: str
+    ) -> bytes:
+        return self._codec.open(Sealed(*sealed), owner=owner, context=context)
+
+
+_CUT = Issue(
+    "too-costly",
+    f"more than {MAX_INCLUDES} resources go with this page: the rest was left out",
+    severity=Severity.WARNING,
+)
+
+
+def _position(query: SearchQuery, row: Row, total: int | None) -> Position:
+    width = source_of(query.kinds[0]).key_width
+    return Position(
+        order=tuple(row[-width - len(query.sort) : -width]), key=tuple(row[-width:]), total=total
+    )

@@ -1,0 +1,195 @@
+"""Statements for a page of matches, for their number, and for the choice of where to start.
+
+Paging is by keyset. Rows are ordered by the sort keys, missing values last, then by what never
+changes: the row number, newest first. A row that existed when paging began keeps its place
+while others are written, so none is skipped or repeated; a row whose own sort value is changed
+meanwhile is where the new value puts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    distinct,
+    func,
+    or_,
+    select,
+    tuple_,
+)
+
+from app.db.engine import Statement
+from app.search import starts
+from app.search.compiler import Compiler, source_of
+from app.search.expression import Expression, Value
+from app.search.query import SortKey
+from app.search.sight import Sight
+from app.search.sources import Rows
+from app.search.values import bound, equals, number
+
+LOOK = 1000
+
+# How rows join the first sort key: all of them, those that have it, those that lack it.
+Part = Literal["all", "present", "absent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A search without its values: what its statements depend on.
+
+    ``start`` is the criterion that a statement starts from, None to go through the type.
+    """
+
+    kinds: tuple[int, ...]
+    criteria: tuple[Expression, ...]
+    sight: Sight
+    sort: tuple[SortKey, ...] = ()
+    start: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """The row that the page comes after: its sort values (None: missing) and its key."""
+
+    order: tuple[Value, ...]
+    key: tuple[Value, ...]
+
+
+@dataclass(slots=True)
+class _Key:
+    column: ColumnElement[Any]
+    descending: bool
+    nullable: bool
+
+    def order(self) -> list[ColumnElement[Any]]:
+        """Missing values last, whichever way the others go."""
+        by = self.column.desc() if self.descending else self.column.asc()
+        return [self.column.is_(None), by] if self.nullable else [by]
+
+    def equal(self, value: Value) -> ColumnElement[bool]:
+        return equals(self.column, value)
+
+    def after(self, value: Value) -> ColumnElement[bool] | None:
+        """None where nothing comes after: a missing value."""
+        if value is None:
+            return None
+        operand = bound(value, self.column)
+        passed = self.column < operand if self.descending else self.column > operand
+        return or_(passed, self.column.is_(None)) if self.nullable else passed
+
+    def reached(self, value: Value) -> ColumnElement[bool]:
+        operand = bound(value, self.column)
+        return self.column <= operand if self.descending else self.column >= operand
+
+
+@lru_cache(maxsize=1024)
+def page(shape: Shape, *, part: Part, after: After | None) -> Statement:
+    """A page of at most ``limit`` rows: what ``Source.columns`` names, sort values, key."""
+    compiler = Compiler(shape.sight)
+    rows, statement, begin = starts.started(compiler, shape.kinds, shape.criteria, shape.start)
+    source = source_of(shape.kinds[0])
+    keys: list[_Key] = []
+    for position, sort in enumerate(shape.sort):
+        column, table, on = source.order(rows, sort.code, descending=sort.descending)
+        joins = "present" if table is None else part if position == 0 else "all"
+        if table is not None:
+            statement = statement.join_from(rows.table, table, on, isouter=joins != "present")
+        if joins == "absent":
+            statement = statement.where(column.is_(None))
+        keys.append(_Key(column, sort.descending, nullable=joins != "present"))
+    key = _row_key(rows, begin)
+    if after is not None:
+        statement = statement.where(_comes_after(keys, key, after))
+        if keys and part == "present":
+            statement = statement.where(keys[0].reached(after.order[0]))
+    statement = statement.order_by(*_by(keys, key)).limit(bindparam("limit", type_=BigInteger()))
+    ordered = [each.column.label(f"o{i}") for i, each in enumerate(keys)]
+    keyed = [each.label(f"k{i}") for i, each in enumerate(key)]
+    if not keys and not (begin and begin.repeats):
+        return Statement(statement.add_columns(*source.columns(rows), *keyed))
+    # First which rows, over narrow tables; then those rows whole.
+    chosen = statement.add_columns(*ordered, *keyed)
+    if begin and begin.repeats:
+        chosen = chosen.add_columns(*(k.column.is_(None) for k in keys if k.nullable)).distinct()
+    return Statement(_whole(compiler, rows, chosen.subquery("page"), keys))
+
+
+def _row_key(rows: Rows, begin: starts.Start | None) -> list[ColumnElement[Any]]:
+    # The index that a statement starts from has the row number too, in order.
+    if begin and begin.table is not None and "rid" in begin.table.c:
+        return [begin.table.c.rid]
+    return list(source_of(rows.kinds[0]).key(rows))
+
+
+def _by(keys: Sequence[_Key], key: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+    return [*(column for each in keys for column in each.order()), *(k.desc() for k in key)]
+
+
+def _whole(compiler: Compiler, rows: Rows, chosen: Any, keys: Sequence[_Key]) -> Select[Any]:
+    source = source_of(rows.kinds[0])
+    whole = source.rows(rows.kinds)
+    same = [column == chosen.c[f"k{position}"] for position, column in enumerate(source.key(whole))]
+    tenant = equals(source.tenant(whole), compiler.sight.tenant_of(rows.kinds[0]))
+    ordered = [
+        _Key(chosen.c[f"o{position}"], key.descending, key.nullable)
+        for position, key in enumerate(keys)
+    ]
+    keyed = [chosen.c[f"k{position}"] for position in range(len(same))]
+    return (
+        select(*source.columns(whole), *(key.column for key in ordered), *keyed)
+        .select_from(chosen)
+        .join(whole.table, and_(tenant, *same))
+        .order_by(*_by(ordered, keyed))
+    )
+
+
+def _comes_after(
+    keys: Sequence[_Key], key: Sequence[ColumnElement[Any]], after: After
+) -> ColumnElement[bool]:
+    ways: list[ColumnElement[bool]] = []
+    equal: list[ColumnElement[bool]] = []
+    for each, value in zip(keys, after.order, strict=True):
+        passed = each.after(value)
+        if passed is not None:
+            ways.append(and_(*equal, passed))
+        equal.append(each.equal(value))
+    last = [bound(value, column) for column, value in zip(key, after.key, strict=True)]
+    older = key[0] < last[0] if len(key) == 1 else tuple_(*key) < tuple_(*last)
+    return or_(*ways, and_(*equal, older)) if ways or equal else older
+
+
+@lru_cache(maxsize=512)
+def total(shape: Shape) -> Statement:
+    """How many rows match, over all pages."""
+    compiler = Compiler(shape.sight)
+    rows, statement, begin = starts.started(compiler, shape.kinds, shape.criteria, shape.start)
+    key = _row_key(rows, begin)
+    counted = func.count(distinct(key[0])) if begin and begin.repeats else func.count()
+    return Statement(statement.add_columns(counted))
+
+
+@lru_cache(maxsize=512)
+def look(shape: Shape, candidates: tuple[int, ...]) -> Statement:
+    """For each criterion that could be started from its number of index rows, up to a limit.
+
+    Decides how a question is answered, never what the answer is.
+    """
+    columns = []
+    for position in candidates:
+        compiler = Compiler(shape.sight)
+        rows, _ = compiler.rows(shape.kinds)
+        begin = starts.start(compiler, rows, shape.criteria[position])
+        entries = select(number(1).label("entry")).where(*begin.conditions)
+        if begin.table is not None:
+            entries = entries.select_from(begin.table)
+        counted = entries.limit(number(LOOK + 1)).subquery()
+        columns.append(select(func.count()).select_from(counted).scalar_subquery())
+    return Statement(select(*columns))

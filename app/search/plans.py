@@ -1,0 +1,99 @@
+"""How a search is carried out: its shape, where its statements start, and in how many parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from app.search import starts
+from app.search.compiler import source_of
+from app.search.cursor import Position
+from app.search.expression import And, Compartment, Expression, Shaper, Value, kinds
+from app.search.pages import LOOK, After, Part, Shape
+from app.search.query import SearchQuery
+from app.search.sources.resource import RESOURCES
+from app.search.visibility import Visible
+
+_IN_ROW = ("_id", "_lastUpdated")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A shape and its values.
+
+    ``narrow`` tells that few rows meet the criterion that it starts from; ``candidates`` are
+    criteria worth a look first, since none is narrow for certain.
+    """
+
+    shape: Shape
+    values: list[Value]
+    narrow: bool
+    candidates: tuple[int, ...] = ()
+
+    def parts(self, position: Position | None) -> tuple[Part, ...]:
+        """The parts of the page, in order.
+
+        A wide search by an index goes through the index; what lacks the value comes after.
+        """
+        by_index = self.shape.sort and self.shape.sort[0].code not in _IN_ROW
+        if self.narrow or not by_index or source_of(self.shape.kinds[0]) is not RESOURCES:
+            return ("all",)
+        if position is not None and position.order[0] is None:
+            return ("absent",)
+        return ("present", "absent")
+
+    def after(self, position: Position | None, values: list[Value]) -> After | None:
+        """The shape of a position; its values join ``values``."""
+        if position is None:
+            return None
+        shaper = Shaper()
+        shaper.values = values
+        return After(
+            tuple([shaper.slot(value) for value in position.order]),
+            tuple([shaper.slot(value) for value in position.key]),
+        )
+
+    def looked(self, counts: Sequence[int]) -> Plan:
+        """The plan after a look at its candidates."""
+        narrowest = min(range(len(counts)), key=counts.__getitem__)
+        if counts[narrowest] <= LOOK:
+            start = self.candidates[narrowest]
+            return replace(self, shape=replace(self.shape, start=start), narrow=True, candidates=())
+        start_in_order = None
+        if not self.shape.sort:
+            ordered = (c for c in self.candidates if starts.is_ordered(self.shape.criteria[c]))
+            start_in_order = next(ordered, None)
+        return replace(self, shape=replace(self.shape, start=start_in_order), candidates=())
+
+
+def plan(query: SearchQuery, *, visible: Visible) -> Plan:
+    """How to carry out a search for one pair of eyes."""
+    items = (*_own(query.kinds, visible), *starts.criteria(query.where))
+    shaper = Shaper()
+    criteria = tuple([shaper.expression(item) for item in items])
+    sight = visible.sight({*query.kinds, *kinds(And(items))}, shaper)
+    shape = Shape(query.kinds, criteria, sight, query.sort)
+    if source_of(query.kinds[0]) is not RESOURCES:
+        return Plan(shape, shaper.values, narrow=False)
+    narrow = next((i for i, item in enumerate(items) if starts.is_narrow(item)), None)
+    if narrow is not None:
+        return Plan(replace(shape, start=narrow), shaper.values, narrow=True)
+    candidates = tuple(
+        i
+        for i, item in enumerate(items)
+        if len(query.kinds) == 1 and starts.is_start(item, query.kinds[0])
+    )
+    return Plan(shape, shaper.values, narrow=False, candidates=candidates)
+
+
+def _own(searched: tuple[int, ...], visible: Visible) -> tuple[Expression, ...]:
+    """The compartment that all a caller sees of these types is in, as a criterion."""
+    owners = {
+        visible.grants[kind][0].compartment
+        for kind in searched
+        if len(visible.grants.get(kind, ())) == 1
+    }
+    if len(owners) != 1 or any(len(visible.grants.get(kind, ())) != 1 for kind in searched):
+        return ()
+    owner = owners.pop()
+    return () if owner is None or isinstance(owner[1], tuple) else (Compartment(*owner),)
