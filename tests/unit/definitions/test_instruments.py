@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from importlib.resources import files
+from typing import Any
 
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
@@ -183,10 +184,14 @@ def test_the_live_rules_are_those_of_the_contract():
         "asc-pulse-ruptures": ("asc-pulse", None, "total", ["v-episode", "trailing-baseline"]),
         "asc-congruence-ruptures": ("asc-client", "asc-therapist", "core", ["congruence-gap"]),
     }
+    episode: Any
+    baseline: Any
     episode, baseline = (live.parameters for live in rules["asc-client-ruptures"].rules)
     assert (episode.drop, episode.tolerance, episode.window) == (10, 3, 3)
     assert episode.reference == "maximum"
     assert (baseline.k, baseline.floor, baseline.minPrior) == (1, 8, 3)
+    cutoff: Any
+    step: Any
     cutoff, step = (live.parameters for live in rules["srs-ruptures"].rules)
     assert (cutoff.cutoff, cutoff.inclusive, step.drop) == (36, False, 1)
 

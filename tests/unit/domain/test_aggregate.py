@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ def test_e6_the_mean_of_a_pair_is_no_aggregate():
 
 
 def test_a_cell_of_five_has_figures():
-    shown = cell(release(clients(5)))
+    shown: Any = cell(release(clients(5)))
     assert (shown.suppressed, shown.n, shown.mean) == (False, 5, 72)
     assert round(shown.sd, 4) == Decimal("1.5811")
     assert cell(release(clients(4))) == SUPPRESSED
@@ -56,7 +57,7 @@ VALUES = st.dictionaries(st.sampled_from("abcdefghijklm"), st.integers(0, 3).map
 
 @given(st.lists(VALUES, max_size=6))
 def test_no_two_releases_ever_differ_in_fewer_than_five_clients(states):
-    published = []
+    published: list[Any] = []
     for state in states:
         shown = release(state, published)
         if shown is not None:

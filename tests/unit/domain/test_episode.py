@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -173,8 +174,8 @@ def test_a_history_that_does_not_hold_together_is_refused(history, issues):
 
 @given(st.lists(st.sampled_from(STATUSES), min_size=1, max_size=8), st.data())
 def test_whatever_happens_the_history_is_whole(wishes, data):
-    stored = None
-    walked = []
+    stored: Any = None
+    walked: list[str] = []
     for month, wish in enumerate(wishes, 1):
         now = f"2026-{month:02}-01T00:00:00.000Z"
         incoming = episode(wish, end=now)

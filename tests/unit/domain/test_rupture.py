@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -119,8 +120,8 @@ def test_c6_a_missing_session_is_missing_and_the_border_is_a_parameter():
 def test_a4b_a_drop_of_exactly_one_is_not_lost_in_binary():
     assert 31.3 - 32.3 > -1.0
     assert flagged("step-drop", "32.3 31.3", drop=1) == [2]
-    before = sum(map(Decimal, ["8.0", "8.2", "9.1", "9.3"]))
-    after = sum(map(Decimal, ["7.7", "7.9", "9.0", "9.0"]))
+    before: Any = sum(map(Decimal, ["8.0", "8.2", "9.1", "9.3"]))
+    after: Any = sum(map(Decimal, ["7.7", "7.9", "9.0", "9.0"]))
     (flag,) = detect(Rule.STEP_DROP, [before, after], parameters({"drop": 1})).flags
     assert flag.limit == Decimal("33.6")
 

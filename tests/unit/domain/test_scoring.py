@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from app.domain.measure import for_people
 from app.domain.scoring import score, scoring_key, weakest
 from app.services.instruments import definition_in, shipped
 
-KEYS = {
+KEYS: dict[str, Any] = {
     key.instrument: key
     for tree in shipped()
     if tree["resourceType"] == "Library"
@@ -127,7 +128,8 @@ def test_a8_the_check_in():
         climate="72.9167",
         overall="74.5370",
     )
-    assert weakest(KEYS["asc-client"], tuple(scores.values())).scale == "openness"
+    lowest: Any = weakest(KEYS["asc-client"], tuple(scores.values()))
+    assert lowest.scale == "openness"
     assert scores["core"].members == ("bond", "goal", "task")
 
 
@@ -246,6 +248,7 @@ def test_reversing_twice_changes_nothing_and_every_value_is_in_range(data):
         if each.value is None:
             assert mirror.value is None
             continue
+        assert mirror.value is not None
         scale = key.scale(each.scale)
         assert scale.low <= each.value <= scale.high
         assert abs(each.value + mirror.value - scale.low - scale.high) < Decimal("1e-20")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from app.domain.measure import Rater
 from app.domain.trajectory import (
@@ -50,6 +51,8 @@ def test_an_answer_without_encounter_joins_the_first_sitting_of_its_day():
 
 
 def test_series_are_split_by_track_and_the_later_answer_counts():
+    client: Any
+    therapist: Any
     (client, therapist) = series(
         [
             score(3, 36, answered=5),
