@@ -13,7 +13,12 @@ import typer
 from app.core import logs
 from app.core.config import Settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="A secure FHIR R4 backend.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A secure FHIR R4 backend.",
+)
 tenant_app = typer.Typer(no_args_is_help=True, help="Clinics.")
 client_app = typer.Typer(no_args_is_help=True, help="Client programs.")
 openapi_app = typer.Typer(no_args_is_help=True, help="The API's description.")
@@ -178,9 +183,9 @@ def client_register(
 @openapi_app.command("export")
 def openapi_export(path: Annotated[Path, typer.Argument()] = Path("openapi/openapi.json")) -> None:
     """Writes the description of the API."""
-    from app.routers.documentation import document_text
+    from app.routers.documentation import description
 
-    path.write_bytes(document_text(Settings(env="demo")))
+    path.write_bytes(description())
     typer.echo(str(path))
 
 

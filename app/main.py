@@ -105,7 +105,7 @@ def _core(
         cursors=CursorCipher(
             root.derive("cursor"), clock=clock, ids=ids, lifetime=settings.cursor_seconds
         ),
-        services=Rules(questionnaires=questionnaires, scoring=scoring, episodes=Episodes()),
+        services=Rules(questionnaires=questionnaires, scoring=scoring, episodes=Episodes(clock=clock)),
         statuses=STATUS,
     )
     return Core(
@@ -135,6 +135,7 @@ def create_app(
         async with AsyncExitStack() as stack:
             core = await stack.enter_async_context(opened(settings, clock=clock, ids=ids))
             app.state.services = await _services(core, app)
+            app.state.authorization_server = app.state.services.authorization
             worker = Relay(
                 core.units,
                 core.engine.services,
@@ -192,7 +193,7 @@ async def _services(core: Core, app: FastAPI) -> Services:
             clock=core.clock,
             ids=core.ids,
             audit=sink,
-            fetch=egress.fetcher(demo=settings.env == "demo"),
+            fetch=egress.GuardedFetch(demo=settings.env == "demo"),
         ),
         wake=lambda: app.state.relay.wake(),
     )

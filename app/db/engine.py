@@ -44,7 +44,7 @@ class CompiledStatement:
 
     def __init__(self, element: Executable, dialect: Dialect) -> None:
         text: Any = element.compile(dialect=dialect)  # type: ignore[attr-defined]
-        if text.post_compile_params:  # an IN list, whose length the text must spell out
+        if _unfinished(text):  # an IN list, whose length the text must spell out
             text = element.compile(  # type: ignore[attr-defined]
                 dialect=dialect, compile_kwargs={"render_postcompile": True}
             )
@@ -55,13 +55,17 @@ class CompiledStatement:
             for name in self._names
         }
         # Values that the statement itself carries, expanded IN lists included.
-        if text.post_compile_params:
+        if _unfinished(text):
             self._defaults.update(text.params)
 
     def bind(self, params: Params | None) -> list[Any]:
         """The parameters in the order of the text."""
         values = self._defaults if params is None else {**self._defaults, **params}
         return [values[name] for name in self._names]
+
+
+def _unfinished(text: Any) -> bool:
+    return bool(text.post_compile_params or text.literal_execute_params)
 
 
 class Connection(Protocol):

@@ -5,15 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any
 
 import asyncpg
 from sqlalchemy import Executable
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
-from app.db.engine import DatabaseBusy, Params, Row, Statement, UniqueViolation, compiled
+from app.db.engine import (
+    DatabaseBusy,
+    DialectName,
+    Params,
+    Row,
+    Statement,
+    UniqueViolation,
+    compiled,
+)
 
-DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")
+DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _BUSY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
@@ -42,7 +50,7 @@ async def _translated() -> AsyncIterator[None]:
 class PostgresqlConnection:
     """A pooled connection."""
 
-    dialect: Literal["postgresql"] = "postgresql"
+    dialect: DialectName = "postgresql"
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
@@ -81,7 +89,7 @@ class PostgresqlConnection:
 class PostgresqlDatabase:
     """The pool."""
 
-    dialect: Literal["postgresql"] = "postgresql"
+    dialect: DialectName = "postgresql"
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool

@@ -12,13 +12,21 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import aiosqlite
 from sqlalchemy import Executable
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 
-from app.db.engine import DatabaseBusy, Params, Row, Statement, UniqueViolation, compiled
+from app.db.engine import (
+    DatabaseBusy,
+    DialectName,
+    Params,
+    Row,
+    Statement,
+    UniqueViolation,
+    compiled,
+)
 
 DIALECT = SQLiteDialect_aiosqlite(paramstyle="qmark")
 _PRAGMAS = (
@@ -28,6 +36,19 @@ _PRAGMAS = (
     "PRAGMA recursive_triggers=ON",
     "PRAGMA temp_store=MEMORY",
     "PRAGMA cache_size=-16000",
+)
+
+_BUSY = frozenset(
+    (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_NOMEM,
+    )
 )
 
 
@@ -43,13 +64,15 @@ async def _translated() -> AsyncIterator[None]:
             raise UniqueViolation from error
         raise
     except sqlite3.OperationalError as error:
-        raise DatabaseBusy from error
+        if error.sqlite_errorcode & 0xFF in _BUSY:  # the low byte is the primary code
+            raise DatabaseBusy from error
+        raise
 
 
 class SqliteConnection:
     """A connection in its own thread."""
 
-    dialect: Literal["sqlite"] = "sqlite"
+    dialect: DialectName = "sqlite"
 
     def __init__(self, raw: aiosqlite.Connection) -> None:
         self.raw = raw
@@ -89,7 +112,7 @@ class SqliteConnection:
 class SqliteDatabase:
     """The pool: readers in turn, and the one writer."""
 
-    dialect: Literal["sqlite"] = "sqlite"
+    dialect: DialectName = "sqlite"
 
     def __init__(self, writer: SqliteConnection, readers: Sequence[SqliteConnection]) -> None:
         self._writer = writer

@@ -20,6 +20,7 @@ async def matches(
     query = parser.parse_criteria(
         type_name, criteria, base=context.engine.settings.fhir_base, now=context.engine.clock.now()
     )
+    await context.uow.resources.flush()  # what this unit wrote can be meant too
     return await context.uow.searches.matches(query, visible=context.visible("s"), limit=limit)
 
 

@@ -41,13 +41,22 @@ class Engine:
 
 @dataclass(slots=True)
 class Context:
-    """One request inside its unit of work; ``touched`` is what the audit record will name."""
+    """One request inside its unit of work.
+
+    ``touched`` and ``patients`` are what the audit record will name.
+    """
 
     engine: Engine
     principal: Principal
     facts: RequestFacts
     uow: UnitOfWork
     touched: list[StoredVersion] = field(default_factory=list)
+    patients: tuple[str, ...] = ()
+
+    @property
+    def binding(self) -> str:
+        """Whose page links are: the person and the program, whatever their token."""
+        return f"{self.principal.tenant}|{self.principal.client_id}|{self.principal.subject}"
 
     def visible(self, action: str) -> Visible:
         """The caller's visible set for a SMART action: c r u d s."""

@@ -37,7 +37,7 @@ async def history(context: Context, call: Call) -> Outcome:
         for name, definition in REGISTRY.items()
         if definition.store == "resource" and call.type in (None, name)
     )
-    binding = f"{context.principal.binding}|history|{call.type}|{call.id}|{asked.since}|{asked.at}"
+    binding = f"{context.binding}|history|{call.type}|{call.id}|{asked.since}|{asked.at}"
     before = None
     if asked.cursor is not None:
         values = context.engine.cursors.open(asked.cursor, binding=binding)

@@ -34,7 +34,7 @@ async def patch(context: Context, call: Call) -> Outcome:
     locked = await context.uow.resources.lock(
         context.kind(call.type), id, visible=context.visible("u")
     )
-    if locked is None or (not locked.seen and not context.principal.is_system):
+    if locked is None or (not locked.seen and context.principal.is_person):
         raise not_found()
     if not locked.seen:
         raise hidden(context)

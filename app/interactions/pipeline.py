@@ -133,7 +133,7 @@ async def _attempt(
 
 async def perform(context: Context, call: Call) -> Outcome:
     """Runs one prepared call inside a unit of work and adds its audit record."""
-    context.touched = []
+    context.touched, context.patients = [], ()
     if call.operation is not None:
         outcome = await OPERATIONS[call.operation].run(context, call)
     else:
@@ -146,7 +146,7 @@ def record(context: Context, call: Call) -> None:
     """Adds what a call did to the audit records of its unit of work."""
     named = context.touched[0] if len(context.touched) == 1 else None
     one = named if call.interaction not in QUERIES else None
-    patients = {patient for stored in context.touched for patient in stored.patients}
+    patients = {*context.patients, *(p for stored in context.touched for p in stored.patients)}
     context.uow.audited.extend(
         context.engine.audit.success(
             call.event,
@@ -201,7 +201,7 @@ async def _run_transaction(
     async def work(uow: UnitOfWork) -> Outcome:
         context = Context(engine, principal, call.facts, uow)
         document = await transaction(context, planned, perform, minimal=call.minimal)
-        context.touched = []
+        context.touched, context.patients = [], ()
         record(context, replace(call, interaction=Interaction.TRANSACTION))
         return Outcome("ok", document=document)
 

@@ -48,7 +48,7 @@ def hidden(context: Context) -> AppError:
 
     Only a system client, which chooses ids, learns that the id is taken.
     """
-    if context.principal.is_system:
+    if not context.principal.is_person:
         return AppError.of(Category.CONFLICT, "conflict", "the id is not available")
     return not_found()
 
@@ -63,7 +63,7 @@ def _check_body_id(call: Call, id: str) -> None:
 
 
 async def _make(context: Context, call: Call, id: str) -> Outcome:
-    if call.id is not None and not context.principal.is_system:
+    if call.id is not None and context.principal.is_person:
         # Ids chosen by the client are for system clients; for others nothing is there.
         raise not_found()
     return await store(context, _change(call, id, None))

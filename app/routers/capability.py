@@ -5,10 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from app import __version__
 from app.core.config import Settings
 from app.fhir import json
 from app.fhir.capability import Authorization, Offered, capability_statement
-from app.interactions.operations import OPERATIONS
+from app.fhir.registry import Interaction
+from app.interactions.operations import OPERATIONS, Operation
 from app.routers.dependencies import services_of
 from app.routers.requests import Shape, query_pairs
 from app.security.oauth import discovery
@@ -16,20 +18,35 @@ from app.security.oauth import discovery
 router = APIRouter(include_in_schema=False)
 
 
+# A subscription that nothing would deliver is refused, so none can be made.
+_WITHOUT = {"Subscription": (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH)}
+
+
+def offered(operation: Operation) -> Offered:
+    """An operation as a CapabilityStatement tells of it."""
+    return Offered(
+        name=operation.name,
+        definition=operation.definition,
+        types=tuple(sorted(operation.types)),
+        type_level=operation.type_level,
+        instance_level=operation.instance_level,
+        get=operation.get,
+    )
+
+
 def statement(settings: Settings) -> json.Tree:
     """The CapabilityStatement for these settings."""
     return capability_statement(
         base=settings.fhir_base,
-        operations=[
-            Offered(operation.name, operation.definition, tuple(sorted(operation.types)))
-            for operation in OPERATIONS.values()
-        ],
+        operations=[offered(operation) for operation in OPERATIONS.values()],
         authorization=Authorization(
             authorize=settings.origin + discovery.AUTHORIZE,
             token=settings.origin + discovery.TOKEN,
             introspect=settings.origin + discovery.INTROSPECT,
             revoke=settings.origin + discovery.REVOKE,
         ),
+        without=_WITHOUT,
+        version=__version__,
     )
 
 

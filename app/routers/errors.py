@@ -18,6 +18,7 @@ from app.core.errors import AppError, Category
 from app.db.engine import DatabaseBusy
 from app.fhir import json
 from app.fhir.outcome import operation_outcome
+from app.security.ports import Unauthenticated
 
 log = structlog.get_logger("rapport.http")
 
@@ -48,8 +49,8 @@ _RETRY_SECONDS = 2
 def respond(error: AppError) -> Response:
     """The refusal as an OperationOutcome."""
     headers = {}
-    if error.category is Category.UNAUTHENTICATED:
-        headers["WWW-Authenticate"] = _challenge(error)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = error.challenge
     if error.category in (Category.UNAVAILABLE, Category.THROTTLED):
         headers["Retry-After"] = str(error.retry_after or _RETRY_SECONDS)
     return Response(
@@ -58,14 +59,6 @@ def respond(error: AppError) -> Response:
         headers=headers,
         media_type=FHIR_JSON,
     )
-
-
-def _challenge(error: AppError) -> str:
-    if error.issues and error.issues[0].code == "expired":
-        return 'Bearer error="invalid_token", error_description="the token has expired"'
-    if error.issues and error.issues[0].code == "login":
-        return "Bearer"
-    return 'Bearer error="invalid_token"'
 
 
 def busy() -> AppError:

@@ -81,7 +81,7 @@ def parse_criteria(
             reading.complain(name, "has no place in a condition", code="not-supported")
         else:
             reading.pair(name, value, several=False)
-    if not reading.where and not reading.issues:
+    if not reading.deferred and not reading.issues:
         reading.complain("", "a condition needs at least one criterion", code="required")
     return reading.done([])
 

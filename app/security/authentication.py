@@ -95,8 +95,7 @@ class Authenticator:
 
     async def principal(self, token: VerifiedToken, tokens: Tokens) -> Principal | None:
         """The caller as the rows stand now, or None where the token is void."""
-        now = self._clock.now()
-        standing = await tokens.standing(token.tenant, token.token_id, now=now - jose.SKEW * SECOND)
+        standing = await tokens.standing(token.tenant, token.token_id, now=self._clock.now())
         if standing is None or standing.client_id != token.client_id:
             return None
         return _principal(token, standing, issuer=self._issuer)

@@ -15,6 +15,7 @@ from app.fhir import json
 from app.fhir.json import Tree
 from app.repositories.unit_of_work import UnitOfWork
 from app.search import parser
+from app.search.escapes import escape
 from app.search.visibility import Visible
 from app.security.principal import Principal
 from app.services.changes import Change
@@ -77,9 +78,9 @@ class Questionnaires:
     async def _find(
         self, uow: UnitOfWork, url: str, version: str, *, tenant: int
     ) -> CompiledQuestionnaire | None:
-        criteria = [("url", parser.escape(url))]
+        criteria = [("url", escape(url))]
         if version:
-            criteria.append(("version", parser.escape(version)))
+            criteria.append(("version", escape(version)))
         query = parser.parse_criteria("Questionnaire", criteria, base=self._base)
         matches = await uow.searches.matches(
             query,

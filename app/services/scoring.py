@@ -104,7 +104,7 @@ class Scoring:
     ) -> Iterable[ScoringKey]:
         query = parser.parse_criteria(
             "Library",
-            [("depends-on", parser.escape(questionnaire)), ("status", "active")],
+            [("depends-on", questionnaire), ("status", "active")],
             base=self._base,
         )
         matches = await uow.searches.matches(

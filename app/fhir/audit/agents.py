@@ -29,14 +29,15 @@ def agents_of(record: AuditRecord, kind: Kind) -> list[Tree]:
         if kind.shape is not Shape.INTERNAL:
             agents.append(_agent(client_type, _client(record), network=network))
     elif network is not None or record.client is not None:
-        agents.append(_agent(client_type, _client(record), network=network))
+        own = policy if alone and kind.shape is Shape.SECURITY else None
+        agents.append(_agent(client_type, _client(record), network=network, policy=own))
     consent = kind.shape is Shape.CONSENT
     agents.append(_agent(server_type, codes.SERVER, network=None if consent else server))
     if record.client is not None and kind.shape not in _APPLICATION_IS_CLIENT:
         agents.append(
             _agent(
                 codes.APPLICATION,
-                {"identifier": {"value": record.client}},
+                _client(record),
                 requestor=alone,
                 name=record.client_name,
                 network=network,

@@ -144,3 +144,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
     }
 )
+
+
+def of_shape(*shapes: Shape) -> frozenset[str]:
+    """The kinds that have one of these shapes."""
+    return frozenset(name for name, kind in KINDS.items() if kind.shape in shapes)

@@ -22,7 +22,7 @@ from app.fhir.invariants.rule import (
     not_later,
     some,
 )
-from app.fhir.json import Tree
+from app.fhir.json import JSON, Tree
 
 _MAXIMUM = re.compile(r"\*|0*[1-9][0-9]*").fullmatch
 _ALLERGY = "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification"
@@ -36,8 +36,8 @@ def _allergy_error(node: Tree) -> bool:
     return has_code(node, "verificationStatus", system=_ALLERGY, codes=("entered-in-error",))
 
 
-def _percent(node: Tree) -> bool:
-    ends = [node[name] for name in ("low", "high") if name in node]
+def _percent(node: JSON) -> bool:
+    ends = (*each(node, "low"), *each(node, "high"))
     return all(end.get("code") == "%" and end.get("system") == UCUM for end in ends)
 
 

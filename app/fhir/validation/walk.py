@@ -150,7 +150,7 @@ class Walk:
             self._add("code-invalid", f"not a code of {value_set_of(member.element)}", path)
         if code == "xhtml":
             for problem in narrative.problems(value):
-                self._add("invariant", f"txt-1: {problem}", path)
+                self._add("invariant", problem, path)
         elif code in _POINTING and value.startswith("#"):
             whole.fragments.add(value[1:])
             if code == "canonical" and value[1:] not in whole.contained:
@@ -210,9 +210,9 @@ class Walk:
         try:
             return holds(value)
         except _MALFORMED:
-            if not self.issues:
-                raise
-            return True  # it met a value of a wrong type, which has an issue of its own by now
+            # It met a value of a wrong type, which has an issue of its own by now. Had it none,
+            # the rule could not be judged, and what cannot be judged does not pass.
+            return bool(self.issues)
 
     def _add(
         self, code: str, words: str, path: str, *, severity: Severity = Severity.ERROR
