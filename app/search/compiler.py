@@ -29,11 +29,12 @@ from app.search.expression import (
 )
 from app.search.sight import Alternative, Sight
 from app.search.sources import Rows, Source
+from app.search.sources.audit import AUDIT
 from app.search.sources.resource import RESOURCES
 from app.search.types import date
 from app.search.values import bound, equals, number
 
-SOURCES: dict[str, Source] = {"resource": RESOURCES, "shared": RESOURCES}
+SOURCES: dict[str, Source] = {"audit": AUDIT, "resource": RESOURCES, "shared": RESOURCES}
 
 
 def source_of(kind: int) -> Source:

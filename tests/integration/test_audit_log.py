@@ -15,10 +15,13 @@ from sqlalchemy import delete, func, insert, select, text, update
 from app.db.engine import Database, UniqueViolation
 from app.db.tables.audit import audit_event, audit_pending
 from app.fhir.audit.event import canonical, commitment
-from app.repositories.audit_log import COLUMNS, AuditLog, record_of
+from app.repositories.audit_log import AuditLog
+from app.search.sources.audit_rows import COLUMNS as NAMES
+from app.search.sources.audit_rows import record_of
 from tests.support.audit_log import audit_database
 from tests.support.audit_records import a_record, every_kind
 
+COLUMNS = tuple(audit_event.c[name] for name in NAMES)
 DIALECTS = ("sqlite", "postgresql")
 
 

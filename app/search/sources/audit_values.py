@@ -38,7 +38,7 @@ _PATIENT, _CONSENT, _ORGANIZATION = (
     REGISTRY[name].code for name in ("Patient", "Consent", "Organization")
 )
 _ACTION = "http://hl7.org/fhir/audit-event-action"
-_OUTCOME = "http://terminology.hl7.org/CodeSystem/audit-event-outcome"
+_OUTCOME = "http://hl7.org/fhir/audit-event-outcome"
 _PROFILE = f"{codes.BALP}/StructureDefinition/IHE.BasicAudit."
 
 Row = Columns
@@ -100,7 +100,7 @@ def _jti(row: Row) -> ColumnElement[str]:
 
 def _data(row: Row) -> ColumnElement[bool]:
     """Whether an entity is the thing itself, rather than the question."""
-    return row.query.is_(None)
+    return and_(true(), row.query.is_(None))
 
 
 def _why(row: Row) -> ColumnElement[bool]:
