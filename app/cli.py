@@ -205,7 +205,7 @@ def doctor() -> None:
 
     try:
         asyncio.run(look())
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever is wrong is the finding
         problems.append(f"database: {type(error).__name__}")
     for problem in problems:
         typer.echo(f"problem: {problem}", err=True)

@@ -105,7 +105,9 @@ def _core(
         cursors=CursorCipher(
             root.derive("cursor"), clock=clock, ids=ids, lifetime=settings.cursor_seconds
         ),
-        services=Rules(questionnaires=questionnaires, scoring=scoring, episodes=Episodes(clock=clock)),
+        services=Rules(
+            questionnaires=questionnaires, scoring=scoring, episodes=Episodes(clock=clock)
+        ),
         statuses=STATUS,
     )
     return Core(
@@ -195,7 +197,7 @@ async def _services(core: Core, app: FastAPI) -> Services:
             audit=sink,
             fetch=egress.GuardedFetch(demo=settings.env == "demo"),
         ),
-        wake=lambda: app.state.relay.wake(),
+        wake=lambda: app.state.relay.wake(),  # noqa: PLW0108 - the relay comes later
     )
 
 

@@ -137,10 +137,10 @@ async def connect(
     Raises ``DatabaseBusy`` when it cannot be reached.
     """
     if url.startswith("sqlite:"):
-        from app.db.sqlite import SqliteDatabase
+        from app.db.sqlite import SqliteDatabase  # noqa: PLC0415 - only the driver in use
 
         return await SqliteDatabase.open(url, readers=pool_size, busy_timeout=lock_timeout)
-    from app.db.postgresql import PostgresqlDatabase
+    from app.db.postgresql import PostgresqlDatabase  # noqa: PLC0415
 
     return await PostgresqlDatabase.open(
         url,

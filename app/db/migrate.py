@@ -98,6 +98,12 @@ def _alone(url: str) -> Iterator[None]:
         yield
 
 
-def is_ours(_object: Any, name: str | None, kind: str, reflected: bool, _compared: Any) -> bool:
+def is_ours(
+    _object: Any,
+    name: str | None,
+    kind: str,
+    reflected: bool,  # noqa: FBT001 - Alembic's signature
+    _compared: Any,
+) -> bool:
     """Whether Alembic compares an object: partitions of the audit log come and go."""
     return not (kind == "table" and reflected and (name or "").startswith("audit_event_"))

@@ -122,11 +122,11 @@ def _session(item: Course, number: int, start: datetime) -> Iterator[Tree]:
     yield _response(
         f"pulse-{item.key}-{number}",
         "asc-pulse",
-        item.client,
-        f"Patient/{item.client}",
-        encounter,
-        end + timedelta(minutes=2),
-        rated,
+        client=item.client,
+        author=f"Patient/{item.client}",
+        encounter=encounter,
+        authored=end + timedelta(minutes=2),
+        answers=rated,
     )
     level = item.therapist_levels[number - 1]
     items = [
@@ -137,17 +137,18 @@ def _session(item: Course, number: int, start: datetime) -> Iterator[Tree]:
     yield _response(
         f"view-{item.key}-{number}",
         "asc-therapist",
-        item.client,
-        f"Practitioner/{item.therapist}",
-        encounter,
-        end + timedelta(minutes=1),
-        seen,
+        client=item.client,
+        author=f"Practitioner/{item.therapist}",
+        encounter=encounter,
+        authored=end + timedelta(minutes=1),
+        answers=seen,
     )
 
 
 def _response(
     id: str,
     questionnaire: str,
+    *,
     client: str,
     author: str,
     encounter: str,

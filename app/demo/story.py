@@ -67,8 +67,10 @@ _UNREPAIRED: Ratings = (
 COURSES = (
     Course("individual", "client-1", "therapist-a", _REPAIRED, (3, 3, 3, 3, 2, 3, 3, 3)),
     Course("client-2", "client-2", "therapist-b", _STEADY, (3, 3, 3, 3, 3, 3, 4, 4)),
-    Course("couple-a", "partner-a", "therapist-a", _UNREPAIRED, (3, 3, 3, 3, 2, 2, 2, 2), True),
-    Course("couple-b", "partner-b", "therapist-a", _STEADY, (3, 3, 3, 2, 3, 3, 3, 3), True),
+    Course(
+        "couple-a", "partner-a", "therapist-a", _UNREPAIRED, (3, 3, 3, 3, 2, 2, 2, 2), couple=True
+    ),
+    Course("couple-b", "partner-b", "therapist-a", _STEADY, (3, 3, 3, 2, 3, 3, 3, 3), couple=True),
 )
 OTHER_COURSES = (
     Course("other", "other-client", "other-therapist", _STEADY, (3, 3, 3, 3, 3, 3, 3, 3)),

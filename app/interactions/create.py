@@ -6,7 +6,7 @@ from app.interactions import conditional
 from app.interactions.call import Call, Outcome
 from app.interactions.change import Change, store
 from app.interactions.context import Context
-from app.interactions.read import not_found
+from app.interactions.refusals import not_found
 
 
 async def create(context: Context, call: Call, *, new_id: str | None = None) -> Outcome:

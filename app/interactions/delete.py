@@ -6,8 +6,7 @@ from app.interactions import conditional
 from app.interactions.call import Call, Outcome
 from app.interactions.change import check_version
 from app.interactions.context import Context
-from app.interactions.read import not_found
-from app.interactions.update import hidden
+from app.interactions.refusals import hidden
 
 
 async def delete(context: Context, call: Call) -> Outcome:
@@ -23,8 +22,9 @@ async def delete(context: Context, call: Call) -> Outcome:
     locked = await context.uow.resources.lock(
         context.kind(call.type), id, visible=context.visible("d")
     )
-    if locked is None:
-        raise not_found()
+    if locked is None or (not locked.seen and context.principal.is_person):
+        # What is hidden is answered like what never was.
+        return Outcome("deleted", changed=False)
     if not locked.seen:
         raise hidden(context)
     check_version(call.if_match, locked.stored.version)

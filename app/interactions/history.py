@@ -11,7 +11,7 @@ from app.fhir import bundles, primitives
 from app.fhir.registry import REGISTRY, Interaction, by_code
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
-from app.interactions.read import not_found
+from app.interactions.refusals import not_found
 from app.repositories.histories import HistoryQuery
 from app.repositories.resources import StoredVersion
 from app.services.records import METHODS

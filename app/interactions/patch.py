@@ -10,8 +10,7 @@ from app.interactions import conditional
 from app.interactions.call import Call, Outcome, PatchFormat
 from app.interactions.change import Change, check_version, store
 from app.interactions.context import Context
-from app.interactions.read import not_found
-from app.interactions.update import hidden
+from app.interactions.refusals import gone, hidden, not_found
 
 _APPLY = {
     PatchFormat.JSON_PATCH: json_patch.apply,
@@ -39,7 +38,7 @@ async def patch(context: Context, call: Call) -> Outcome:
     if not locked.seen:
         raise hidden(context)
     if locked.stored.deleted:
-        raise AppError.of(Category.GONE, "deleted", "the resource was deleted")
+        raise gone()
     check_version(call.if_match, locked.stored.version)
     before = json.parse_resource(locked.stored.text)
     after = _APPLY[call.patch_format](before, json.parse(call.body))

@@ -126,8 +126,7 @@ async def _attempt(
     for _ in range(_TRIES):
         with suppress(UniqueViolation):
             async with unit() as uow:
-                outcome = await work(uow)
-            return outcome
+                return await work(uow)
     raise AppError.of(Category.CONFLICT, "conflict", "the resource is being changed")
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from app.core.clock import SECOND
-from app.core.errors import AppError, Category
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
+from app.interactions.refusals import gone, not_found
 from app.repositories.resources import StoredVersion
 
 
@@ -18,7 +18,7 @@ async def read(context: Context, call: Call) -> Outcome:
     if stored is None:
         raise not_found()
     if stored.deleted:
-        raise AppError.of(Category.GONE, "deleted", "the resource was deleted")
+        raise gone()
     context.touched.append(stored)
     if _unchanged(call, stored):
         return Outcome("not-modified", stored=stored)
@@ -34,16 +34,11 @@ async def vread(context: Context, call: Call) -> Outcome:
     if stored is None:
         raise not_found()
     if stored.deleted:
-        raise AppError.of(Category.GONE, "deleted", "this version is a deletion")
+        raise gone()
     context.touched.append(stored)
     if _unchanged(call, stored):
         return Outcome("not-modified", stored=stored)
     return Outcome("ok", stored=stored)
-
-
-def not_found() -> AppError:
-    """Absent, or hidden: the two are told in the same words."""
-    return AppError.of(Category.NOT_FOUND, "not-found", "no such resource")
 
 
 def _unchanged(call: Call, stored: StoredVersion) -> bool:

@@ -83,8 +83,8 @@ class Relay:
             async with self._units.write(resources=32) as unit:
                 if await unit.outbox.claim(written):
                     await REACTIONS[written.reaction](self._services, unit, written)
-        except Exception as error:  # one bad row must not stop the others
-            log.error(
+        except Exception as error:  # noqa: BLE001 - one bad row must not stop the others
+            log.error(  # noqa: TRY400 - a traceback may hold what was answered
                 "reaction failed",
                 reaction=written.reaction,
                 attempts=written.attempts + 1,

@@ -12,7 +12,7 @@ from app.fhir.outcome import operation_outcome
 from app.fhir.registry import by_code
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
-from app.interactions.read import not_found
+from app.interactions.refusals import not_found
 from app.search import cursor as cursors
 from app.search import parser
 from app.search.cursor import Position

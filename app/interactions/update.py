@@ -7,7 +7,7 @@ from app.interactions import conditional
 from app.interactions.call import Call, Outcome
 from app.interactions.change import Change, check_version, store
 from app.interactions.context import Context
-from app.interactions.read import not_found
+from app.interactions.refusals import hidden, not_found
 from app.repositories.resources import Locked
 
 
@@ -41,16 +41,6 @@ async def _meant(context: Context, call: Call) -> str | None:
         return found.id
     own = call.tree.get("id")
     return own if isinstance(own, str) else None
-
-
-def hidden(context: Context) -> AppError:
-    """A resource that the caller cannot see stands in the way.
-
-    Only a system client, which chooses ids, learns that the id is taken.
-    """
-    if not context.principal.is_person:
-        return AppError.of(Category.CONFLICT, "conflict", "the id is not available")
-    return not_found()
 
 
 def _check_body_id(call: Call, id: str) -> None:

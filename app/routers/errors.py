@@ -90,7 +90,7 @@ async def on_http_error(_request: Request, error: Exception) -> Response:
     return response
 
 
-async def on_fault(_request: Request, error: Exception) -> Response:
+def fault(error: Exception) -> Response:
     """Answers what should not happen; the log gets the type and the place, never the value."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
@@ -103,4 +103,3 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AppError, on_app_error)
     app.add_exception_handler(DatabaseBusy, on_busy)
     app.add_exception_handler(HTTPException, on_http_error)
-    app.add_exception_handler(Exception, on_fault)

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.core.config import Settings
 from app.core.errors import AppError, Category
 from app.core.ids import IdSource
-from app.routers.errors import respond
+from app.routers.errors import fault, respond
 
 log = structlog.get_logger("rapport.access")
 
@@ -68,10 +68,11 @@ class Guard:
         else:
             try:
                 await self._app(scope, self._capped(scope, receive), answer)
-            except AppError as error:
+            except Exception as error:
                 if status:
                     raise
-                await respond(error)(scope, receive, answer)
+                response = respond(error) if isinstance(error, AppError) else fault(error)
+                await response(scope, receive, answer)
         log.info(
             "request",
             method=scope["method"],

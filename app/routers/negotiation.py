@@ -31,10 +31,10 @@ def _ranges(header: str) -> list[_Range]:
     ranges = []
     for part in header.split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))
-        values = dict(
-            (key.strip().lower(), value.strip().strip('"'))
+        values = {
+            key.strip().lower(): value.strip().strip('"')
             for key, _, value in (parameter.partition("=") for parameter in parameters)
-        )
+        }
         quality = values.get("q", "1")
         weight = float(quality) if re.fullmatch(r"[01](\.\d{0,3})?", quality, re.ASCII) else 0.0
         ranges.append(_Range(name.lower(), values, weight))

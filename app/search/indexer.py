@@ -186,12 +186,13 @@ class _Writer:
 
     def _add(self, name: str, values: tuple[Scalar, ...], position: int, rows: _Rows) -> None:
         table, number, columns = self._indexes[name]
-        row: dict[str, Any] = {"param": number, "position": position}
+        others = rows.setdefault(table, [])
+        row: dict[str, Any] = {"param": number, "n": len(others), "position": position}
         row.update(zip(columns, values, strict=True))
-        rows.setdefault(table, []).append(row)
+        others.append(row)
 
 
-_FRAME = frozenset(("tenant", "param", "rid", "position"))
+_FRAME = frozenset(("tenant", "rid", "param", "n", "position"))
 
 
 def _sorts(values: tuple[Scalar, ...], order: int) -> bool:

@@ -59,7 +59,7 @@ resource = Table(
     *_version_columns(),
     PrimaryKeyConstraint("tenant", "kind", "id"),
     UniqueConstraint("tenant", "rid"),
-    Index(None, "tenant", "kind", "rid"),
+    Index(None, "tenant", "kind", "deleted", "rid"),
     Index(None, "tenant", "kind", "updated", "rid"),
     Index(None, "tenant", "kind", "confidentiality", "sensitivity"),
     Index(None, "tenant", "data_class"),
@@ -83,6 +83,7 @@ compartment = Table(
     Column("rid", BigInteger, nullable=False),
     PrimaryKeyConstraint("tenant", "owner_kind", "owner_id", "kind", "rid"),
     Index(None, "tenant", "rid"),
+    sqlite_with_rowid=False,
 )
 
 resource_author = Table(
@@ -94,4 +95,5 @@ resource_author = Table(
     Column("rid", BigInteger, nullable=False),
     PrimaryKeyConstraint("tenant", "author_kind", "author_id", "rid"),
     Index(None, "tenant", "rid"),
+    sqlite_with_rowid=False,
 )

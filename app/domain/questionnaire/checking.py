@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from app.core.errors import Issue, Severity
+from app.core.errors import AppError, Category, Issue, Severity
 from app.domain.questionnaire.definition import (
     CompiledQuestionnaire,
     Constraint,
@@ -26,6 +26,8 @@ from app.fhir.paths.shapes import shape
 
 _ROOT = "QuestionnaireResponse"
 _BINDING = frozenset(("completed", "amended"))
+_MOST_ISSUES = 1_000  # of errors, and of warnings
+_MOST_WORK = 500_000  # looks at an item of a scope; a form of 300 items needs 300
 
 
 def check(
@@ -39,9 +41,14 @@ def check(
 
     ``response`` is a QuestionnaireResponse that is valid R4; it is not changed. ``subject_type``
     is the type of the subject where the response does not say it; ``terminology`` answers for
-    value sets that the questionnaire does not contain.
+    value sets that the questionnaire does not contain. Errors past the thousandth are not listed.
+    Raises ``too-costly`` for a response that repeats groups beyond what any form asks for.
     """
     return _Check(questionnaire, response, terminology or _unknown).run(subject_type)
+
+
+class _EnoughError(Exception):
+    """There are as many errors as anybody will read."""
 
 
 def _unknown(_: str, __: Tree) -> bool | None:
@@ -56,12 +63,22 @@ class _Check:
         self._response = response
         self._terminology = terminology
         self._issues: list[Issue] = []
+        self._errors = 0
         self._order = 0
+        self._work = 0
         self._watched: dict[str, list[Occurrence]] = {}
         binding = response.get("status") in _BINDING
         self._incomplete = Severity.ERROR if binding else Severity.WARNING
 
     def run(self, subject_type: str | None) -> list[Issue]:
+        try:
+            self._run(subject_type)
+        except _EnoughError:
+            words = f"more than {_MOST_ISSUES} problems; the rest is not listed"
+            self._issues.append(Issue("too-long", words, _ROOT, Severity.INFORMATION))
+        return self._issues
+
+    def _run(self, subject_type: str | None) -> None:
         self._head(subject_type)
         scope = Scope(None, self._questionnaire.items, _ROOT, 0)
         self._read(scope, self._response.get("item"))
@@ -71,11 +88,16 @@ class _Check:
         for link_id, words in self._questionnaire.uncomputed:
             place = _absent(_ROOT, link_id) if link_id else _ROOT
             self._report("not-supported", f"not computed: {words}", place, Severity.WARNING)
-        return self._issues
 
     def _report(
         self, code: str, diagnostics: str, place: str, severity: Severity = Severity.ERROR
     ) -> None:
+        if severity is Severity.ERROR:
+            self._errors += 1
+            if self._errors > _MOST_ISSUES:
+                raise _EnoughError
+        elif len(self._issues) - self._errors >= _MOST_ISSUES:
+            return
         self._issues.append(Issue(code, diagnostics, place, severity))
 
     # ------------------------------------------------------------------------- the response itself
@@ -231,9 +253,13 @@ class _Check:
     # ------------------------------------------------------------------------------- completeness
 
     def _complete(self, scope: Scope) -> None:
+        self._work += len(scope.items)
+        if self._work > _MOST_WORK:
+            words = "groups repeat too often to be checked"
+            raise AppError.of(Category.TOO_COSTLY, "too-costly", words, scope.path)
         for item in scope.items.values():
             found = scope.found.get(item.link_id, ())
-            if not item.decidable:
+            if not item.decidable or not (found or item.least):
                 continue
             if not is_enabled(item, scope, self._watched):
                 for occurrence in found:

@@ -35,6 +35,7 @@ class ValueSets:
         self._contained: dict[str, Tree] = {
             resource.get("id", ""): resource for resource in questionnaire.get("contained", ())
         }
+        self._known: dict[str, Members] = {}
         self._systems = {
             resource["url"]: resource
             for resource in self._contained.values()
@@ -45,9 +46,10 @@ class ValueSets:
 
     def check(self, canonical: str) -> Check:
         """The check of an ``answerValueSet``."""
-        contained = self._contained.get(canonical[1:]) if canonical.startswith("#") else None
-        members = self._members(contained, ()) if contained else _NOTHING_KNOWN
-        address = contained.get("url", "") if contained else canonical
+        members = self._members(canonical)
+        address = canonical
+        if self.has(canonical):
+            address = self._contained[canonical[1:]].get("url", "")
 
         def check(key: str, value: JSON, ask: Terminology) -> Problem | None:
             if key != "valueCoding":
@@ -65,18 +67,25 @@ class ValueSets:
 
     def has(self, canonical: str) -> bool:
         """Whether a fragment names a value set that is contained."""
-        contained = self._contained.get(canonical[1:])
+        contained = self._contained.get(canonical[1:]) if canonical.startswith("#") else None
         return contained is not None and contained.get("resourceType") == "ValueSet"
 
-    def _members(self, value_set: Tree, seen: tuple[int, ...]) -> Members:
-        if id(value_set) in seen:
-            return _NOTHING_KNOWN
+    def _members(self, fragment: str) -> Members:
+        """The members of a contained value set; none known where it is none, or holds itself."""
+        id_ = fragment.removeprefix("#")
+        if id_ in self._known or not self.has(fragment):
+            return self._known.get(id_, _NOTHING_KNOWN)
+        # Known from here on, so that value sets that take each other in come to an end.
+        self._known[id_] = _NOTHING_KNOWN
+        self._known[id_] = members = self._computed(self._contained[id_])
+        return members
+
+    def _computed(self, value_set: Tree) -> Members:
         if "expansion" in value_set:
             return Members(frozenset(_expanded(value_set["expansion"])), complete=True)
         compose = value_set.get("compose", {})
-        seen = (*seen, id(value_set))
-        parts = [self._part(part, seen) for part in compose.get("include", ())]
-        away = [self._part(part, seen) for part in compose.get("exclude", ())]
+        parts = [self._part(part) for part in compose.get("include", ())]
+        away = [self._part(part) for part in compose.get("exclude", ())]
         codes = frozenset(code for part in parts for code in part.codes)
         if not all(part.complete for part in away):
             # What is taken away is not known, so neither is what stays.
@@ -84,14 +93,12 @@ class ValueSets:
         codes -= frozenset(code for part in away for code in part.codes)
         return Members(codes, bool(parts) and all(part.complete for part in parts))
 
-    def _part(self, part: Tree, seen: tuple[int, ...]) -> Members:
+    def _part(self, part: Tree) -> Members:
         """One include or exclude: all it says must hold of a code."""
         sets: list[Members] = []
         if "system" in part:
             sets.append(self._of_system(part))
-        for canonical in part.get("valueSet", ()):
-            inner = self._contained.get(canonical[1:]) if canonical.startswith("#") else None
-            sets.append(self._members(inner, seen) if inner else _NOTHING_KNOWN)
+        sets += [self._members(canonical) for canonical in part.get("valueSet", ())]
         if not sets or not all(each.complete for each in sets):
             whole = len(sets) == 1
             return Members(sets[0].codes if whole else frozenset(), complete=False)

@@ -99,7 +99,7 @@ def containment_problems(whole: Whole) -> Iterator[tuple[int | None, str, str]]:
     for index, item in enumerate(whole.tree.get("contained", ())):
         if not isinstance(item, dict):
             continue
-        id_ = item.get("id")
+        id_ = item["id"] if is_id(item.get("id")) else None
         if "contained" in item:
             yield index, "dom-2", ""
         if not (id_ in whole.fragments or _refers_to_container(item)):
@@ -110,7 +110,7 @@ def containment_problems(whole: Whole) -> Iterator[tuple[int | None, str, str]]:
                 yield index, "dom-4", ""
             if "security" in meta:
                 yield index, "dom-5", ""
-        if isinstance(id_, str):
+        if id_ is not None:
             if id_ in seen:
                 yield index, "", "another contained resource has this id"
             seen.add(id_)

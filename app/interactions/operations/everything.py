@@ -13,7 +13,7 @@ from app.fhir.registry import Interaction
 from app.interactions.call import Call, Outcome, Pairs
 from app.interactions.context import Context
 from app.interactions.operations.operation import Operation
-from app.interactions.read import not_found
+from app.interactions.refusals import gone, not_found
 from app.interactions.search import search
 
 _KNOWN = ("_since", "_type", "_count", "_total")
@@ -28,7 +28,7 @@ async def everything(context: Context, call: Call) -> Outcome:
     if stored is None:
         raise not_found()
     if stored.deleted:
-        raise AppError.of(Category.GONE, "deleted", "the patient was deleted")
+        raise gone()
     asked = replace(
         call,
         interaction=Interaction.SEARCH_SYSTEM,

@@ -13,7 +13,7 @@ from app.interactions.call import Call, Outcome
 from app.interactions.change import check_rules
 from app.interactions.context import Context
 from app.interactions.operations.operation import Operation
-from app.interactions.read import not_found
+from app.interactions.refusals import not_found
 from app.security import access
 
 _MODES = ("create", "update", "delete", "profile")

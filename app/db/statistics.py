@@ -1,0 +1,71 @@
+"""What SQLite's planner is told about the tables.
+
+PostgreSQL gathers statistics by itself. SQLite guesses until ``ANALYZE`` has run, and then
+plans for the data of that day; so it is told once and for all what a busy clinic's database
+looks like, and a question is answered in the same way on the first day and in the tenth year.
+https://sqlite.org/fileformat2.html#stat1tab: rows, then rows for each value of the first
+column, of the first two, and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+_ROWS = 1_000_000
+# By the name of an index; a table without row numbers goes by its own name.
+_STATISTICS: dict[str, dict[str, tuple[int, ...]]] = {
+    "resource": {
+        "sqlite_autoindex_resource_1": (_ROWS, 100_000, 1),
+        "sqlite_autoindex_resource_2": (_ROWS, 1),
+        "ix_resource_tenant_kind_deleted_rid": (_ROWS, 100_000, 90_000, 1),
+        "ix_resource_tenant_kind_updated_rid": (_ROWS, 100_000, 2, 1),
+        "ix_resource_tenant_kind_confidentiality_sensitivity": (_ROWS, 100_000, 50_000, 40_000),
+        "ix_resource_tenant_data_class": (_ROWS, 100_000),
+    },
+    "compartment": {
+        "compartment": (3 * _ROWS, 1_000_000, 200, 40, 1),
+        "ix_compartment_tenant_rid": (3 * _ROWS, 3),
+    },
+    "resource_author": {
+        "resource_author": (_ROWS, 300_000, 500, 1),
+        "ix_resource_author_tenant_rid": (_ROWS, 1),
+    },
+    "idx_token": {
+        "idx_token": (8 * _ROWS, 8, 1, 1),
+        "ix_idx_token_code": (8 * _ROWS, 100_000, 2_000, 2, 1, 1),
+    },
+    "idx_string": {
+        "idx_string": (_ROWS, 4, 1, 1),
+        "ix_idx_string_folded": (_ROWS, 20_000, 20, 1, 1),
+    },
+    "idx_reference": {
+        "idx_reference": (6 * _ROWS, 6, 1, 1),
+        "ix_idx_reference_target_id": (6 * _ROWS, 100_000, 50, 1, 1, 1),
+    },
+    "idx_date": {
+        "idx_date": (2 * _ROWS, 2, 1, 1),
+        "ix_idx_date_low": (2 * _ROWS, 100_000, 10, 10, 1, 1),
+        "ix_idx_date_high": (2 * _ROWS, 100_000, 10, 1),
+    },
+    "idx_quantity": {
+        "idx_quantity": (2 * _ROWS, 4, 1, 1),
+        "ix_idx_quantity_low": (2 * _ROWS, 100_000, 500, 500, 2, 1),
+    },
+    "idx_uri": {
+        "idx_uri": (_ROWS, 2, 1, 1),
+        "ix_idx_uri_value": (_ROWS, 20_000, 200, 1, 1),
+    },
+}
+
+
+def sqlite_statistics() -> Iterator[str]:
+    """The statements that tell them, to be run once when the tables are there."""
+    yield "ANALYZE sqlite_schema"
+    for table, indexes in _STATISTICS.items():
+        for index, averages in indexes.items():
+            # The first column is the tenant, and there may be only one.
+            numbers = " ".join(map(str, (averages[0], *averages)))
+            yield (
+                "INSERT INTO sqlite_stat1 (tbl, idx, stat) "
+                f"VALUES ('{table}', '{index}', '{numbers}')"  # noqa: S608 - our own names
+            )
