@@ -16,6 +16,7 @@ from app.domain.reliable_change import norms
 from app.domain.rupture import rule_set
 from app.domain.scoring import scoring_key
 from app.fhir.json import dumps
+from app.fhir.validation import check
 from app.services.instruments import BASE, definition_in, library, shipped
 
 SHIPPED = {(tree["resourceType"], tree["id"]): tree for tree in shipped()}
@@ -81,6 +82,7 @@ def arabic(element):
 def test_each_is_a_valid_resource_with_its_canonical_address_and_version(tree):
     model = get_fhir_model_class(tree["resourceType"])
     model.model_validate_json(dumps(tree))
+    assert check(tree, tree["resourceType"]) == []
     assert tree["url"] == f"{BASE}/{tree['resourceType']}/{tree['id']}"
     assert tree["version"] == "1.0.0"
     assert tree["status"] == "active"

@@ -120,7 +120,7 @@ def test_a_pattern_that_is_not_regular_is_named_as_not_computed(pattern):
     questionnaire = form(item("a", extension=[limit("regex", valueString=pattern)]))
     (issue,) = check(questionnaire, response(text("a", "b")))
     assert (issue.code, issue.severity) == ("not-supported", Severity.WARNING)
-    assert issue.expression == f"{ROOT}.item.where(linkId='a')"
+    assert issue.expression == f"{ROOT}.descendants().where(linkId='a')"
 
 
 def test_answers_are_counted():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.core.errors import AppError, Category, Severity
 from app.domain.questionnaire import check
 from tests.unit.domain.questionnaire.forms import (
     ROOT,
@@ -12,7 +13,9 @@ from tests.unit.domain.questionnaire.forms import (
     found,
     given_item,
     item,
+    limit,
     problems,
+    response,
     text,
 )
 
@@ -114,3 +117,30 @@ def test_an_item_repeats_the_text_or_one_of_its_translations():
 def test_what_is_no_item_or_answer_is_a_problem_and_never_a_fault(item_):
     assert len(found(form(item("a")), item_)) == 1
     assert len(problems(check(form(item("a")), {"status": "completed", "item": "x"}))) == 1
+
+
+def test_a_thousand_errors_are_enough():
+    questionnaire = form(item("a"))
+    issues = check(questionnaire, response(*[text("x")] * 1_001))
+    assert len(issues) == 1_001
+    assert (issues[-1].code, issues[-1].severity) == ("too-long", Severity.INFORMATION)
+
+
+def test_warnings_past_the_thousandth_hide_no_error():
+    questionnaire = form(
+        item("g", "group", item("a", required=True), item("b"), repeats=True),
+        item("c", extension=[limit("questionnaire-maxOccurs", valueInteger=1)], repeats=True),
+    )
+    two = given_item("c", ("valueString", "x"), ("valueString", "y"))
+    groups = [{"linkId": "g", "item": [text("b")]}] * 1_500
+    issues = check(questionnaire, response(*groups, two, status="in-progress"))
+    assert [issue.severity for issue in issues] == [Severity.WARNING] * 1_000 + [Severity.ERROR]
+
+
+def test_a_response_that_repeats_beyond_reason_is_too_costly():
+    children = [item(f"i{number}") for number in range(300)]
+    questionnaire = form(item("g", "group", *children, repeats=True))
+    groups = [{"linkId": "g"}] * 2_000
+    with pytest.raises(AppError) as refusal:
+        check(questionnaire, response(*groups))
+    assert refusal.value.category is Category.TOO_COSTLY

@@ -130,3 +130,13 @@ def test_a_value_set_elsewhere_is_asked_by_its_address():
     assert problems(check(questionnaire, answered, terminology=ask)) == [
         ("code-invalid", ".item[0].answer[0].value")
     ]
+
+
+def test_value_sets_that_take_each_other_in_by_twos_are_computed_once():
+    chain = [
+        value_set(f"v{n}", compose={"include": [{"valueSet": [f"#v{n + 1}", f"#v{n + 1}"]}]})
+        for n in range(60)
+    ]
+    last = value_set("v60", compose={"include": [listed("s", "x")]})
+    questionnaire = form(item("a", "choice", answerValueSet="#v0"), contained=[*chain, last])
+    assert found(questionnaire, given_item("a", ("valueCoding", coding("x")))) == []
