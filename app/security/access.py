@@ -1,47 +1,261 @@
 """May the caller do this to this type at all, and which rows are theirs to see.
 
 Rights are what the scopes and the role both allow. ``decide`` answers without looking at
-data; ``visible`` says the same of rows, as part of every query.
+data; ``visible`` says the same of rows, as part of every query: each rule of the role joined
+with each scope that speaks of the type is one way to see its rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from app.core.clock import SECOND
 from app.core.errors import AppError, Category
-from app.fhir.registry import REGISTRY
+from app.fhir.registry import REGISTRY, ResourceType
+from app.search.expression import EVERYTHING, And, Chain, Expression, Missing, Or
+from app.search.parser import parse_criteria
+from app.search.sight import Ways
 from app.search.visibility import Alternative, Visible
-from app.security import roles
+from app.security import care, clearance, roles
 from app.security.principal import Principal
 from app.security.roles import Condition
+from app.security.scopes import ResourceScope
 
-_WHOLE_SYSTEM = "*"
+_PATIENT = REGISTRY["Patient"].code
+_PRACTITIONER = REGISTRY["Practitioner"].code
+_RESPONSE = REGISTRY["QuestionnaireResponse"].code
+_OBSERVATION = REGISTRY["Observation"].code
+_STAFF_RATED = ("Practitioner", "PractitionerRole")
 
 
 def decide(principal: Principal, type_name: str | None, action: str) -> None:
-    """Refuses what neither scope nor role ever allows for the type."""
-    if type_name is None:
-        if any(_may(principal, name, action) for name in REGISTRY):
-            return
-    elif _may(principal, type_name, action):
+    """Refuses what neither scope nor role ever allows for the type; None: for any type."""
+    if any(
+        _may(principal, name, action) for name in (REGISTRY if type_name is None else [type_name])
+    ):
         return
-    raise AppError.of(Category.FORBIDDEN, "forbidden", "your scopes or your role do not allow this")
+    raise forbidden()
+
+
+def forbidden() -> AppError:
+    """The one refusal of what a caller may never do; it tells nothing of what is stored."""
+    return AppError.of(
+        Category.FORBIDDEN, "forbidden", "your scopes or your role do not allow this"
+    )
+
+
+def check_owners(
+    principal: Principal, *, before: Collection[str] | None, after: Collection[str]
+) -> None:
+    """Refuses a change that moves a resource between patients.
+
+    ``before`` and ``after`` are the ids of the patients in whose compartments the stored and the
+    new version are; ``before`` is None for a creation. Only a system may correct whose a record
+    is, and a client writes of nobody but themselves.
+    """
+    if principal.role not in roles.SYSTEMS and before is not None and set(before) != set(after):
+        raise forbidden()
+    if principal.role == "client" and not set(after) <= {own_patient(principal)}:
+        raise forbidden()
 
 
 def visible(principal: Principal, action: str) -> Visible:
-    """The rows that the caller may see in an interaction of this kind."""
-    return Visible(
-        principal.tenant,
-        {
-            definition.code: (Alternative(),)
-            for name, definition in REGISTRY.items()
-            if _may(principal, name, action)
-        },
+    """The rows that the caller may see in an interaction of this kind.
+
+    It follows from the caller's rights and the second of the request, so equal callers share it.
+    What the rows say is not part of it, and is judged anew by every query.
+    """
+    second = principal.at - principal.at % SECOND if _is_staff(principal) else 0
+    return _visible(
+        replace(principal, token_id="", name="", auth_time=None, amr=(), at=second), action
     )
+
+
+@lru_cache(maxsize=2048)
+def _visible(principal: Principal, action: str) -> Visible:
+    reach = _Reach.of(principal)
+    grants = {}
+    for name, definition in REGISTRY.items():
+        ways = tuple(dict.fromkeys(_ways(principal, definition, name, action, reach)))
+        if ways:
+            grants[definition.code] = (Alternative(),) if Alternative() in ways else ways
+    return Visible(principal.tenant, grants, _denials(principal))
+
+
+def own_patient(principal: Principal) -> str | None:
+    """The id of the Patient that the caller is."""
+    kind, _, id = (principal.actor or "").partition("/")
+    return id if kind == "Patient" and principal.is_person else None
+
+
+def _is_staff(principal: Principal) -> bool:
+    return principal.is_person and (principal.actor or "").startswith("Practitioner/")
 
 
 def _may(principal: Principal, type_name: str, action: str) -> bool:
-    if not principal.scopes.allows(type_name, action):
-        return False
-    return any(
-        action in rule.actions and rule.condition is Condition.ALL
-        for rule in roles.rules(principal.role, type_name)
+    return principal.scopes.allows(type_name, action) and action in roles.actions(
+        principal.role, type_name
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """What the conditions of a role come to for one caller: conditions on a Patient."""
+
+    self_id: str | None
+    care: Expression | None
+    supervision: Expression | None
+
+    @classmethod
+    def of(cls, principal: Principal) -> _Reach:
+        actor, base = principal.actor or "", f"{principal.issuer}/fhir"
+        if not _is_staff(principal):
+            return cls(own_patient(principal), None, None)
+        return cls(
+            None,
+            care.treated_by(actor, base=base, now=principal.at),
+            care.supervised_by(actor, base=base, now=principal.at)
+            if principal.role == "supervisor"
+            else None,
+        )
+
+
+def _ways(
+    principal: Principal, definition: ResourceType, name: str, action: str, reach: _Reach
+) -> Iterator[Alternative]:
+    scopes = list(principal.scopes.covering(name, action))
+    if not scopes:
+        return
+    for rule in roles.rules(principal.role, name):
+        if action in rule.actions:
+            for way in _role_ways(principal, definition, rule.condition, reach):
+                for scope in scopes:
+                    yield from _scoped(principal, definition, way, scope)
+
+
+def _role_ways(
+    principal: Principal, definition: ResourceType, condition: Condition, reach: _Reach
+) -> Iterable[Alternative]:
+    """The ways to see a type's rows under a role's condition, scopes left aside."""
+    match condition:
+        case Condition.ALL:
+            return [_cleared(Alternative(), principal, definition)]
+        case Condition.SELF if reach.self_id is not None:
+            return [_cleared(_in_compartment(definition, reach.self_id), principal, definition)]
+        case Condition.CARE if reach.care is not None:
+            return _staff_ways(principal, definition, reach.care)
+        case Condition.SUPERVISION if reach.supervision is not None:
+            return _staff_ways(principal, definition, reach.supervision)
+        case _:  # nobody without the reach that the condition asks for; Consent grants apart
+            return []
+
+
+def _staff_ways(
+    principal: Principal, definition: ResourceType, where: Expression
+) -> Iterator[Alternative]:
+    for way in _of_patients(definition, where):
+        yield _cleared(way, principal, definition)
+        if principal.role in clearance.SEES_VIOLENCE:
+            violence = _criteria(definition.name, (("_security", clearance.VIOLENCE),))
+            yield replace(_and(way, violence), sensitivity=clearance.all_but_notes())
+    if definition.name == "DocumentReference" and principal.actor:
+        yield Alternative(author=(_PRACTITIONER, principal.actor.partition("/")[2]))
+
+
+def _cleared(way: Alternative, principal: Principal, definition: ResourceType) -> Alternative:
+    """The way, up to what the role's and the client's clearance allow."""
+    if definition.store != "resource" or not _is_personal(definition):
+        return way
+    return replace(
+        way,
+        confidentiality=clearance.rank(principal.role, principal.clearance),
+        sensitivity=clearance.all_but_notes(),
+    )
+
+
+def _is_personal(definition: ResourceType) -> bool:
+    """Whether rows of a type can be about a patient."""
+    return (
+        definition.name == "Patient"
+        or "Patient" in definition.compartments
+        or "patient" in definition.search
+    )
+
+
+def _in_compartment(definition: ResourceType, patient: str) -> Alternative:
+    if definition.name == "Patient" or "Patient" in definition.compartments:
+        return Alternative(compartment=(_PATIENT, patient))
+    # A Task is in no patient's compartment, but says whose it is.
+    return Alternative(constraint=_criteria(definition.name, (("patient", f"Patient/{patient}"),)))
+
+
+def _of_patients(definition: ResourceType, where: Expression) -> Iterator[Alternative]:
+    """Rows about patients for whom ``where`` holds, a couple's own rows among them."""
+    if definition.name == "Patient" or "Patient" in definition.compartments:
+        yield Alternative(within=(_PATIENT, where))
+    elif "patient" in definition.search:
+        yield Alternative(constraint=Chain(definition.code, "patient", ((_PATIENT, where),)))
+    subject = definition.search.get("subject")
+    if subject is not None and (not subject.targets or "Group" in subject.targets):
+        # What is about a Group falls in no patient's compartment: it is its members'.
+        group = REGISTRY["Group"].code
+        members = Chain(group, "member", ((_PATIENT, where),))
+        yield Alternative(constraint=Chain(definition.code, "subject", ((group, members),)))
+
+
+def _scoped(
+    principal: Principal, definition: ResourceType, way: Alternative, scope: ResourceScope
+) -> Iterator[Alternative]:
+    """The way, as far as a scope reaches."""
+    if scope.context == "patient" and _is_personal(definition):
+        if principal.patient is None:
+            return
+        own = _in_compartment(definition, principal.patient)
+        if way.compartment not in (None, own.compartment):
+            return  # a person in one compartment, a scope for another
+        way = replace(way, compartment=own.compartment or way.compartment)
+        if own.constraint is not None:
+            way = _and(way, own.constraint)
+    if scope.constraints:
+        base = f"{principal.issuer}/fhir"
+        way = _and(way, _criteria(definition.name, scope.constraints, base))
+    yield way
+
+
+def _and(way: Alternative, more: Expression) -> Alternative:
+    constraint = more if way.constraint is None else And((way.constraint, more))
+    return replace(way, constraint=constraint)
+
+
+def _denials(principal: Principal) -> Mapping[int, Ways]:
+    """What a role never sees, whatever its conditions reach."""
+    if principal.role != "client":
+        return {}
+    return {
+        _RESPONSE: (Alternative(constraint=_rated_by_staff()),),
+        _OBSERVATION: (
+            Alternative(
+                constraint=Chain(_OBSERVATION, "derived-from", ((_RESPONSE, _rated_by_staff()),))
+            ),
+        ),
+    }
+
+
+@lru_cache
+def _rated_by_staff() -> Expression:
+    """Responses in a therapist's own voice: staff is their source, or author where none is."""
+    targets = tuple((REGISTRY[name].code, EVERYTHING) for name in _STAFF_RATED)
+    no_source = Missing(_RESPONSE, "source", "reference")
+    return Or(
+        (
+            Chain(_RESPONSE, "source", targets),
+            And((no_source, Chain(_RESPONSE, "author", targets))),
+        )
+    )
+
+
+@lru_cache(maxsize=1024)
+def _criteria(type_name: str, pairs: tuple[tuple[str, str], ...], base: str = "") -> Expression:
+    return parse_criteria(type_name, pairs, base=base).where

@@ -95,10 +95,11 @@ class Authenticator:
 
     async def principal(self, token: VerifiedToken, tokens: Tokens) -> Principal | None:
         """The caller as the rows stand now, or None where the token is void."""
-        standing = await tokens.standing(token.tenant, token.token_id, now=self._clock.now())
+        now = self._clock.now()
+        standing = await tokens.standing(token.tenant, token.token_id, now=now)
         if standing is None or standing.client_id != token.client_id:
             return None
-        return _principal(token, standing, issuer=self._issuer)
+        return _principal(token, standing, issuer=self._issuer, at=now)
 
     def _checked(self, claims: Mapping[str, Any], *, typ: str | None, now: int) -> VerifiedToken:
         if typ != ACCESS_TOKEN:
@@ -151,7 +152,7 @@ def require_recent(principal: Principal, *, now: int, second_factor: bool = Fals
     raise Unauthenticated("a more recent sign-in is needed", challenge=challenge, reason="step-up")
 
 
-def _principal(token: VerifiedToken, standing: Standing, *, issuer: str) -> Principal:
+def _principal(token: VerifiedToken, standing: Standing, *, issuer: str, at: int) -> Principal:
     person = standing.account_id is not None
     actor = standing.fhir_user if person else standing.client_actor
     return Principal(
@@ -170,4 +171,5 @@ def _principal(token: VerifiedToken, standing: Standing, *, issuer: str) -> Prin
         clearance=standing.clearance,
         auth_time=None if standing.auth_time is None else standing.auth_time // SECOND,
         amr=tuple((standing.amr or "").split()),
+        at=at,
     )

@@ -14,7 +14,8 @@ class Principal:
     ``actor`` (``Practitioner/x``, ``Patient/x``, ``Organization/x``) is what clinical resources
     and Consents call the caller. ``patient`` is the id of the patient in context, which a
     ``patient/`` scope is about. ``clearance`` is the highest confidentiality code (N, R, V) the
-    client may see. ``auth_time`` (seconds) and ``amr`` tell when and how the person signed in.
+    client may see. ``auth_time`` (seconds) and ``amr`` tell when and how the person signed in;
+    ``at`` (microseconds) is when the request was let in: what is open is judged by it.
     """
 
     tenant: int
@@ -32,6 +33,7 @@ class Principal:
     clearance: str = "R"
     auth_time: int | None = None
     amr: tuple[str, ...] = ()
+    at: int = 0
 
     @property
     def is_person(self) -> bool:

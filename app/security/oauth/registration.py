@@ -25,6 +25,7 @@ _ACTOR = re.compile(r"(Organization|Practitioner|PractitionerRole|Device)/[A-Za-
 _NATIVE = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")  # com.example.app, RFC 8252 section 7.1
 _LOOPBACK: Final = ("127.0.0.1", "[::1]")
 _CLEARANCES: Final = ("N", "R", "V")
+_INTERACTIVE: Final = ("public", "confidential")
 _GRANTS: Final = {
     "public": ("authorization_code", "refresh_token"),
     "confidential": ("authorization_code", "refresh_token"),
@@ -54,7 +55,7 @@ class NewClient:
     launch_uri: str | None = None
     actor: str | None = None
     purpose: str = "TREAT"
-    clearance: str = "R"
+    clearance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ async def register_client(
         launch_uri=new.launch_uri,
         actor=new.actor,
         purpose=new.purpose,
-        clearance=new.clearance,
+        # A person's role limits what is seen through an interactive client; a system has no other.
+        clearance=new.clearance or ("V" if new.kind in _INTERACTIVE else "R"),
     )
     await accounts.clients.add(client)
     return Registered(client, secret)
@@ -107,7 +109,7 @@ def _complaints(new: NewClient, *, demo: bool) -> Sequence[str]:
             if (why := redirect_flaw(uri, demo=demo))
         ),
     ]
-    interactive = new.kind in ("public", "confidential")
+    interactive = new.kind in _INTERACTIVE
     if interactive != bool(new.redirect_uris):
         found.append("redirect_uris: needed for people's sign-in, and only there")
     try:
@@ -133,7 +135,7 @@ def _identity_complaints(new: NewClient) -> Sequence[str]:
         found.append(f"role: one of {', '.join(sorted(roles.SYSTEMS))}")
     if new.actor is not None and not _ACTOR.fullmatch(new.actor):
         found.append("actor: a reference such as Organization/1")
-    if new.clearance not in _CLEARANCES:
+    if new.clearance is not None and new.clearance not in _CLEARANCES:
         found.append(f"clearance: one of {', '.join(_CLEARANCES)}")
     return found
 

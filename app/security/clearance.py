@@ -1,0 +1,48 @@
+"""How confidential a row a role may see.
+
+Ranks are those of v3-Confidentiality (U L M N R V); sensitivity is a set of v3-ActCode codes
+as bits, in the order of ``definitions/labels.json``. A psychotherapy note (PSYTHPN) is its
+author's alone, whatever the role.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Final
+
+from app.fhir import json
+
+RANKS: Final = {"U": 0, "L": 1, "M": 2, "N": 3, "R": 4, "V": 5}
+VERY_RESTRICTED: Final = "V"
+VIOLENCE: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode|SDV"
+
+# What a role may see of the rows its conditions reach; a client system has its own limit.
+ROLE_CLEARANCE: Final = {
+    "client": "R",
+    "therapist": "R",
+    "co_therapist": "R",
+    "supervisor": "R",
+    "clinical_lead": "V",
+    "reception": "N",
+    "researcher": "N",
+    "auditor": "R",
+    "admin": "N",
+    "system": "V",
+    "outside_system": "V",
+}
+# These see what was labelled for domestic violence, of the people in their care.
+SEES_VIOLENCE: Final = frozenset({"therapist"})
+
+
+def rank(role: str, client_clearance: str) -> int:
+    """The highest rank that a role may see through a client of that clearance."""
+    return min(RANKS[ROLE_CLEARANCE.get(role, "U")], RANKS.get(client_clearance, 0))
+
+
+@cache
+def all_but_notes() -> int:
+    """Every sensitivity bit but that of psychotherapy notes."""
+    text = resources.files("app.definitions").joinpath("labels.json").read_bytes()
+    codes: list[str] = json.parse_resource(text)["sensitivity"]
+    return ~(1 << codes.index("PSYTHPN"))
