@@ -14,7 +14,6 @@ from app.fhir.json import Tree
 from app.fhir.primitives import is_absolute, is_id, is_uri
 
 _TELLING = frozenset(("reference", "identifier", "display", "extension"))
-_STRUCTURE = "http://hl7.org/fhir/StructureDefinition/"
 
 
 @dataclass(slots=True)
@@ -64,7 +63,7 @@ def reference_problems(
     if named is not None and targets and named not in targets:
         yield "must refer to " + " or ".join(targets)
     if isinstance(kind, str):
-        yield from _type_problems(kind.removeprefix(_STRUCTURE), named, targets)
+        yield from _type_problems(kind, named, targets)
 
 
 def _syntax(link: references.Reference, named: str | None, *, conditional: bool) -> str | None:
@@ -83,8 +82,6 @@ def _syntax(link: references.Reference, named: str | None, *, conditional: bool)
 
 
 def _type_problems(kind: str, named: str | None, targets: tuple[str, ...]) -> Iterator[str]:
-    if is_absolute(kind):
-        return  # a logical model
     if kind not in definitions.resource_types():
         yield "its type is not a resource type of R4"
     elif named is not None and kind != named:

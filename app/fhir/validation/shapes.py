@@ -13,6 +13,7 @@ from functools import cache
 
 from app.fhir import definitions, invariants
 from app.fhir.definitions import Constraint, Element, Type
+from app.fhir.invariants import texts
 from app.fhir.invariants.rule import Rule
 from app.fhir.json import JSON
 from app.fhir.primitives import (
@@ -172,13 +173,14 @@ def _element_checks(type_name: str, element: Element) -> tuple[Check, ...]:
         # Shared content brings the invariants of the element that it comes from.
         source, _, path = element.content.partition(".")
         keys += definitions.structure(source).elements[path].constraints
-    return _checks(source, [key for key in keys if key not in invariants.ON_RESOURCE])
+    found = _checks(source, [key for key in keys if key not in invariants.ON_RESOURCE])
+    return found + _text_checks(element.content or f"{type_name}.{element.path}")
 
 
 def _root_checks(type_name: str) -> tuple[Check, ...]:
     structure = definitions.structure(type_name)
     moved = [key for key in structure.constraints if key in invariants.ON_RESOURCE]
-    return _checks(type_name, [*structure.root_constraints, *moved])
+    return _checks(type_name, [*structure.root_constraints, *moved]) + _text_checks(type_name)
 
 
 def _checks(type_name: str, keys: list[str]) -> tuple[Check, ...]:
@@ -187,4 +189,11 @@ def _checks(type_name: str, keys: list[str]) -> tuple[Check, ...]:
         Check(constraints[key], invariants.rule(type_name, key))
         for key in dict.fromkeys(keys)
         if key not in invariants.WALKED and key != "ele-1"
+    )
+
+
+def _text_checks(path: str) -> tuple[Check, ...]:
+    return tuple(
+        Check(Constraint("", "error", words, ""), holds)
+        for words, holds in texts.RULES.get(path, ())
     )

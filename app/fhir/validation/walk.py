@@ -203,7 +203,8 @@ class Walk:
             if severity is Severity.WARNING and not self._warnings:
                 continue
             if not self._keeps(check.holds, value):
-                words = f"{check.constraint.key}: {check.constraint.human}"
+                key, human = check.constraint.key, check.constraint.human
+                words = f"{key}: {human}" if key else human
                 self._add("invariant", words, path, severity=severity)
 
     def _keeps(self, holds: Predicate, value: JSON) -> bool:
