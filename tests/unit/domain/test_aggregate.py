@@ -41,8 +41,8 @@ def test_e7_one_changed_value_is_a_client_too():
 
 
 def test_a_release_is_safe_next_to_every_earlier_one():
-    first, second = clients(5), clients(10)
-    back = clients(6)
+    first, second = clients(5), clients(12)
+    back = clients(6)  # six fewer than the newest, one more than the first
     assert release(back, [first, second]) == second
     assert release(first, [first, second]) == first
 
