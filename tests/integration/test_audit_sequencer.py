@@ -1,0 +1,369 @@
+"""Every record gets its leaf, every leaf is vouched for, and nothing else is signed."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from sqlalchemy import func, insert, select
+
+from app.core.clock import SECOND
+from app.core.ids import RandomIds
+from app.db.engine import Database
+from app.db.tables.audit import audit_event, audit_leaf, audit_node, audit_pending
+from app.db.tables.resources import tenant
+from app.domain.transparency import (
+    Frontier,
+    consistency_ranges,
+    extends,
+    includes,
+    inclusion_ranges,
+    leaf_hash,
+    parse_note,
+)
+from app.fhir.audit.event import commitment
+from app.fhir.audit.record import event_key, leaf
+from app.repositories.audit_log import AuditLog
+from app.repositories.audit_tree import AuditTree
+from app.repositories.codec import IdentityCodec
+from app.repositories.unit_of_work import UnitsOfWork
+from app.security.keys import RootKey
+from app.services.audit import AuditTrail
+from app.services.audit_copies import Behind, FileCopy, ObjectCopy, WitnessCopy
+from app.services.audit_keys import LogKeys, opened, written
+from app.services.audit_sequencer import Diverged, Sequencer
+from tests.support.audit_log import audit_database
+from tests.support.audit_records import NOON, a_record
+
+SITE = "https://rapport.test/fhir"
+
+
+class Hand:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.at = NOON
+
+    def now(self) -> int:
+        return self.at
+
+
+class Log:
+    """A log with its owner's hands."""
+
+    def __init__(self, database: Database, owner: str) -> None:
+        self.database, self.owner = database, owner
+        self.clock, self.ids = Hand(), RandomIds()
+        self.units = UnitsOfWork(database, codec=IdentityCodec(), clock=self.clock)
+        self.trail = AuditTrail(clock=self.clock, ids=self.ids, site=SITE)
+        self.keys = LogKeys(
+            root=RootKey(bytes(32), self.ids),
+            clock=self.clock,
+            ids=self.ids,
+            base_url="https://rapport.test",
+        )
+        self.count = 0
+
+    def sequencer(self, *copies, holder: str = "one") -> Sequencer:
+        return Sequencer(
+            self.units,
+            keys=self.keys,
+            trail=self.trail,
+            clock=self.clock,
+            holder=holder,
+            copies=copies,
+        )
+
+    async def add(self, count: int, **changes):
+        made = []
+        for _ in range(count):
+            self.count += 1
+            made.append(a_record(aid=self.count, **changes))
+        async with self.database.write() as connection:
+            await AuditLog(connection).append(made)
+        return made
+
+    async def tree(self, work):
+        async with self.database.read() as connection:
+            return await work(AuditTree(connection))
+
+    async def execute(self, statement: str) -> None:
+        """As the owner, past every trigger."""
+        if self.owner.startswith("sqlite"):
+            made = sqlite3.connect(self.owner.removeprefix("sqlite:///"))
+            names = made.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%_no_%'"
+            )
+            for (name,) in names.fetchall():
+                made.execute(f"DROP TRIGGER {name}")
+            made.execute(statement)
+            made.commit()
+            made.close()
+        else:
+            connection = await asyncpg.connect(self.owner)
+            for table in ("audit_leaf", "audit_node", "audit_checkpoint"):
+                await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            await connection.execute(statement)
+            await connection.close()
+
+
+@pytest_asyncio.fixture(params=["sqlite", "postgresql"])
+async def log(request, tmp_path: Path) -> AsyncIterator[Log]:
+    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    async with audit_database(request.param, tmp_path, server) as (database, owner):
+        async with database.write() as connection:
+            values = {"id": 1, "slug": "t", "name": "T", "created": 0, "suspended": 0}
+            await connection.execute(insert(tenant).values(**values))
+        yield Log(database, owner)
+
+
+async def test_empty_log_has_a_checkpoint(log: Log):
+    made = await log.sequencer().step()
+    assert made is not None
+    checkpoint = opened(made.note, await log.tree(AuditTree.keys))
+    assert checkpoint is not None
+    assert (checkpoint.origin, checkpoint.size) == ("rapport.test/audit", 0)
+    assert await log.sequencer().step() is None
+
+
+async def test_every_record_has_one_leaf_and_indexes_are_dense(log: Log):
+    records = await log.add(1200)
+    made = await log.sequencer().step()
+    assert made is not None
+    async with log.database.read() as connection:
+        rows = await connection.fetch(
+            select(audit_leaf.c.leaf_index, audit_leaf.c.aid, audit_leaf.c.commitment).order_by(
+                audit_leaf.c.leaf_index
+            )
+        )
+        waiting = await connection.fetch(select(func.count()).select_from(audit_pending))
+        nodes = await connection.fetch(select(audit_node.c.level, audit_node.c.position))
+    assert [row[0] for row in rows] == list(range(1200))
+    assert {row[1]: bytes(row[2]) for row in rows} == {r.aid: commitment(r) for r in records}
+    assert waiting[0][0] == 0
+    assert {tuple(row) for row in nodes} == {(8, n) for n in range(1200 // 256)}
+    frontier = Frontier()
+    async with log.database.read() as connection:
+        async for text in AuditTree(connection).leaves(0, 1200):
+            list(frontier.append(leaf_hash(text)))
+    assert parse_note(made.note)[0].root == frontier.root()
+    assert made.size == 1200
+
+
+async def test_proofs_of_the_stored_tree_hold(log: Log):
+    sequencer, seeded = log.sequencer(), random.Random(5)
+    sizes, roots = [0], {}
+    for count in (1, 6, 250, 1, 300, 42):
+        await log.add(count)
+        made = await sequencer.step()
+        assert made is not None
+        sizes.append(made.size)
+        roots[made.size] = parse_note(made.note)[0].root
+    async with log.database.read() as connection:
+        tree = AuditTree(connection)
+        leaves = [text async for text in tree.leaves(0, sizes[-1])]
+        for size in sizes[1:]:
+            assert await tree.root(size) == roots[size]
+            for index in {0, size - 1, *seeded.choices(range(size), k=12)}:
+                proof = await tree.hashes(inclusion_ranges(index, size))
+                hash = leaf_hash(leaves[index])
+                assert includes(hash, index, size, proof=proof, root=roots[size])
+            for first in sizes[1:]:
+                if first > size:
+                    continue
+                proof = await tree.hashes(consistency_ranges(first, size))
+                old, new = roots[first], roots[size]
+                assert extends(first, size, proof=proof, old_root=old, new_root=new)
+
+
+async def test_leaf_of_a_record_is_found_by_its_id_and_tenant(log: Log):
+    [record] = await log.add(1)
+    await log.sequencer().step()
+    key = event_key(record.id)
+    assert key is not None
+    assert await log.tree(lambda tree: tree.index_of(1, *key)) == 0
+    assert await log.tree(lambda tree: tree.index_of(2, *key)) is None
+    [text] = [text async for text in leaves_of(log)]
+    assert text == leaf(record.recorded, record.aid, commitment(record))
+    assert json.loads(text).keys() == {"commitment", "id", "recorded"}
+
+
+async def leaves_of(log: Log):
+    async with log.database.read() as connection:
+        async for text in AuditTree(connection).leaves(0, 1):
+            yield text
+
+
+async def test_one_process_has_the_role(log: Log):
+    one, other = log.sequencer(holder="one"), log.sequencer(holder="other")
+    await log.add(3)
+    assert await one.step() is not None
+    await log.add(3)
+    assert await other.step() is None
+    assert await one.step() is not None
+    await log.add(1)
+    log.clock.at += 60 * SECOND
+    assert await other.step() is not None, "the lease ran out, another process goes on"
+
+
+async def test_a_record_that_was_undone_leaves_no_gap(log: Log):
+    await log.add(2)
+    with suppress(ZeroDivisionError):
+        async with log.database.write() as connection:
+            await AuditLog(connection).append([a_record(aid=900)])
+            raise ZeroDivisionError
+    await log.add(2)
+    made = await log.sequencer().step()
+    assert made is not None
+    assert made.size == 4
+
+
+async def test_clock_set_back_is_an_event_and_the_order_stays(log: Log):
+    sequencer = log.sequencer()
+    await log.add(3, recorded=NOON)
+    await sequencer.step()
+    await log.add(2, recorded=NOON - 86_400 * SECOND)
+    await sequencer.step()
+    await sequencer.step()
+    await sequencer.step()
+    async with log.database.read() as connection:
+        events = await connection.fetch(
+            select(audit_event.c.detail).where(audit_event.c.event == "clock-set-back")
+        )
+        size = await AuditTree(connection).size()
+    assert [json.loads(row[0]) for row in events] == [{"seconds": "86400"}]
+    assert size == 6
+
+
+async def test_old_key_still_vouches_for_what_it_signed(log: Log):
+    await log.add(1)
+    first = await log.sequencer().step()
+    async with log.units.write() as unit:
+        await log.keys.rotate(AuditTree(unit.connection))
+    await log.add(1)
+    second = await log.sequencer().step()
+    assert first is not None
+    assert second is not None
+    keys = await log.tree(AuditTree.keys)
+    assert len(written(keys).splitlines()) == 2
+    for note in (first.note, second.note):
+        assert opened(note, keys) is not None
+    assert opened(second.note, keys[:1]) is None
+    assert opened(first.note.replace("/audit\n1\n", "/audit\n2\n"), keys) is None
+
+
+# -------------------------------------------------------------------------------- copies
+
+
+async def test_directory_keeps_the_newest_and_every_checkpoint(log: Log, tmp_path: Path):
+    copy = FileCopy(tmp_path / "elsewhere")
+    sequencer = log.sequencer(copy)
+    notes = []
+    for count in (2, 3):
+        await log.add(count)
+        made = await sequencer.step()
+        assert made is not None
+        notes.append(made.note)
+    assert await copy.last() == notes[-1]
+    assert (tmp_path / "elsewhere" / "history").read_text().count("\n\n\N{EM DASH}") == 2
+    assert [(place.size, place.trouble) for place in sequencer.places] == [(5, "")]
+
+
+class Bucket:
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.down = False
+
+    async def get(self, key):
+        return self.objects.get(key)
+
+    async def put(self, key, body):
+        if self.down:
+            raise OSError("unreachable")
+        self.objects[key] = body
+
+
+async def test_bucket_has_one_object_a_checkpoint_and_may_be_away_for_a_while(log: Log):
+    bucket = Bucket()
+    sequencer = log.sequencer(ObjectCopy(bucket))
+    bucket.down = True
+    await log.add(2)
+    assert await sequencer.step() is not None
+    assert sequencer.places[0].trouble == "unreachable"
+    bucket.down = False
+    await sequencer.step()
+    assert sequencer.places[0].trouble == ""
+    assert sorted(bucket.objects) == ["audit/checkpoint", f"audit/checkpoint/{2:019d}"]
+
+
+async def test_witness_is_given_proof_and_told_where_to_go_on(log: Log):
+    seen: list[bytes] = []
+
+    async def post(url: str, body: bytes) -> tuple[int, str]:
+        assert url == "https://witness.test/add-checkpoint"
+        seen.append(body)
+        return (409, "3") if len(seen) == 1 else (200, "")
+
+    await log.add(3)
+    await log.sequencer().step()
+    await log.add(4)
+    sequencer = log.sequencer(WitnessCopy("https://witness.test/", post=post))
+    made = await sequencer.step()
+    assert made is not None
+    assert sequencer.places[0].size == 3
+    await sequencer.step()
+    head, _, note = seen[1].decode().partition("\n\n")
+    assert note == made.note
+    old, *proof = head.split("\n")
+    assert old == "old 3"
+    assert len(proof) == len(consistency_ranges(3, 7))
+    assert sequencer.places[0].size == 7
+
+
+def test_behind_says_where_the_place_is():
+    assert Behind(3).size == 3
+
+
+# ---------------------------------------------------------------- what must never be signed
+
+
+async def test_nothing_is_signed_after_the_database_was_set_back(log: Log, tmp_path: Path):
+    copy = FileCopy(tmp_path / "elsewhere")
+    await log.add(5)
+    await log.sequencer(copy).step()
+    await log.execute("DELETE FROM audit_leaf WHERE leaf_index >= 3")
+    await log.execute("DELETE FROM audit_checkpoint")
+    await log.add(1)
+    with pytest.raises(Diverged, match="has seen 5 leaves, here are 4"):
+        await log.sequencer(copy).step()
+
+
+async def test_nothing_is_signed_over_another_past(log: Log, tmp_path: Path):
+    copy = FileCopy(tmp_path / "elsewhere")
+    await log.add(5)
+    await log.sequencer(copy).step()
+    await log.execute("UPDATE audit_leaf SET aid = aid + 1000 WHERE leaf_index = 2")
+    await log.add(1)
+    with pytest.raises(Diverged, match="another root for 5 leaves"):
+        await log.sequencer(copy).step()
+
+
+async def test_a_copy_of_another_log_is_not_written_over(log: Log, tmp_path: Path):
+    copy = FileCopy(tmp_path / "elsewhere")
+    await log.add(1)
+    await log.sequencer().step()
+    made = await log.tree(AuditTree.checkpoint)
+    await copy.put(
+        replace(made, note=made.note.replace("rapport", "other")).note, size=1, since=0, proof=[]
+    )
+    await log.add(1)
+    with pytest.raises(Diverged, match="another log"):
+        await log.sequencer(copy).step()
