@@ -50,6 +50,7 @@ _STATISTICS: dict[str, dict[str, tuple[int, ...]]] = {
     "idx_quantity": {
         "idx_quantity": (2 * _ROWS, 4, 1, 1),
         "ix_idx_quantity_low": (2 * _ROWS, 100_000, 500, 500, 2, 1),
+        "ix_idx_quantity_high": (2 * _ROWS, 100_000, 500, 2),
     },
     "idx_uri": {
         "idx_uri": (_ROWS, 2, 1, 1),
@@ -65,7 +66,5 @@ def sqlite_statistics() -> Iterator[str]:
         for index, averages in indexes.items():
             # The first column is the tenant, and there may be only one.
             numbers = " ".join(map(str, (averages[0], *averages)))
-            yield (
-                "INSERT INTO sqlite_stat1 (tbl, idx, stat) "
-                f"VALUES ('{table}', '{index}', '{numbers}')"  # noqa: S608 - our own names
-            )
+            row = f"('{table}', '{index}', '{numbers}')"
+            yield f"INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES {row}"  # noqa: S608 - our own

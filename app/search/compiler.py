@@ -7,7 +7,7 @@ leaf becomes a probe of one row; ``pages.py`` chooses where a statement starts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, assert_never
 
 from sqlalchemy import ColumnElement, FromClause, and_, false, not_, or_, select, true
@@ -60,19 +60,21 @@ class Compiler:
         if not groups:
             return rows, false()
         readable = [
-            and_(source.current(rows, tuple(group)), self.seen(rows, group[0]))
+            and_(source.current(rows, tuple(group)), *self._seen(rows, group[0]))
             for group in groups.values()
         ]
-        return rows, and_(tenant, or_(*readable) if len(readable) > 1 else readable[0])
+        return rows, and_(tenant, or_(*readable))
 
     def seen(self, rows: Rows, kind: int) -> ColumnElement[bool]:
         """Whether a row of the type may be seen."""
-        if Alternative() in (ways := self.sight.ways(kind)):
-            granted: ColumnElement[bool] = true()
-        else:
-            granted = or_(false(), *(self._way(way, rows) for way in ways))
-        barred = [not_(self._way(way, rows)) for way in self.sight.barred(kind)]
-        return and_(granted, *barred)
+        return and_(true(), *self._seen(rows, kind))
+
+    def _seen(self, rows: Rows, kind: int) -> Iterator[ColumnElement[bool]]:
+        ways = self.sight.ways(kind)
+        if Alternative() not in ways:
+            yield or_(false(), *(self._way(way, rows) for way in ways))
+        for way in self.sight.barred(kind):
+            yield not_(self._way(way, rows))
 
     def _way(self, way: Alternative, rows: Rows) -> ColumnElement[bool]:
         source = source_of(rows.kinds[0])

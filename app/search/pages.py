@@ -29,10 +29,12 @@ from sqlalchemy import (
 from app.db.engine import Statement
 from app.search import starts
 from app.search.compiler import Compiler, source_of
-from app.search.expression import Expression, Value
+from app.search.expression import Expression, Param, Value
+from app.search.parameters import is_single
 from app.search.query import SortKey
 from app.search.sight import Sight
 from app.search.sources import Rows
+from app.search.sources.resource import passes
 from app.search.values import bound, equals, number
 
 LOOK = 1000
@@ -94,7 +96,9 @@ class _Key:
 def page(shape: Shape, *, part: Part, after: After | None) -> Statement:
     """A page of at most ``limit`` rows: what ``Source.columns`` names, sort values, key."""
     compiler = Compiler(shape.sight)
-    rows, statement, begin = starts.started(compiler, shape.kinds, shape.criteria, shape.start)
+    on_key = _on_first_key(shape) if part == "present" else ()
+    others = [node for node in shape.criteria if node not in on_key]
+    rows, statement, begin = starts.started(compiler, shape.kinds, others, shape.start)
     source = source_of(shape.kinds[0])
     keys: list[_Key] = []
     for position, sort in enumerate(shape.sort):
@@ -104,6 +108,8 @@ def page(shape: Shape, *, part: Part, after: After | None) -> Statement:
             statement = statement.join_from(rows.table, table, on, isouter=joins != "present")
         if joins == "absent":
             statement = statement.where(column.is_(None))
+        if table is not None and position == 0:
+            statement = statement.where(*(passes(table, node) for node in on_key))
         keys.append(_Key(column, sort.descending, nullable=joins != "present"))
     key = _row_key(rows, begin)
     if after is not None:
@@ -120,6 +126,18 @@ def page(shape: Shape, *, part: Part, after: After | None) -> Statement:
     if begin and begin.repeats:
         chosen = chosen.add_columns(*(k.column.is_(None) for k in keys if k.nullable)).distinct()
     return Statement(_whole(compiler, rows, chosen.subquery("page"), keys))
+
+
+def _on_first_key(shape: Shape) -> tuple[Param, ...]:
+    """The criteria on the date that is sorted by: they bound the index that is gone through."""
+    code, kind = shape.sort[0].code, shape.kinds[0]
+    return tuple(
+        node
+        for node in shape.criteria
+        if isinstance(node, Param)
+        and (node.code, node.type, node.index) == (code, "date", "")
+        and is_single(kind, code)
+    )
 
 
 def _row_key(rows: Rows, begin: starts.Start | None) -> list[ColumnElement[Any]]:
@@ -186,7 +204,7 @@ def look(shape: Shape, candidates: tuple[int, ...]) -> Statement:
     for position in candidates:
         compiler = Compiler(shape.sight)
         rows, _ = compiler.rows(shape.kinds)
-        begin = starts.start(compiler, rows, shape.criteria[position])
+        begin = starts.start(compiler, rows, shape.criteria[position], limit=LOOK + 1)
         entries = select(number(1).label("entry")).where(*begin.conditions)
         if begin.table is not None:
             entries = entries.select_from(begin.table)

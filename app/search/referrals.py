@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import lru_cache
 from typing import Any
@@ -11,11 +11,12 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
+    Select,
+    and_,
     bindparam,
     false,
     or_,
     select,
-    tuple_,
 )
 
 from app.db.engine import Statement
@@ -67,79 +68,63 @@ def statement(
     compiler = Compiler(sight)
     rows, readable = compiler.rows(kinds)
     source = source_of(kinds[0])
-    linked = _LINKED[by](compiler, rows, codes, page_kind)
-    by_age = [column.desc() for column in source.key(rows)]
-    return Statement(
-        select(*source.columns(rows))
-        .where(readable, linked)
-        .order_by(*by_age)
-        .limit(bindparam("limit", type_=BigInteger()))
-    )
+    found = select(*source.columns(rows)).where(readable)
+    if by in _ALONG_INDEX:
+        links = _ALONG_INDEX[by](compiler, rows, codes, page_kind).distinct().subquery("link")
+        same = [rows.c[column.name] == column for column in links.c]
+        found = found.select_from(links.join(rows.table, and_(*same)))
+    else:
+        found = found.where(_ALONG_STORE[by](compiler, rows, codes, page_kind))
+    # An expression, so that no index of all rows by their age looks like a good start.
+    by_age = [(column + number(0)).desc() for column in source.key(rows)]
+    return Statement(found.order_by(*by_age).limit(bindparam("limit", type_=BigInteger())))
 
 
-def _by_id(compiler: Compiler, rows: Rows, codes: _Codes, page_kind: int) -> ColumnElement[bool]:
+def _by_id(compiler: Compiler, rows: Rows, codes: _Codes, page_kind: int) -> Select[Any]:
     from_page = idx_reference.alias()
-    targets = (
-        select(from_page.c.target_kind, from_page.c.target_id)
-        .where(*_of_page(compiler, from_page, page_kind), _param(from_page, codes))
-        .correlate(None)
+    return select(from_page.c.target_kind.label("kind"), from_page.c.target_id.label("id")).where(
+        *_of_page(compiler, from_page, page_kind), _param(from_page, codes)
     )
-    return tuple_(rows.c.kind, rows.c.id).in_(targets)
 
 
-def _by_url(compiler: Compiler, rows: Rows, codes: _Codes, page_kind: int) -> ColumnElement[bool]:
-    from_page = idx_reference.alias()
-    conditions = (
-        *_of_page(compiler, from_page, page_kind),
-        _param(from_page, codes),
-        from_page.c.target_kind == number(reference.ELSEWHERE),
-    )
+def _by_url(compiler: Compiler, rows: Rows, codes: _Codes, page_kind: int) -> Select[Any]:
+    from_page, url = idx_reference.alias(), idx_uri.alias()
     tenant = compiler.sight.tenant_of(rows.kinds[0])
-    ways = []
-    for kind in rows.kinds:
-        named, url = _named(kind, from_page)
-        found = (
-            select(url.c.rid)
-            .select_from(from_page, url)
-            .where(*conditions, *named, equals(url.c.tenant, tenant))
-            .correlate(None)
-        )
-        ways.append(rows.c.rid.in_(found))
-    return or_(false(), *ways)
-
-
-def _to_id(compiler: Compiler, rows: Rows, codes: _Codes, page_kind: int) -> ColumnElement[bool]:
-    to_page = idx_reference.alias()
-    referring = (
-        select(to_page.c.rid)
+    return (
+        select(url.c.rid)
+        .select_from(from_page, url)
         .where(
-            equals(to_page.c.tenant, compiler.sight.tenant_of(rows.kinds[0])),
-            _param(to_page, codes),
-            reference.predicate(to_page.c, Test("targets", (_IDS, _PAIRS))),
+            *_of_page(compiler, from_page, page_kind),
+            _param(from_page, codes),
+            from_page.c.target_kind == number(reference.ELSEWHERE),
+            equals(url.c.tenant, tenant),
+            or_(*(_names(url, from_page, kind) for kind in rows.kinds)),
         )
-        .correlate(None)
     )
-    rid: ColumnElement[int] = rows.c.rid
-    return rid.in_(referring)
 
 
-def _to_url(compiler: Compiler, rows: Rows, codes: _Codes, page_kind: int) -> ColumnElement[bool]:
+def _to_id(compiler: Compiler, rows: Rows, codes: _Codes, page_kind: int) -> Select[Any]:
     to_page = idx_reference.alias()
-    named, url = _named(page_kind, to_page)
-    referring = (
+    return select(to_page.c.rid).where(
+        equals(to_page.c.tenant, compiler.sight.tenant_of(rows.kinds[0])),
+        _param(to_page, codes),
+        reference.predicate(to_page.c, Test("targets", (_IDS, _PAIRS))),
+    )
+
+
+def _to_url(compiler: Compiler, rows: Rows, codes: _Codes, page_kind: int) -> Select[Any]:
+    to_page, url = idx_reference.alias(), idx_uri.alias()
+    return (
         select(to_page.c.rid)
         .select_from(url, to_page)
         .where(
             *_of_page(compiler, url, page_kind),
-            *named,
             equals(to_page.c.tenant, compiler.sight.tenant_of(rows.kinds[0])),
             to_page.c.target_kind == number(reference.ELSEWHERE),
             _param(to_page, codes),
+            _names(url, to_page, page_kind),
         )
-        .correlate(None)
     )
-    rid: ColumnElement[int] = rows.c.rid
-    return rid.in_(referring)
 
 
 def _by_store(compiler: Compiler, rows: Rows, codes: _Codes, page_kind: int) -> ColumnElement[bool]:
@@ -170,11 +155,13 @@ def _to_store(compiler: Compiler, rows: Rows, codes: _Codes, page_kind: int) -> 
     return or_(false(), *ways)
 
 
-_LINKED: dict[By, Any] = {
+_ALONG_INDEX: dict[By, Callable[[Compiler, Rows, _Codes, int], Select[Any]]] = {
     By.ID: _by_id,
     By.ID_REVERSE: _to_id,
     By.URL: _by_url,
     By.URL_REVERSE: _to_url,
+}
+_ALONG_STORE: dict[By, Callable[[Compiler, Rows, _Codes, int], ColumnElement[bool]]] = {
     By.STORE: _by_store,
     By.STORE_REVERSE: _to_store,
 }
@@ -200,9 +187,9 @@ def _param(index: FromClause, codes: _Codes) -> ColumnElement[bool]:
     return index.c.param.in_(map(number, numbers))
 
 
-def _named(kind: int, index: FromClause) -> tuple[tuple[ColumnElement[bool], ...], FromClause]:
-    """That a reference row gives the canonical URL of a row of the type, and its version."""
-    url, version = idx_uri.alias(), idx_token.alias()
+def _names(url: FromClause, index: FromClause, kind: int) -> ColumnElement[bool]:
+    """Whether a reference row gives the canonical URL of a row of the type, and its version."""
+    version = idx_token.alias()
     agrees = some(
         version,
         where=(
@@ -212,9 +199,8 @@ def _named(kind: int, index: FromClause) -> tuple[tuple[ColumnElement[bool], ...
             version.c.code == index.c.version,
         ),
     )
-    conditions = (
+    return and_(
         url.c.param == number(index_number(kind, "url")),
         url.c.value == index.c.target_id,
         or_(index.c.version.is_(None), agrees),
     )
-    return conditions, url

@@ -7,6 +7,7 @@ ends in the row number, so a start from one value gives its rows in the order of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,8 +99,12 @@ def is_ordered(node: Expression) -> bool:
     return test.form in _ORDERED and not any(isinstance(value, tuple) for value in test.values)
 
 
-def start(compiler: Compiler, rows: Rows, node: Expression) -> Start:
-    """The start from a criterion."""
+def start(compiler: Compiler, rows: Rows, node: Expression, *, limit: int | None = None) -> Start:
+    """The start from a criterion.
+
+    With a ``limit`` no more rows than that are gathered at the far end of a reference, which
+    is enough to see whether they are few.
+    """
     tenant = compiler.sight.tenant_of(rows.kinds[0])
     match node:
         case Param():
@@ -123,10 +128,11 @@ def start(compiler: Compiler, rows: Rows, node: Expression) -> Start:
                 tenant,
                 reference.c.param == number(index_number(kind, code)),
                 reference.c.target_kind == number(target),
-                reference.c.target_id.in_(_ids(compiler, target, where)),
+                reference.c.target_id.in_(_ids(compiler, target, where, limit)),
             )
         case Has():
-            referred = _referred(compiler, rows.kinds[0], node).distinct().subquery()
+            found = _referred(compiler, rows.kinds[0], node, limit)
+            referred = (found if limit else found.distinct()).subquery()
             return Start(referred, referred.c.target_id == rows.c.id, (), repeats=False)
     return Start(None, None, (compiler.where(node, rows),), repeats=False)
 
@@ -149,7 +155,7 @@ def matching(compiler: Compiler, kind: int, where: Expression) -> tuple[Rows, Se
 
 
 def started(
-    compiler: Compiler, kinds: tuple[int, ...], items: tuple[Expression, ...], which: int | None
+    compiler: Compiler, kinds: tuple[int, ...], items: Sequence[Expression], which: int | None
 ) -> tuple[Rows, Select[Any], Start | None]:
     """The readable rows that meet all criteria, started from one of them if told so."""
     rows, readable = compiler.rows(kinds)
@@ -163,15 +169,15 @@ def started(
     return rows, statement, begin
 
 
-def _ids(compiler: Compiler, kind: int, where: Expression) -> Select[Any]:
+def _ids(compiler: Compiler, kind: int, where: Expression, limit: int | None) -> Select[Any]:
     rows, statement = matching(compiler, kind, where)
-    return statement.add_columns(rows.c.id)
+    return _limited(statement.add_columns(rows.c.id), limit)
 
 
-def _referred(compiler: Compiler, kind: int, node: Has) -> Select[Any]:
+def _referred(compiler: Compiler, kind: int, node: Has, limit: int | None) -> Select[Any]:
     found, statement = matching(compiler, node.source, node.where)
     reference = idx_reference.alias()
-    return (
+    referred = (
         statement.add_columns(reference.c.target_id)
         .select_from(reference)
         .where(
@@ -181,3 +187,11 @@ def _referred(compiler: Compiler, kind: int, node: Has) -> Select[Any]:
             reference.c.target_kind == number(kind),
         )
     )
+    return _limited(referred, limit)
+
+
+def _limited(statement: Select[Any], limit: int | None) -> Select[Any]:
+    if limit is None:
+        return statement
+    few = statement.limit(number(limit)).subquery()
+    return select(few.c[0])

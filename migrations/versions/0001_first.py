@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.db import append_only
+from app.db.statistics import sqlite_statistics
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
@@ -147,6 +148,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "tenant", "owner_kind", "owner_id", "kind", "rid", name=op.f("pk_compartment")
         ),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         op.f("ix_compartment_tenant_rid"), "compartment", ["tenant", "rid"], unique=False
@@ -154,68 +156,86 @@ def upgrade() -> None:
     op.create_table(
         "idx_date",
         sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("rid", sa.BigInteger(), nullable=False),
         sa.Column("param", sa.Integer(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("low", sa.BigInteger(), nullable=False),
         sa.Column("high", sa.BigInteger(), nullable=False),
-        sa.Column("rid", sa.BigInteger(), nullable=False),
-        sa.Column("position", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "rid", "param", "n", name=op.f("pk_idx_date")),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_idx_date_rid", "idx_date", ["tenant", "rid", "param"], unique=False)
     op.create_index(
-        "ix_idx_date_value",
+        "ix_idx_date_low",
         "idx_date",
         ["tenant", "param", "low", "high", "rid", "position"],
         unique=False,
     )
+    op.create_index(
+        "ix_idx_date_high",
+        "idx_date",
+        ["tenant", "param", "high", "rid"],
+        unique=False,
+    )
     op.create_table(
         "idx_quantity",
         sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("rid", sa.BigInteger(), nullable=False),
         sa.Column("param", sa.Integer(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("low", TEXT, nullable=False),
         sa.Column("high", TEXT, nullable=False),
         sa.Column("code", TEXT, nullable=False),
         sa.Column("system", sa.BigInteger(), nullable=False),
-        sa.Column("rid", sa.BigInteger(), nullable=False),
-        sa.Column("position", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "rid", "param", "n", name=op.f("pk_idx_quantity")),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_idx_quantity_rid", "idx_quantity", ["tenant", "rid", "param"], unique=False)
     op.create_index(
-        "ix_idx_quantity_value",
+        "ix_idx_quantity_low",
         "idx_quantity",
         ["tenant", "param", "low", "high", "rid", "position"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_idx_quantity_high",
+        "idx_quantity",
+        ["tenant", "param", "high", "rid"],
         unique=False,
     )
     op.create_table(
         "idx_reference",
         sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("rid", sa.BigInteger(), nullable=False),
         sa.Column("param", sa.Integer(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("target_kind", sa.SmallInteger(), nullable=False),
         sa.Column("target_id", TEXT, nullable=False),
         sa.Column("version", TEXT, nullable=True),
-        sa.Column("rid", sa.BigInteger(), nullable=False),
-        sa.Column("position", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "rid", "param", "n", name=op.f("pk_idx_reference")),
+        sqlite_with_rowid=False,
     )
     op.create_index(
-        "ix_idx_reference_rid", "idx_reference", ["tenant", "rid", "param"], unique=False
-    )
-    op.create_index(
-        "ix_idx_reference_value",
+        "ix_idx_reference_target_id",
         "idx_reference",
-        ["tenant", "param", "target_id", "target_kind", "rid", "position"],
+        ["tenant", "param", "target_id", "rid", "target_kind", "position"],
         unique=False,
     )
     op.create_table(
         "idx_string",
         sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("rid", sa.BigInteger(), nullable=False),
         sa.Column("param", sa.Integer(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("folded", TEXT, nullable=False),
         sa.Column("exact", TEXT, nullable=False),
-        sa.Column("rid", sa.BigInteger(), nullable=False),
-        sa.Column("position", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "rid", "param", "n", name=op.f("pk_idx_string")),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_idx_string_rid", "idx_string", ["tenant", "rid", "param"], unique=False)
     op.create_index(
-        "ix_idx_string_value",
+        "ix_idx_string_folded",
         "idx_string",
         ["tenant", "param", "folded", "rid", "position"],
         unique=False,
@@ -223,30 +243,37 @@ def upgrade() -> None:
     op.create_table(
         "idx_token",
         sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("rid", sa.BigInteger(), nullable=False),
         sa.Column("param", sa.Integer(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("code", TEXT, nullable=False),
         sa.Column("system", sa.BigInteger(), nullable=False),
-        sa.Column("rid", sa.BigInteger(), nullable=False),
-        sa.Column("position", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "rid", "param", "n", name=op.f("pk_idx_token")),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_idx_token_rid", "idx_token", ["tenant", "rid", "param"], unique=False)
     op.create_index(
-        "ix_idx_token_value",
+        "ix_idx_token_code",
         "idx_token",
-        ["tenant", "param", "code", "system", "rid", "position"],
+        ["tenant", "param", "code", "rid", "system", "position"],
         unique=False,
     )
     op.create_table(
         "idx_uri",
         sa.Column("tenant", sa.Integer(), nullable=False),
-        sa.Column("param", sa.Integer(), nullable=False),
-        sa.Column("value", TEXT, nullable=False),
         sa.Column("rid", sa.BigInteger(), nullable=False),
-        sa.Column("position", sa.SmallInteger(), nullable=False),
+        sa.Column("param", sa.Integer(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("value", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "rid", "param", "n", name=op.f("pk_idx_uri")),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_idx_uri_rid", "idx_uri", ["tenant", "rid", "param"], unique=False)
     op.create_index(
-        "ix_idx_uri_value", "idx_uri", ["tenant", "param", "value", "rid", "position"], unique=False
+        "ix_idx_uri_value",
+        "idx_uri",
+        ["tenant", "param", "value", "rid", "position"],
+        unique=False,
     )
     op.create_table(
         "installation",
@@ -292,6 +319,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "tenant", "author_kind", "author_id", "rid", name=op.f("pk_resource_author")
         ),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         op.f("ix_resource_author_tenant_rid"), "resource_author", ["tenant", "rid"], unique=False
@@ -631,7 +659,10 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
-        op.f("ix_resource_tenant_kind_rid"), "resource", ["tenant", "kind", "rid"], unique=False
+        op.f("ix_resource_tenant_kind_deleted_rid"),
+        "resource",
+        ["tenant", "kind", "deleted", "rid"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_resource_tenant_kind_updated_rid"),
@@ -694,6 +725,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["tenant"], ["tenant.id"], name=op.f("fk_totp_tenant_tenant")),
         sa.PrimaryKeyConstraint("tenant", "account_id", name=op.f("pk_totp")),
     )
+    if op.get_bind().dialect.name == "sqlite":
+        for statement in sqlite_statistics():
+            op.execute(statement)
     for statement in append_only.statements(op.get_bind().dialect.name):
         op.execute(statement)
 
@@ -708,7 +742,7 @@ def downgrade() -> None:
     )
     op.drop_table("resource_history")
     op.drop_index(op.f("ix_resource_tenant_kind_updated_rid"), table_name="resource")
-    op.drop_index(op.f("ix_resource_tenant_kind_rid"), table_name="resource")
+    op.drop_index(op.f("ix_resource_tenant_kind_deleted_rid"), table_name="resource")
     op.drop_index(
         op.f("ix_resource_tenant_kind_confidentiality_sensitivity"), table_name="resource"
     )
@@ -756,22 +790,18 @@ def downgrade() -> None:
     op.drop_table("lease")
     op.drop_table("installation")
     op.drop_index("ix_idx_uri_value", table_name="idx_uri")
-    op.drop_index("ix_idx_uri_rid", table_name="idx_uri")
     op.drop_table("idx_uri")
-    op.drop_index("ix_idx_token_value", table_name="idx_token")
-    op.drop_index("ix_idx_token_rid", table_name="idx_token")
+    op.drop_index("ix_idx_token_code", table_name="idx_token")
     op.drop_table("idx_token")
-    op.drop_index("ix_idx_string_value", table_name="idx_string")
-    op.drop_index("ix_idx_string_rid", table_name="idx_string")
+    op.drop_index("ix_idx_string_folded", table_name="idx_string")
     op.drop_table("idx_string")
-    op.drop_index("ix_idx_reference_value", table_name="idx_reference")
-    op.drop_index("ix_idx_reference_rid", table_name="idx_reference")
+    op.drop_index("ix_idx_reference_target_id", table_name="idx_reference")
     op.drop_table("idx_reference")
-    op.drop_index("ix_idx_quantity_value", table_name="idx_quantity")
-    op.drop_index("ix_idx_quantity_rid", table_name="idx_quantity")
+    op.drop_index("ix_idx_quantity_high", table_name="idx_quantity")
+    op.drop_index("ix_idx_quantity_low", table_name="idx_quantity")
     op.drop_table("idx_quantity")
-    op.drop_index("ix_idx_date_value", table_name="idx_date")
-    op.drop_index("ix_idx_date_rid", table_name="idx_date")
+    op.drop_index("ix_idx_date_high", table_name="idx_date")
+    op.drop_index("ix_idx_date_low", table_name="idx_date")
     op.drop_table("idx_date")
     op.drop_index(op.f("ix_compartment_tenant_rid"), table_name="compartment")
     op.drop_table("compartment")

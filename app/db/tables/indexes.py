@@ -72,6 +72,7 @@ idx_quantity = _index_table(
         Column("system", BigInteger, nullable=False),
     ],
     ("low", "high", "rid", "position"),
+    ("high", "rid"),
 )
 idx_uri = _index_table(
     "idx_uri", [Column("value", Str, nullable=False)], ("value", "rid", "position")
