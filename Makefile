@@ -24,9 +24,7 @@ help: ## what there is
 
 run: export RAPPORT_ENV ?= demo
 run: $(RUNTIME) ## the demo clinic on http://127.0.0.1:$$PORT (8000)
-	@$(BIN)/rapport migrate
-	@$(BIN)/rapport demo
-	@exec $(BIN)/rapport serve
+	@exec $(BIN)/rapport serve --prepare
 
 test: $(DEV) ## every check and test, on SQLite and PostgreSQL
 	@checked=0; $(MAKE) --no-print-directory --keep-going check || checked=$$?; \

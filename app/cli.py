@@ -67,11 +67,18 @@ def serve(
     no_relay: Annotated[
         bool, typer.Option("--no-relay", help="Leave reactions to others.")
     ] = False,
+    prepare: Annotated[
+        bool, typer.Option("--prepare", help="First migrate and, in the demo, load the clinic.")
+    ] = False,
 ) -> None:
     """Serves until SIGTERM, then finishes what is in flight and exits 0."""
     import uvicorn
 
     settings = Settings()
+    if prepare:
+        migrate()
+        if settings.env == "demo":
+            demo()
     reasons = settings.refusals()
     if reasons:
         for reason in reasons:
@@ -97,6 +104,8 @@ def serve(
         "workers": workers,
     }
     target = "app.serving:without_relay" if no_relay else "app.serving:with_relay"
+    # uvicorn raises the signal that ended it once more, when all is done: that is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     uvicorn.run(target, **options)
 
 
