@@ -21,10 +21,10 @@ def check(tree: Tree, type_name: str, *, warnings: bool = False) -> list[Issue]:
     are looked at as well. Not asked: whether targets of references exist, and whether answers
     fit their questionnaire.
     """
-    if not warnings and certain(tree, type_name):
-        return []
     walk = Walk(warnings=warnings)
     try:
+        if not warnings and certain(tree, type_name):
+            return []
         walk.resource(tree, type_name, wanted=type_name)
     except EnoughError:
         words = f"more than {len(walk.issues)} problems; the rest is not listed"
