@@ -21,7 +21,7 @@ from app.interactions.rules import AFTER_COMMIT
 from app.interactions.rules import Services as Rules
 from app.repositories.codec import IdentityCodec
 from app.repositories.unit_of_work import UnitsOfWork
-from app.routers import capability, discovery, documentation, errors, fhir, health, oauth
+from app.routers import audit_log, capability, discovery, documentation, errors, fhir, health, oauth
 from app.routers.dependencies import Services
 from app.routers.errors import STATUS
 from app.routers.guard import Guard
@@ -31,6 +31,9 @@ from app.security.keyring import ensure_signing_key
 from app.security.keys import RootKey
 from app.security.oauth import server
 from app.services.audit import AuditTrail
+from app.services.audit_copies import Copy, FileCopy, WitnessCopy
+from app.services.audit_keys import LogKeys
+from app.services.audit_sequencer import Sequencer
 from app.services.episodes import Episodes
 from app.services.questionnaires import Questionnaires
 from app.services.records import Records
@@ -145,8 +148,10 @@ def create_app(
                 holder=core.ids.new_id(),
             )
             app.state.relay = worker
+            app.state.sequencer = sequencer_of(core)
             if relay:
-                await stack.enter_async_context(_running(worker))
+                await stack.enter_async_context(running(worker))
+                await stack.enter_async_context(running(app.state.sequencer))
             yield
 
     app = FastAPI(
@@ -157,6 +162,7 @@ def create_app(
     app.include_router(discovery.router)
     app.include_router(oauth.router)
     app.include_router(capability.router)
+    app.include_router(audit_log.router)
     app.include_router(documentation.router)
     app.router.routes.extend(fhir.ROUTES)
     app.add_middleware(Guard, settings=settings, ids=ids or RandomIds())
@@ -201,8 +207,25 @@ async def _services(core: Core, app: FastAPI) -> Services:
     )
 
 
+def sequencer_of(core: Core) -> Sequencer:
+    """Who gives audit records their leaves."""
+    settings = core.settings
+    copies: list[Copy] = [FileCopy(settings.audit_copies)]
+    if settings.audit_witness_url:
+        copies.append(WitnessCopy(settings.audit_witness_url))
+    return Sequencer(
+        core.units,
+        keys=LogKeys(root=core.root, clock=core.clock, ids=core.ids, base_url=settings.origin),
+        trail=core.trail,
+        clock=core.clock,
+        holder=core.ids.new_id(),
+        copies=copies,
+    )
+
+
 @asynccontextmanager
-async def _running(worker: Relay) -> AsyncIterator[None]:
+async def running(worker: Relay | Sequencer) -> AsyncIterator[None]:
+    """Lets a worker work meanwhile."""
     task = asyncio.create_task(worker.run())
     try:
         yield

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from app.core import logs
 from app.core.config import Settings
 from app.interactions.relay import Relay
-from app.main import create_app, opened
+from app.main import create_app, opened, running, sequencer_of
 
 
 def with_relay() -> FastAPI:
@@ -33,4 +33,5 @@ async def run_relay(settings: Settings, *, stop_on: Iterable[signal.Signals]) ->
         loop = asyncio.get_running_loop()
         for number in stop_on:
             loop.add_signal_handler(number, worker.stop)
-        await worker.run()
+        async with running(sequencer_of(core)):
+            await worker.run()

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, validation_alias="PORT")
     trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    audit_copy_dir: Path | None = None
+    audit_witness_url: str = ""
 
     access_token_seconds: int = 600
     cursor_seconds: int = 3600
@@ -70,6 +72,11 @@ class Settings(BaseSettings):
     def root_key(self) -> Path:
         """The file that holds the root key."""
         return self.root_key_file or self.data_dir / "root.key"
+
+    @property
+    def audit_copies(self) -> Path:
+        """Where copies of the audit log's checkpoints go; best on another machine's disk."""
+        return self.audit_copy_dir or self.data_dir / "audit"
 
     def refusals(self) -> list[str]:
         """Every reason why these settings may not serve, empty when they may."""

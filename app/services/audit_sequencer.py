@@ -89,6 +89,10 @@ class Sequencer:
             except (Diverged, TreeDamaged) as error:
                 # Records go on being kept; no checkpoint vouches for them until someone looks.
                 log.critical("audit.log.diverged", reason=str(error))
+            except Exception as error:  # noqa: BLE001 - the role must not end with one failure
+                self._frontier = None
+                # A traceback would show values.
+                log.error("audit.sequencer.failed", error=type(error).__name__)  # noqa: TRY400
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), IDLE_SECONDS)
         if self._lease_until:
