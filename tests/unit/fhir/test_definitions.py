@@ -62,7 +62,9 @@ def test_children_are_in_the_order_of_the_specification():
 def test_a_required_value_set_lists_its_codes():
     codes = definitions.value_set("http://hl7.org/fhir/ValueSet/administrative-gender")
     assert codes == {
-        "http://hl7.org/fhir/administrative-gender": {"male", "female", "other", "unknown"}
+        "http://hl7.org/fhir/administrative-gender": frozenset(
+            ("male", "female", "other", "unknown")
+        )
     }
 
 

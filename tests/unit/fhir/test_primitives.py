@@ -1,6 +1,6 @@
 """Primitive types and the time that a date covers."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from hypothesis import given
@@ -33,8 +33,9 @@ SECOND = 1_000_000
 DAY = 86_400 * SECOND
 
 
-def micros(*parts):
-    return (datetime(*parts, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+def micros(year, month, day, *clock):
+    moment = datetime.combine(date(year, month, day), time(*clock), UTC)
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +122,7 @@ NOT_TEXT = [None, True, 1, [], {}, ["a"], {"a": 1}, number("1.5")]
 
 @pytest.mark.parametrize("name", PRIMITIVES)
 def test_a_predicate_takes_anything(name):
-    for value in NOT_TEXT:
-        assert PRIMITIVES[name](value) in (True, False)
-    for value in ("", "\x00", "\n", " ", "ä", "\U0010ffff", "1"):
+    for value in (*NOT_TEXT, "", "\x00", "\n", " ", "ä", "\U0010ffff", "1"):
         assert PRIMITIVES[name](value) in (True, False)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.core.errors import Severity
 from app.fhir import definitions, invariants
-from app.fhir.json import parse_resource
+from app.fhir.json import Tree, parse_resource
 from app.fhir.registry import STORED, WIRE_TYPES
 from app.fhir.validation import check
 from app.fhir.validation.bindings import code_test, concept_test
@@ -135,7 +135,7 @@ def test_the_list_of_problems_ends_somewhere():
 
 
 def test_depth_is_no_danger():
-    item = {"linkId": "x", "type": "string"}
+    item: Tree = {"linkId": "x", "type": "string"}
     for level in range(5000):
         item = {"linkId": str(level), "type": "group", "item": [item]}
     tree = {"resourceType": "Questionnaire", "status": "draft", "item": [item]}
