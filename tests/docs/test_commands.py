@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -40,3 +41,9 @@ def test_commands_run_as_printed(document: Path, demo: Serving, tmp_path: Path):
         timeout=120,
     )
     assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+    if document.name == "README.md":  # the last thing printed is the score of the answers sent
+        score = json.loads(done.stdout[done.stdout.rindex('{"resourceType":"Bundle"') :])
+        observation = score["entry"][0]["resource"]
+        sent = json.JSONDecoder().raw_decode(done.stdout)[0]
+        assert observation["valueQuantity"]["value"] == 75
+        assert observation["derivedFrom"] == [{"reference": f"QuestionnaireResponse/{sent['id']}"}]

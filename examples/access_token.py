@@ -1,6 +1,6 @@
 """Signs in as a backend client (SMART Backend Services, private_key_jwt) and prints a token.
 
-python examples/token.py var/demo/credentials.json ehr
+python examples/access_token.py var/demo/credentials.json ehr
 """
 
 from __future__ import annotations
