@@ -37,7 +37,7 @@ class Searches:
         """The page after a position, or the first."""
         planned = await self._looked(plan(query, visible=visible))
         if query.only_total:
-            return Page(total=await self._total(planned), issues=query.warnings)
+            return Page(total=await self._total(planned))
         rows = await self._rows(planned, after, limit=query.count + 1)
         matches = tuple([self._found(query, row) for row in rows[: query.count]])
         total = None
@@ -50,8 +50,7 @@ class Searches:
         if len(rows) > query.count:
             following = _position(query, rows[query.count - 1], total)
         includes, complete = await self._includes(query, matches, visible)
-        issues = query.warnings if complete else (*query.warnings, _CUT)
-        return Page(matches, includes, total, following, issues)
+        return Page(matches, includes, total, following, () if complete else (_CUT,))
 
     async def matches(self, query: SearchQuery, *, visible: Visible, limit: int) -> list[Found]:
         """The first matches, at most ``limit``, in the order of the query."""

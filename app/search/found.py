@@ -27,7 +27,8 @@ class Found:
 class Page:
     """One page: matches in order, what goes with them, and where the next page starts.
 
-    ``total`` counts the matches of all pages, None where nobody asked to know.
+    ``total`` counts the matches of all pages, None where nobody asked to know; ``issues`` tell
+    what was left out.
     """
 
     matches: tuple[Found, ...] = ()

@@ -121,7 +121,9 @@ class ResourceSource:
         return rows.c[name]  # type: ignore[no-any-return]
 
     def link(self, rows: Rows, code: str, target: Rows) -> Link | None:
-        """Through a row of the reference index."""
+        """Through a row of the reference index; never to a store without ids of its own."""
+        if "id" not in target.table.c:
+            return None
         reference = idx_reference.alias()
         return Link(
             (reference,),

@@ -34,14 +34,19 @@ def extract(nodes: Iterable[Node], base: str) -> Iterator[Row]:
     """One row for each text, and for each further word in a name or an address."""
     for node in nodes:
         if isinstance(node.value, str):
-            yield "", (fold(node.value)[:LIMIT], node.value)
+            yield from _rows(
+                node.value, by_word=node.owner is not None and node.owner.type in _PARTS
+            )
         elif isinstance(node.value, dict):
             for text in _texts(node.value, node.type or ""):
-                folded = fold(text)[:LIMIT]
-                yield "", (folded, text)
-                while folded.partition(" ")[2]:
-                    folded = folded.partition(" ")[2]
-                    yield "", (folded, "")
+                yield from _rows(text, by_word=node.type in _PARTS)
+
+
+def _rows(text: str, *, by_word: bool) -> Iterator[Row]:
+    folded = fold(text)[:LIMIT]
+    yield "", (folded, text)
+    while by_word and (folded := folded.partition(" ")[2]):
+        yield "", (folded, "")
 
 
 def _texts(value: JSON, type_name: str) -> Iterator[str]:

@@ -1,0 +1,143 @@
+"""A small world of stored resources, and searches over it as a query string says them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from sqlalchemy import insert, select
+
+from app.db import engine
+from app.db.tables.resources import tenant as tenant_table
+from app.fhir.json import parse_resource
+from app.fhir.registry import REGISTRY, by_code
+from app.repositories.codec import IdentityCodec
+from app.repositories.resources import Resources, StoredVersion
+from app.repositories.searches import Searches
+from app.search import indexer, parser
+from app.search.cursor import Position
+from app.search.found import Found, Page
+from app.search.query import SearchQuery
+from app.search.types import Terminology
+from app.search.visibility import Visible
+from tests.support.databases import Database
+
+BASE = "http://127.0.0.1:8000/fhir"
+NOW = 1_767_225_600_000_000  # 2026-01-01
+CODEC = IdentityCodec()
+ALL = Visible.everything(1, reason="the test asks for all there is")
+
+
+def parse(text: str, type_name: str | None, *, strict: bool = False, **options: Any) -> SearchQuery:
+    """The search of a query string."""
+    pairs = parse_qsl(text, keep_blank_values=True)
+    return parser.parse(pairs, type_name=type_name, base=BASE, now=NOW, strict=strict, **options)
+
+
+class World:
+    """Stores, changes and deletes resources; row numbers and instants count up."""
+
+    def __init__(self, database: engine.Database) -> None:
+        self.database = database
+        self._rid = 0
+        self._stored: dict[tuple[int, str, str], StoredVersion] = {}
+
+    async def put(self, *trees: Any, tenant: int = 1, **labels: Any) -> None:
+        """Stores resources (dicts), each a new one or a new version of its id."""
+        async with self.database.write() as connection:
+            resources = Resources(connection, CODEC)
+            for tree in trees:
+                self._append(resources, tree, tenant, labels)
+            await resources.flush()
+
+    def _append(self, resources: Resources, tree: Any, tenant: int, labels: Any) -> None:
+        name, id = tree["resourceType"], tree["id"]
+        text = orjson.dumps(tree)
+        previous = self._stored.get((tenant, name, id))
+        if previous is None:
+            self._rid += 1
+        version = previous.version + 1 if previous else 1
+        stored = StoredVersion(
+            tenant=tenant,
+            kind=REGISTRY[name].code,
+            id=id,
+            rid=previous.rid if previous else self._rid,
+            version=version,
+            updated=NOW + self._rid * 1_000_000 + version,
+            deleted=False,
+            interaction=1,
+            text=text,
+            key_owner="tenant",
+            confidentiality=labels.get("confidentiality", 1),
+            sensitivity=labels.get("sensitivity", 0),
+            data_class=None,
+        )
+        indexed = indexer.index(parse_resource(text), name, id=id, base=BASE)
+        resources.append(stored, indexed=indexed, previous=previous)
+        self._stored[tenant, name, id] = stored
+
+    async def remove(self, reference: str, *, tenant: int = 1) -> None:
+        """Deletes a resource."""
+        name, _, id = reference.partition("/")
+        previous = self._stored[tenant, name, id]
+        stored = replace(previous, version=previous.version + 1, deleted=True, text=b"")
+        async with self.database.write() as connection:
+            resources = Resources(connection, CODEC)
+            resources.append(stored, indexed=None, previous=previous)
+            await resources.flush()
+        self._stored[tenant, name, id] = stored
+
+    async def page(
+        self,
+        type_name: str | None,
+        text: str,
+        *,
+        visible: Visible = ALL,
+        after: Position | None = None,
+        terminology: Terminology | None = None,
+        **options: Any,
+    ) -> Page:
+        """One page."""
+        query = parse(text, type_name, terminology=terminology, **options)
+        async with self.database.snapshot() as connection:
+            return await Searches(connection, CODEC).page(query, visible=visible, after=after)
+
+    async def pages(self, type_name: str | None, text: str, **options: Any) -> list[Page]:
+        """Every page, through the positions that each gives for the next."""
+        pages = [await self.page(type_name, text, **options)]
+        while (after := pages[-1].next) is not None:
+            # As a cursor would carry it.
+            after = Position.of(orjson.loads(orjson.dumps(after.values())))
+            pages.append(await self.page(type_name, text, after=after, **options))
+        return pages
+
+    async def find(self, type_name: str | None, text: str, **options: Any) -> list[str]:
+        """``Type/id`` of every match, in order; its own total must agree."""
+        pages = await self.pages(type_name, text, **options)
+        found = [name_of(row) for page in pages for row in page.matches]
+        assert all(page.total in (None, len(found)) for page in pages), text
+        return found
+
+
+def name_of(row: Found) -> str:
+    """``Type/id``."""
+    return f"{by_code(row.kind).name}/{row.id}"
+
+
+@asynccontextmanager
+async def world(database: Database) -> AsyncIterator[World]:
+    """An empty world with the tenants 1 and 2."""
+    opened = await engine.connect(database.url, pool_size=2, lock_timeout=10, statement_timeout=30)
+    try:
+        async with opened.write() as connection:
+            known = {row[0] for row in await connection.fetch(select(tenant_table.c.id))}
+            for number in {0, 1, 2} - known:
+                row = {"id": number, "slug": f"t{number}", "name": f"t{number}", "created": 0}
+                await connection.execute(insert(tenant_table), row | {"suspended": 0})
+        yield World(opened)
+    finally:
+        await opened.close()
