@@ -14,16 +14,25 @@ from app.fhir.validation.walk import EnoughError, Walk
 __all__ = ["check"]
 
 
-def check(tree: Tree, type_name: str, *, warnings: bool = False) -> list[Issue]:
+def check(
+    tree: Tree,
+    type_name: str,
+    *,
+    warnings: bool = False,
+    conditional: bool = False,
+    entries: bool = True,
+) -> list[Issue]:
     """Every problem of a resource that should be of ``type_name``; empty where all is well.
 
-    ``warnings`` adds what is legal but not best practice. Resources in a Bundle or in Parameters
-    are looked at as well. Not asked: whether targets of references exist, and whether answers
-    fit their questionnaire.
+    ``warnings`` adds what is legal but not best practice. ``conditional`` allows references such
+    as ``Patient?identifier=x``, which a transaction has yet to resolve (in a Bundle of that type
+    they are allowed anyway). Resources in a Bundle are looked at too, unless ``entries`` is
+    false. Not asked: whether targets of references exist, and whether answers fit their
+    questionnaire.
     """
-    walk = Walk(warnings=warnings)
+    walk = Walk(warnings=warnings, conditional=conditional, entries=entries)
     try:
-        if not warnings and certain(tree, type_name):
+        if entries and not warnings and certain(tree, type_name):
             return []
         walk.resource(tree, type_name, wanted=type_name)
     except EnoughError:

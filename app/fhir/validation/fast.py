@@ -16,7 +16,10 @@ from app.fhir.json import JSON
 from app.fhir.primitives import Predicate, is_canonical
 from app.fhir.validation.shapes import Check, Member, Shape, shape
 
-_RELATIVE = re.compile(r"([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}").fullmatch
+_LINK = re.compile(
+    r"([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}"
+    r"|urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+).fullmatch
 
 
 def certain(tree: JSON, type_name: str) -> bool:
@@ -58,6 +61,8 @@ class _Tests(dict[str, Predicate]):
 def _object(of: Shape) -> Predicate:
     tests = _Tests(of)
     required = frozenset(names[0] for _, names in of.required if len(names) == 1)
+    if of.is_resource:
+        required |= {"resourceType"}
     required_choices = [names for _, names in of.required if len(names) > 1]
     choices = of.choices
     checks = _errors(of.checks)
@@ -104,8 +109,8 @@ def _reference(test: Predicate, targets: frozenset[str]) -> Predicate:
     def reference(node: JSON) -> bool:
         if not test(node) or "type" in node:
             return False
-        match = _RELATIVE(node["reference"])
-        return match is not None and match[1] in known
+        match = _LINK(node["reference"])
+        return match is not None and (match[1] is None or match[1] in known)
 
     return reference
 

@@ -6,13 +6,15 @@ here; that a fragment leads to something contained is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from app.fhir import definitions, references
 from app.fhir.json import Tree
-from app.fhir.primitives import is_absolute, is_id, is_uri
+from app.fhir.primitives import is_id, is_uri
 
+_LOCATION = re.compile(r"urn:.|[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]").match
 _TELLING = frozenset(("reference", "identifier", "display", "extension"))
 
 
@@ -76,7 +78,7 @@ def _syntax(link: references.Reference, named: str | None, *, conditional: bool)
     elif link.id is not None and link.base is None:
         if link.type not in definitions.resource_types() or link.fragment is not None:
             return "not a reference to a resource type of R4"
-    elif not (is_uri(link.raw) and is_absolute(link.raw)):
+    elif not (is_uri(link.raw) and _LOCATION(link.raw)):
         return "not a relative or absolute reference, a URN, or #id"
     return None
 

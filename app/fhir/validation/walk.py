@@ -31,10 +31,13 @@ class EnoughError(Exception):
 class Walk:
     """One walk over one tree; ``issues`` holds what was found, in the order of the tree."""
 
-    def __init__(self, *, warnings: bool) -> None:
+    def __init__(
+        self, *, warnings: bool = False, conditional: bool = False, entries: bool = True
+    ) -> None:
         self.issues: list[Issue] = []
         self._warnings = warnings
-        self._conditional = False
+        self._conditional = conditional
+        self._entries = entries
         self._inside = False  # a contained resource
 
     def resource(self, tree: JSON, path: str, *, wanted: str | None = None) -> None:
@@ -42,8 +45,8 @@ class Walk:
         of = self._resource_shape(tree, path, wanted)
         if of is None:
             return
-        if of.name == "Bundle":
-            self._conditional = tree.get("type") == "transaction"
+        if of.name == "Bundle" and tree.get("type") == "transaction":
+            self._conditional = True
         whole = Whole.of(tree, conditional=self._conditional)
         self._object(tree, of, path, whole)
         if isinstance(tree.get("contained"), list):
@@ -186,11 +189,11 @@ class Walk:
         self._judge(value, member.checks, path)
 
     def _resource(self, member: Member, value: JSON, path: str, whole: Whole) -> None:
-        if member.step != "contained":
+        if member.step != "contained" and (self._entries or member.owner != "Bundle"):
             self.resource(value, path)
             return
         of = self._resource_shape(value, path, None)
-        if of is not None:
+        if of is not None and member.step == "contained":
             before, self._inside = self._inside, True
             self._object(value, of, path, whole)
             self._inside = before

@@ -74,7 +74,7 @@ def test_any_mutant_gets_a_verdict_and_what_is_certain_has_no_problem(tree, fall
     issues = check(tree, type_name, warnings=True)
     assert all(issue.diagnostics and issue.expression for issue in issues)
     if certain(tree, type_name):
-        walk = Walk(warnings=False)
+        walk = Walk()
         walk.resource(tree, type_name, wanted=type_name)
         assert walk.issues == []
 

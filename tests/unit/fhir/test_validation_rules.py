@@ -104,8 +104,44 @@ def test_words_hold_no_values(name):
 def test_the_type_must_be_the_one_that_was_asked_for():
     assert check({"resourceType": "Group"}, "Patient")[0].expression == "Patient"
     assert check({}, "Patient")[0].code == "structure"
+    assert check({"active": True}, "Patient")[0].code == "structure"
     assert check({"resourceType": ["Patient"]}, "Patient")[0].code == "structure"
     assert check({"resourceType": "Client"}, "Client")[0].code == "structure"
+
+
+def test_a_reference_by_search_is_for_transactions():
+    tree = merged(BASES["Observation"], {"subject": {"reference": "Patient?identifier=a|1"}})
+    assert check(tree, "Observation")[0].expression == "Observation.subject"
+    assert check(tree, "Observation", conditional=True) == []
+    tree["subject"]["reference"] = "Practitioner?identifier=a|1"
+    assert check(tree, "Observation", conditional=True)[0].expression == "Observation.subject"
+    entry = {"resource": tree, "request": {"method": "POST", "url": "Observation"}}
+    tree["subject"]["reference"] = "Patient?identifier=a|1"
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    assert check(bundle, "Bundle") == []
+    bundle["type"] = "batch"
+    assert check(bundle, "Bundle")[0].expression == "Bundle.entry[0].resource.subject"
+
+
+def test_a_bundle_can_be_looked_at_without_its_entries():
+    request = {"method": "POST", "url": "Patient"}
+    wrong = {"resourceType": "Patient", "nickname": "x"}
+    bundle: Tree = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [{"resource": wrong, "request": request}],
+    }
+    assert check(bundle, "Bundle")[0].expression == "Bundle.entry[0].resource.nickname"
+    assert check(bundle, "Bundle", entries=False) == []
+    bundle["total"] = 1
+    bundle["entry"] = [{"resource": {"resourceType": "Client"}, "request": request}, {"link": []}]
+    assert [issue.expression for issue in check(bundle, "Bundle", entries=False)] == [
+        "Bundle.entry[0].resource",
+        "Bundle.entry[1].link",
+        "Bundle.entry[1]",
+        "Bundle",
+        "Bundle",
+    ]
 
 
 def test_warnings_come_when_asked_for_and_only_then():
