@@ -16,7 +16,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+
+from tests.support.ports import free_port
 
 OWNER, APP = "rapport_owner", "rapport_app"
 PATIENCE = 60.0  # seconds to start on a slow machine
@@ -157,13 +158,6 @@ def _home() -> Path:
     return Path(tempfile.mkdtemp(prefix="rapport-pg-", dir=memory if roomy else None))
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _gone(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -217,7 +211,7 @@ def _start(home: Path, spare: Path) -> tuple[subprocess.Popen[bytes], Server]:
         spare.chmod(0o711)
         if not _reachable(installation / "bin" / "postgres"):
             installation = _copied(installation, spare)
-    port, password = _free_port(), secrets.token_hex(16)
+    port, password = free_port(), secrets.token_hex(16)
     secret, data = home / "password", home / "data"
     secret.write_text(password)
     secret.chmod(0o400)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from tests.support.ports import free_port
 
 RAPPORT = Path(sys.executable).with_name("rapport")
 PATIENCE = 60.0  # seconds to start on a slow machine
@@ -36,14 +37,11 @@ class Serving:
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
     """The environment for ``rapport`` commands on one data directory, the demo's by default."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     kept = {key: value for key, value in os.environ.items() if not key.startswith("RAPPORT_")}
     return {
         **kept,
         "PATH": f"{RAPPORT.parent}:{os.environ['PATH']}",
-        "PORT": str(port),
+        "PORT": str(free_port()),
         "RAPPORT_DATA_DIR": str(data_dir),
         "RAPPORT_ENV": "demo",
         **settings,
@@ -92,4 +90,4 @@ def _await_ready(process: subprocess.Popen[bytes], base_url: str, log: Path) -> 
         except httpx.TransportError:
             pass
         time.sleep(0.05)
-    raise RuntimeError(f"the server did not get ready:\n{log.read_text()}")
+    raise RuntimeError(f"not ready, exit code {process.poll()}:\n{log.read_text()}")
