@@ -70,7 +70,7 @@ def mutants(draw):
 @given(mutants(), st.sampled_from([*STORED, *WIRE_TYPES]))
 def test_any_mutant_gets_a_verdict_and_what_is_certain_has_no_problem(tree, fallback):
     named = tree.get("resourceType") if isinstance(tree, dict) else None
-    type_name = named if isinstance(named, str) else fallback
+    type_name = named if isinstance(named, str) and named else fallback
     issues = check(tree, type_name, warnings=True)
     assert all(issue.diagnostics and issue.expression for issue in issues)
     if certain(tree, type_name):
