@@ -14,10 +14,16 @@ from app.security.keyring import KeyRing
 from app.security.keys import RootKey
 from app.security.oauth import discovery
 from app.security.oauth.clients import ClientAuthenticator
+from app.security.oauth.code import CodeGrants
+from app.security.oauth.granting import Granting
 from app.security.oauth.introspection import TokenStatus
 from app.security.oauth.issuing import TokenIssuer
 from app.security.oauth.token import ClientCredentials, Grant, TokenEndpoint
+from app.security.oauth.userinfo import UserInfo
+from app.security.passwords import Passwords
 from app.security.ports import AuditSink, Fetch, Units
+from app.security.sessions import SessionKeeper
+from app.security.sign_in import SignIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,11 @@ class AuthorizationServer:
     smart: Mapping[str, Any]
     openid: Mapping[str, Any]
     trusted_proxies: tuple[str, ...]
+    granting: Granting
+    userinfo: UserInfo
+    hasher: Passwords
+    keeper: SessionKeeper
+    sign_in: SignIn
 
 
 def build(
@@ -42,6 +53,7 @@ def build(
     ids: IdSource,
     audit: AuditSink,
     fetch: Fetch,
+    hasher: Passwords | None = None,
 ) -> AuthorizationServer:
     """The authorization server for these settings."""
     issuer, audience = settings.origin, settings.fhir_base
@@ -58,7 +70,12 @@ def build(
     clients = ClientAuthenticator(
         units, audiences=frozenset({issuer + discovery.TOKEN}), clock=clock, fetch=fetch
     )
+    codes = CodeGrants(units, issuer=token_issuer, audit=audit, clock=clock, ids=ids)
+    hasher = hasher or Passwords()
+    keeper = SessionKeeper(clock=clock, ids=ids)
     grants: dict[str, Grant] = {
+        "authorization_code": codes.redeem,
+        "refresh_token": codes.refresh,
         "client_credentials": ClientCredentials(
             units, issuer=token_issuer, audit=audit, clock=clock
         ),
@@ -79,4 +96,18 @@ def build(
         smart=discovery.smart_configuration(settings.origin, grants=grants),
         openid=discovery.openid_configuration(settings.origin, grants=grants),
         trusted_proxies=settings.trusted_proxies,
+        granting=Granting(units, audit=audit, clock=clock, ids=ids, issuer=issuer),
+        userinfo=UserInfo(units, authenticator=authenticator, audience=audience),
+        hasher=hasher,
+        keeper=keeper,
+        sign_in=SignIn(
+            units,
+            hasher=hasher,
+            keeper=keeper,
+            root=root,
+            audit=audit,
+            clock=clock,
+            ids=ids,
+            staff_needs_second_factor=settings.env == "production",
+        ),
     )

@@ -1,0 +1,121 @@
+"""Accounts of people: made, changed, closed."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Final
+
+from app.core.errors import AppError, Category, Issue
+from app.core.ids import IdSource
+from app.repositories.accounts import Accounts
+from app.repositories.accounts_people import Account
+from app.security import passwords, roles
+from app.security.passwords import Passwords
+
+_USERNAME = re.compile(r"[^\s\x00-\x1f\x7f]{2,100}")
+_PERSON = re.compile(r"(Patient|Practitioner|RelatedPerson)/[A-Za-z0-9.-]{1,64}")
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}", re.ASCII)
+LOCALES: Final = ("en", "ar")
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """What is asked for a person. Without a password they get in by an invitation only."""
+
+    tenant: int
+    username: str
+    name: str
+    role: str
+    fhir_user: str | None = None
+    password: str | None = None
+    email: str | None = None
+    locale: str = "en"
+
+
+def folded(username: str) -> str:
+    """The username as it is compared: width, case and compatibility forms aside."""
+    return unicodedata.normalize("NFKC", username.strip()).casefold()
+
+
+async def add_user(
+    accounts: Accounts, new: NewUser, *, hasher: Passwords, ids: IdSource, now: int
+) -> Account:
+    """Adds a person, or raises ``unprocessable`` with every complaint.
+
+    Raises ``UniqueViolation`` where the username is taken anywhere in the installation.
+    """
+    complaints = _complaints(new)
+    if complaints:
+        raise AppError(
+            Category.UNPROCESSABLE, [Issue("value", complaint) for complaint in complaints]
+        )
+    account = Account(
+        tenant=new.tenant,
+        account_id=ids.new_id(),
+        username=new.username.strip(),
+        folded=folded(new.username),
+        name=new.name,
+        role=new.role,
+        created=now,
+        fhir_user=new.fhir_user,
+        email=new.email,
+        locale=new.locale,
+        password_hash=await hasher.hash(new.password) if new.password is not None else None,
+        password_changed=now if new.password is not None else None,
+    )
+    await accounts.people.add(account)
+    return account
+
+
+async def close_account(accounts: Accounts, which: Account, *, now: int) -> None:
+    """Disables a person at once: sessions, grants and tokens end with it.
+
+    The last administrator who can sign in stays (``conflict``).
+    """
+    if which.role == "admin" and which.enabled and await accounts.people.admins(which.tenant) <= 1:
+        raise AppError.of(Category.CONFLICT, "conflict", "the last administrator stays")
+    await accounts.people.set_enabled(which, enabled=False)
+    await accounts.sessions.end_all(which.tenant, which.account_id, at=now)
+    await accounts.grants.revoke_all(which.tenant, which.account_id, at=now)
+
+
+async def change_role(
+    accounts: Accounts, which: Account, *, role: str, fhir_user: str | None, now: int
+) -> None:
+    """Changes what a person may do; what was opened with the old rights ends."""
+    if not roles.exists(role) or role in ("system", "outside_system"):
+        raise AppError.of(Category.UNPROCESSABLE, "value", "role: not a role of people")
+    if (
+        which.role == "admin"
+        and role != "admin"
+        and await accounts.people.admins(which.tenant) <= 1
+    ):
+        raise AppError.of(Category.CONFLICT, "conflict", "the last administrator stays")
+    await accounts.people.set_role(which, role=role, fhir_user=fhir_user)
+    await accounts.sessions.end_all(which.tenant, which.account_id, at=now)
+    await accounts.grants.revoke_all(which.tenant, which.account_id, at=now)
+
+
+def _complaints(new: NewUser) -> list[str]:
+    found = []
+    if not _USERNAME.fullmatch(new.username.strip()):
+        found.append("username: 2 to 100 characters without spaces")
+    if not new.name.strip() or not new.name.isprintable() or len(new.name) > 100:
+        found.append("name: printable, up to 100 characters")
+    if not roles.exists(new.role) or new.role in ("system", "outside_system"):
+        found.append("role: not a role of people")
+    if new.fhir_user is not None and not _PERSON.fullmatch(new.fhir_user):
+        found.append("fhir_user: a reference such as Practitioner/1")
+    if new.role == "client" and not (new.fhir_user or "").startswith("Patient/"):
+        found.append("fhir_user: a client is a Patient")
+    if new.email is not None and not _EMAIL.fullmatch(new.email):
+        found.append("email: an address")
+    if new.locale not in LOCALES:
+        found.append(f"locale: one of {', '.join(LOCALES)}")
+    if new.password is not None:
+        flaw = passwords.flaw(new.password, about=(new.username, new.name))
+        if flaw:
+            found.append(f"password: {flaw.removeprefix('password-')}")
+    return found

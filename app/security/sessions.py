@@ -1,0 +1,116 @@
+"""Browser sessions: a random cookie, its hash in the database, an end for the idle and for all."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from app.core.clock import SECOND, Clock
+from app.core.ids import IdSource
+from app.fhir.registry import REGISTRY
+from app.repositories.accounts import Accounts
+from app.repositories.accounts_people import Account
+from app.repositories.accounts_sessions import Session
+from app.security import jose, scopes
+from app.security.principal import Principal
+
+IDLE: Final = 30 * 60 * SECOND
+ABSOLUTE: Final = 12 * 3600 * SECOND
+UNFINISHED: Final = 10 * 60 * SECOND
+SIGNED_IN, SECOND_FACTOR_OWED, ENROLMENT_OWED = 0, 1, 2
+PAGES: Final = "rapport-pages"  # the client id of the server's own pages, in the audit log
+_SEEN_EVERY: Final = 60 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A browser's session and its person."""
+
+    session: Session
+    account: Account
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is owed before the session opens anything."""
+        return self.session.pending == SIGNED_IN
+
+
+class SessionKeeper:
+    """Opens, finds and ends sessions."""
+
+    def __init__(self, *, clock: Clock, ids: IdSource) -> None:
+        self._clock = clock
+        self._ids = ids
+
+    async def open(self, accounts: Accounts, account: Account, *, amr: str, pending: int) -> str:
+        """A new session; the cookie's value. Whatever the browser had before is left behind."""
+        secret = jose.encode(self._ids.random(32))
+        now = self._clock.now()
+        await accounts.sessions.add(
+            Session(
+                session_hash=hash_of(secret),
+                tenant=account.tenant,
+                account_id=account.account_id,
+                generation=account.generation,
+                created=now,
+                last_seen=now,
+                expires=now + (ABSOLUTE if pending == SIGNED_IN else UNFINISHED),
+                auth_time=now,
+                amr=amr,
+                pending=pending,
+            )
+        )
+        return secret
+
+    async def find(self, accounts: Accounts, secret: str) -> SignedIn | None:
+        """The session of a cookie, where it still stands."""
+        now = self._clock.now()
+        session = await accounts.sessions.find(hash_of(secret), now=now, idle_since=now - IDLE)
+        if session is None:
+            return None
+        account = await accounts.people.find(session.tenant, session.account_id)
+        return SignedIn(session, account) if account is not None else None
+
+    def is_stale(self, signed_in: SignedIn) -> bool:
+        """Whether the use of a session should be noted."""
+        return self._clock.now() - signed_in.session.last_seen >= _SEEN_EVERY
+
+    async def touch(self, accounts: Accounts, signed_in: SignedIn) -> None:
+        """Notes that a session is in use."""
+        await accounts.sessions.seen(signed_in.session.session_hash, at=self._clock.now())
+
+    async def end(self, accounts: Accounts, signed_in: SignedIn) -> None:
+        """Ends a session."""
+        await accounts.sessions.end(signed_in.session.session_hash, at=self._clock.now())
+
+
+def hash_of(secret: str) -> bytes:
+    """What the database knows of a random secret."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def principal_of(
+    signed_in: SignedIn, *, tenant_slug: str, issuer: str, now: int, scope: str = "user/*.cruds"
+) -> Principal:
+    """The caller that a signed-in browser is to the rooms below: the person, with their role."""
+    account, session = signed_in.account, signed_in.session
+    kind, _, id = (account.fhir_user or "").partition("/")
+    return Principal(
+        tenant=account.tenant,
+        tenant_slug=tenant_slug,
+        client_id=PAGES,
+        subject=account.account_id,
+        actor=account.fhir_user,
+        role=account.role,
+        scopes=scopes.parse(scope, types=REGISTRY),
+        patient=id if kind == "Patient" else None,
+        purpose="PATRQST" if kind == "Patient" else "TREAT",
+        token_id=session.session_hash.hex()[:16],
+        issuer=issuer,
+        name=account.name,
+        clearance="V",
+        auth_time=session.auth_time // SECOND,
+        amr=tuple(session.amr.split()),
+        at=now,
+    )

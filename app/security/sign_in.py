@@ -1,0 +1,258 @@
+"""Signing in: the password, then what else is owed.
+
+Unknown name, wrong password and closed account get the same answer after the same work. Every
+factor is counted by the same limits (``backoff``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.core.clock import Clock
+from app.core.errors import AppError, Category
+from app.core.ids import IdSource
+from app.repositories.accounts import Accounts
+from app.repositories.accounts_factors import Totp
+from app.repositories.accounts_people import Account
+from app.security import backoff, roles, totp
+from app.security.keys import RootKey, Sealed
+from app.security.oauth.token import Caller
+from app.security.passwords import Passwords
+from app.security.people import folded
+from app.security.ports import AuditSink, EventName, SecurityEvent, Unit, Units
+from app.security.sessions import (
+    ENROLMENT_OWED,
+    SECOND_FACTOR_OWED,
+    SIGNED_IN,
+    SessionKeeper,
+    SignedIn,
+    hash_of,
+)
+
+RECOVERY_CODES: Final = 10
+_TOTP: Final = "totp"
+
+
+class WrongSecret(AppError):
+    """The one answer to every failed sign-in."""
+
+    def __init__(self) -> None:
+        AppError.__init__(self, Category.FORBIDDEN, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A new session's cookie value and what it still owes."""
+
+    cookie: str
+    pending: int
+
+
+class SignIn:
+    """Lets people in."""
+
+    def __init__(
+        self,
+        units: Units,
+        *,
+        hasher: Passwords,
+        keeper: SessionKeeper,
+        root: RootKey,
+        audit: AuditSink,
+        clock: Clock,
+        ids: IdSource,
+        staff_needs_second_factor: bool,
+    ) -> None:
+        self._units = units
+        self._hasher = hasher
+        self._keeper = keeper
+        self._root = root
+        self._audit = audit
+        self._clock = clock
+        self._ids = ids
+        self._staff_needs_second_factor = staff_needs_second_factor
+
+    async def with_password(self, username: str, password: str, *, caller: Caller) -> Opened:
+        """A session for a right password; ``WrongSecret`` or ``throttled`` otherwise."""
+        name = folded(username)[:200]
+        async with self._units.read() as unit:
+            account = await unit.accounts.people.named(name)
+            spared = await _is_last_admin(unit.accounts, account)
+        tried = backoff.attempt(account=name, address=caller.address, spare_account=spared)
+        await self._count(tried, account, caller)
+        good = await self._hasher.verify(password, account.password_hash if account else None)
+        if not good or account is None or not account.enabled:
+            await self._record(EventName.LOGIN_FAILED, account, caller, reason="password")
+            raise WrongSecret
+        rehashed = None
+        if self._hasher.is_outdated(account.password_hash or ""):
+            rehashed = await self._hasher.hash(password)
+        async with self._units.write() as unit:
+            await backoff.succeed(unit.accounts.sessions, tried)
+            if rehashed is not None:
+                await unit.accounts.people.rehash(account, password_hash=rehashed)
+            return await self.open(unit, account, amr="pwd", caller=caller)
+
+    async def open(self, unit: Unit, account: Account, *, amr: str, caller: Caller) -> Opened:
+        """A session for somebody whose first factor was right."""
+        pending = await self._owed(unit.accounts, account)
+        cookie = await self._keeper.open(unit.accounts, account, amr=amr, pending=pending)
+        await self._record(EventName.LOGIN, account, caller, unit=unit, reason=amr)
+        return Opened(cookie, pending)
+
+    async def with_code(self, signed_in: SignedIn, code: str, *, caller: Caller) -> Opened:
+        """A complete session for a right second factor: a TOTP or a recovery code."""
+        account = signed_in.account
+        tried = backoff.attempt(account="factor:" + account.account_id, address=caller.address)
+        await self._count(tried, account, caller)
+        async with self._units.write() as unit:
+            how = await self._use_code(unit.accounts, account, code)
+            if how is not None:
+                await backoff.succeed(unit.accounts.sessions, tried)
+                return await self.complete(unit, signed_in, how=how, caller=caller)
+        await self._record(EventName.LOGIN_FAILED, account, caller, reason="second factor")
+        raise WrongSecret
+
+    async def complete(
+        self, unit: Unit, signed_in: SignedIn, *, how: str, caller: Caller
+    ) -> Opened:
+        """Ends the unfinished session and opens the one that counts."""
+        await self._keeper.end(unit.accounts, signed_in)
+        first = signed_in.session.amr.split()[0]
+        cookie = await self._keeper.open(
+            unit.accounts, signed_in.account, amr=f"{first} {how} mfa", pending=SIGNED_IN
+        )
+        event = EventName.RECOVERY_CODE_USED if how == "kba" else EventName.LOGIN
+        await self._record(event, signed_in.account, caller, unit=unit, reason=how)
+        return Opened(cookie, SIGNED_IN)
+
+    async def begin_totp(self, account: Account) -> bytes:
+        """A new TOTP secret for a person; it counts once a code of it was given."""
+        secret = self._ids.random(totp.SECRET_SIZE)
+        async with self._units.write() as unit:
+            await unit.accounts.factors.replace_totp(self.sealed_totp(account, secret))
+        return secret
+
+    def sealed_totp(self, account: Account, secret: bytes, *, confirmed: int | None = None) -> Totp:
+        """A secret as it is kept."""
+        sealed = self._root.seal(secret, purpose=_TOTP, about=account.account_id)
+        return Totp(account.tenant, account.account_id, sealed.octets, sealed.nonce, confirmed, 0)
+
+    async def pending_totp(self, account: Account) -> bytes | None:
+        """The secret that a person has not confirmed yet."""
+        async with self._units.read() as unit:
+            kept = await unit.accounts.factors.totp(account.tenant, account.account_id)
+        if kept is None or kept.confirmed is not None:
+            return None
+        return self._opened(kept)
+
+    async def confirm_totp(
+        self, signed_in: SignedIn, code: str, *, caller: Caller
+    ) -> tuple[Opened, Sequence[str]]:
+        """Confirms a new secret by its first code; the session and fresh recovery codes."""
+        account = signed_in.account
+        tried = backoff.attempt(account="factor:" + account.account_id, address=caller.address)
+        await self._count(tried, account, caller)
+        codes = [self._recovery_code() for _ in range(RECOVERY_CODES)]
+        async with self._units.write() as unit:
+            if await self._use_totp(unit.accounts, account, code, confirmed=False):
+                await backoff.succeed(unit.accounts.sessions, tried)
+                await unit.accounts.factors.replace_recovery_codes(
+                    account.tenant, account.account_id, [_code_hash(c) for c in codes]
+                )
+                await self._record(EventName.SECOND_FACTOR_ADDED, account, caller, unit=unit)
+                opened = await self.complete(unit, signed_in, how="otp", caller=caller)
+                return opened, codes
+        await self._record(EventName.LOGIN_FAILED, account, caller, reason="enrolment")
+        raise WrongSecret
+
+    async def has_second_factor(self, accounts: Accounts, account: Account) -> bool:
+        """Whether a person has a second factor that counts."""
+        kept = await accounts.factors.totp(account.tenant, account.account_id)
+        if kept is not None and kept.confirmed is not None:
+            return True
+        return bool(await accounts.factors.passkeys(account.tenant, account.account_id))
+
+    async def _owed(self, accounts: Accounts, account: Account) -> int:
+        if await self.has_second_factor(accounts, account):
+            return SECOND_FACTOR_OWED
+        if self._staff_needs_second_factor and account.role in roles.STAFF:
+            return ENROLMENT_OWED
+        return SIGNED_IN
+
+    async def _use_code(self, accounts: Accounts, account: Account, code: str) -> str | None:
+        if await self._use_totp(accounts, account, code, confirmed=True):
+            return "otp"
+        used = await accounts.factors.use_recovery_code(
+            account.tenant,
+            account.account_id,
+            code_hash=_code_hash(code),
+            at=self._clock.now(),
+        )
+        return "kba" if used else None
+
+    async def _use_totp(
+        self, accounts: Accounts, account: Account, code: str, *, confirmed: bool
+    ) -> bool:
+        kept = await accounts.factors.totp(account.tenant, account.account_id)
+        if kept is None or (kept.confirmed is not None) != confirmed:
+            return False
+        now = self._clock.now()
+        step = totp.matching_step(self._opened(kept), code, now=now)
+        if step is None:
+            return False
+        return await accounts.factors.use_step(
+            account.tenant, account.account_id, step=step, at=now
+        )
+
+    def _opened(self, kept: Totp) -> bytes:
+        sealed = Sealed(kept.sealed, kept.nonce)
+        return self._root.open(sealed, purpose=_TOTP, about=kept.account_id)
+
+    def _recovery_code(self) -> str:
+        text = totp.secret_text(self._ids.random(10)).lower()
+        return "-".join(text[start : start + 4] for start in range(0, 16, 4))
+
+    async def _count(self, tried: backoff.Attempt, account: Account | None, caller: Caller) -> None:
+        try:
+            async with self._units.write() as unit:
+                await backoff.begin(unit.accounts.sessions, tried, now=self._clock.now())
+        except AppError:
+            await self._record(EventName.LOGIN_THROTTLED, account, caller, reason="throttled")
+            raise
+
+    async def _record(
+        self,
+        name: EventName,
+        account: Account | None,
+        caller: Caller,
+        *,
+        unit: Unit | None = None,
+        reason: str = "",
+    ) -> None:
+        refused = name in (EventName.LOGIN_FAILED, EventName.LOGIN_THROTTLED)
+        await self._audit.record(
+            SecurityEvent(
+                name,
+                at=self._clock.now(),
+                outcome="refused" if refused else "success",
+                tenant=account.tenant if account else None,
+                subject=account.account_id if account else None,
+                address=caller.address,
+                request_id=caller.request_id,
+                reason=reason,
+            ),
+            unit=unit,
+        )
+
+
+def _code_hash(code: str) -> bytes:
+    return hash_of("".join(letter for letter in code.lower() if letter.isalnum()))
+
+
+async def _is_last_admin(accounts: Accounts, account: Account | None) -> bool:
+    if account is None or account.role != "admin" or not account.enabled:
+        return False
+    return await accounts.people.admins(account.tenant) <= 1
