@@ -49,7 +49,7 @@ class Walk:
             self._conditional = True
         whole = Whole.of(tree, conditional=self._conditional)
         self._object(tree, of, path, whole)
-        if isinstance(tree.get("contained"), list):
+        if "contained" in of.members and isinstance(tree.get("contained"), list):
             for index, key, words in containment_problems(whole):
                 self._add(
                     "invariant", _words(of, key) if key else words, f"{path}.contained[{index}]"
