@@ -39,7 +39,7 @@ check-format: $(DEV)
 check-types: $(DEV)
 	$(BIN)/mypy
 check-layers: $(DEV)
-	PATH="$(BIN):$$PATH" $(BIN)/lint-imports
+	PATH="$(BIN):$$PATH" $(BIN)/lint-imports --no-logo
 
 test-browser: $(DEV) ## the pages in a real browser (needs chromium and chromedriver)
 	@$(BIN)/python -m pytest -m browser tests/browser
