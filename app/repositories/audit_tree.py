@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from app.db.engine import Connection, Row, Statement
-from app.db.metadata import Micros
+from app.db.metadata import Micros, Str
 from app.db.tables.audit import (
     audit_checkpoint,
     audit_event,
@@ -40,7 +40,8 @@ from app.domain.transparency import (
     node_hash,
     subtrees,
 )
-from app.fhir.audit.record import leaf
+from app.fhir.audit.record import AuditRecord, event_key, leaf
+from app.search.sources.audit_rows import COLUMNS, record_of
 
 STEP = 8  # levels between the subtrees that are kept
 _LOCK = "audit-tree"
@@ -92,6 +93,42 @@ _NODES = Statement(
     )
     .order_by(audit_node.c.position)
 )
+_OF_EVENT = and_(
+    audit_event.c.tenant == audit_leaf.c.tenant,
+    audit_event.c.recorded == audit_leaf.c.recorded,
+    audit_event.c.aid == audit_leaf.c.aid,
+)
+_EVENTS = Statement(
+    select(
+        audit_leaf.c.recorded,
+        audit_leaf.c.aid,
+        audit_leaf.c.commitment,
+        *(audit_event.c[name] for name in COLUMNS),
+    )
+    .outerjoin(audit_event, _OF_EVENT)
+    .where(
+        audit_leaf.c.leaf_index >= bindparam("start", type_=BigInteger()),
+        audit_leaf.c.leaf_index < bindparam("end", type_=BigInteger()),
+    )
+    .order_by(audit_leaf.c.leaf_index)
+)
+_STRAY = Statement(
+    select(audit_event.c.recorded, audit_event.c.aid)
+    .outerjoin(audit_leaf, _OF_EVENT)
+    .outerjoin(
+        audit_pending,
+        and_(
+            audit_event.c.tenant == audit_pending.c.tenant,
+            audit_event.c.recorded == audit_pending.c.recorded,
+            audit_event.c.aid == audit_pending.c.aid,
+        ),
+    )
+    .where(audit_leaf.c.leaf_index.is_(None), audit_pending.c.aid.is_(None))
+    .limit(bindparam("most", type_=Integer()))
+)
+_RETAINED = Statement(
+    select(audit_event.c.entity_name).where(audit_event.c.event == bindparam("kind", type_=Str))
+)
 _INDEX = Statement(
     select(audit_leaf.c.leaf_index).where(
         audit_leaf.c.recorded == bindparam("recorded", type_=Micros),
@@ -103,6 +140,11 @@ _LATEST = Statement(
     select(audit_checkpoint.c.size, audit_checkpoint.c.recorded, audit_checkpoint.c.note)
     .order_by(audit_checkpoint.c.size.desc())
     .limit(1)
+)
+_CHECKPOINTS = Statement(
+    select(audit_checkpoint.c.size, audit_checkpoint.c.recorded, audit_checkpoint.c.note).order_by(
+        audit_checkpoint.c.size
+    )
 )
 _ADD_CHECKPOINT = Statement(insert(audit_checkpoint))
 _KEYS = Statement(
@@ -223,6 +265,27 @@ class AuditTree:
         """The newest checkpoint."""
         rows = await self._connection.fetch(_LATEST)
         return StoredCheckpoint(*rows[0]) if rows else None
+
+    async def checkpoints(self) -> list[StoredCheckpoint]:
+        """Every checkpoint, the smallest first."""
+        return [StoredCheckpoint(*row) for row in await self._connection.fetch(_CHECKPOINTS)]
+
+    async def events(self, start: int, end: int) -> list[tuple[Row, AuditRecord | None]]:
+        """Leaves (instant, number, commitment) and their records, None where one has gone."""
+        rows = await self._connection.fetch(_EVENTS, {"start": start, "end": end})
+        found = COLUMNS.index("event") + 3
+        return [(row[:3], None if row[found] is None else record_of(row[3:])) for row in rows]
+
+    async def strays(self, *, limit: int) -> list[tuple[int, int]]:
+        """Instant and number of records that neither have a leaf nor wait for one."""
+        rows = await self._connection.fetch(_STRAY, {"most": limit})
+        return [(row[0], row[1]) for row in rows]
+
+    async def retained_from(self) -> int:
+        """Before which instant records were removed, as the log says itself; 0 for none."""
+        rows = await self._connection.fetch(_RETAINED, {"kind": "audit-retained"})
+        keys = [event_key(f"{row[0]}-{0:019d}") for row in rows]
+        return max((key[0] for key in keys if key is not None), default=0)
 
     async def add_checkpoint(self, checkpoint: StoredCheckpoint, *, root: bytes) -> None:
         """Keeps a checkpoint; there is one of a size at most."""

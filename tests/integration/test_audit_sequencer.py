@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 import random
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import asyncpg
 import pytest
 import pytest_asyncio
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from app.core.clock import SECOND
-from app.core.ids import RandomIds
-from app.db.engine import Database
 from app.db.tables.audit import audit_event, audit_leaf, audit_node, audit_pending
-from app.db.tables.resources import tenant
 from app.domain.transparency import (
     Frontier,
     consistency_ranges,
@@ -33,96 +28,18 @@ from app.fhir.audit.event import commitment
 from app.fhir.audit.record import event_key, leaf
 from app.repositories.audit_log import AuditLog
 from app.repositories.audit_tree import AuditTree
-from app.repositories.codec import IdentityCodec
-from app.repositories.unit_of_work import UnitsOfWork
-from app.security.keys import RootKey
-from app.services.audit import AuditTrail
 from app.services.audit_copies import Behind, FileCopy, ObjectCopy, WitnessCopy
-from app.services.audit_keys import LogKeys, opened, written
-from app.services.audit_sequencer import Diverged, Sequencer
-from tests.support.audit_log import audit_database
+from app.services.audit_keys import opened, written
+from app.services.audit_sequencer import Diverged
+from tests.support.audit_log import Log, a_log
 from tests.support.audit_records import NOON, a_record
-
-SITE = "https://rapport.test/fhir"
-
-
-class Hand:
-    """A clock that a test turns."""
-
-    def __init__(self) -> None:
-        self.at = NOON
-
-    def now(self) -> int:
-        return self.at
-
-
-class Log:
-    """A log with its owner's hands."""
-
-    def __init__(self, database: Database, owner: str) -> None:
-        self.database, self.owner = database, owner
-        self.clock, self.ids = Hand(), RandomIds()
-        self.units = UnitsOfWork(database, codec=IdentityCodec(), clock=self.clock)
-        self.trail = AuditTrail(clock=self.clock, ids=self.ids, site=SITE)
-        self.keys = LogKeys(
-            root=RootKey(bytes(32), self.ids),
-            clock=self.clock,
-            ids=self.ids,
-            base_url="https://rapport.test",
-        )
-        self.count = 0
-
-    def sequencer(self, *copies, holder: str = "one") -> Sequencer:
-        return Sequencer(
-            self.units,
-            keys=self.keys,
-            trail=self.trail,
-            clock=self.clock,
-            holder=holder,
-            copies=copies,
-        )
-
-    async def add(self, count: int, **changes):
-        made = []
-        for _ in range(count):
-            self.count += 1
-            made.append(a_record(aid=self.count, **changes))
-        async with self.database.write() as connection:
-            await AuditLog(connection).append(made)
-        return made
-
-    async def tree(self, work):
-        async with self.database.read() as connection:
-            return await work(AuditTree(connection))
-
-    async def execute(self, statement: str) -> None:
-        """As the owner, past every trigger."""
-        if self.owner.startswith("sqlite"):
-            made = sqlite3.connect(self.owner.removeprefix("sqlite:///"))
-            names = made.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%_no_%'"
-            )
-            for (name,) in names.fetchall():
-                made.execute(f"DROP TRIGGER {name}")
-            made.execute(statement)
-            made.commit()
-            made.close()
-        else:
-            connection = await asyncpg.connect(self.owner)
-            for table in ("audit_leaf", "audit_node", "audit_checkpoint"):
-                await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-            await connection.execute(statement)
-            await connection.close()
 
 
 @pytest_asyncio.fixture(params=["sqlite", "postgresql"])
 async def log(request, tmp_path: Path) -> AsyncIterator[Log]:
     server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
-    async with audit_database(request.param, tmp_path, server) as (database, owner):
-        async with database.write() as connection:
-            values = {"id": 1, "slug": "t", "name": "T", "created": 0, "suspended": 0}
-            await connection.execute(insert(tenant).values(**values))
-        yield Log(database, owner)
+    async with a_log(request.param, tmp_path, server) as made:
+        yield made
 
 
 async def test_empty_log_has_a_checkpoint(log: Log):
