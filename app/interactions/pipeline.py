@@ -82,8 +82,11 @@ async def run(engine: Engine, principal: Principal, call: Call) -> Outcome:
         raise
 
 
-def prepare(principal: Principal, call: Call) -> Call:
-    """Refuses what the caller may never do, and a body that is not right."""
+def prepare(principal: Principal, call: Call, *, conditional: bool = False) -> Call:
+    """Refuses what the caller may never do, and a body that is not right.
+
+    ``conditional`` lets references be searches, as in a transaction.
+    """
     if call.operation is None:
         action = ACTIONS[call.interaction]
         access.decide(principal, call.type, action)
@@ -100,7 +103,7 @@ def prepare(principal: Principal, call: Call) -> Call:
             f"the body must be a {call.type}",
             "resourceType" if "resourceType" not in tree else call.type,
         )
-    issues = validation.check(tree, call.type)
+    issues = validation.check(tree, call.type, conditional=conditional)
     if issues:
         raise AppError(Category.UNPROCESSABLE, issues)
     return replace(call, tree=tree)
@@ -170,6 +173,9 @@ async def _run_bundle(engine: Engine, principal: Principal, call: Call) -> Outco
         raise AppError.of(
             Category.UNPROCESSABLE, "value", "a batch or a transaction is expected", "Bundle.type"
         )
+    issues = validation.check(bundle, "Bundle", entries=False)
+    if issues:
+        raise AppError(Category.UNPROCESSABLE, issues)
     parsed = list(
         entries.entries(
             bundle, facts=call.facts, base=engine.settings.fhir_base, strict=call.strict
@@ -191,7 +197,7 @@ async def _run_transaction(
             refusals.append(item[1])
             continue
         try:
-            planned.append(replace(item, call=prepare(principal, item.call)))
+            planned.append(replace(item, call=prepare(principal, item.call, conditional=True)))
         except AppError as error:
             refusals.append(entries.at(error, item.path))
     if refusals:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from app.core.clock import format_instant
 from app.core.errors import AppError, Category, Issue
-from app.fhir import bundles, json, references
+from app.fhir import bundles, json, references, validation
 from app.fhir.registry import Interaction
 from app.interactions import conditional
 from app.interactions.bundle.entries import Entry, answered, at
@@ -167,4 +167,8 @@ def _rewritten(entry: Entry, mapping: dict[str, str]) -> Entry:
     new = references.rewrite(tree, mapping)
     if new is tree:
         return entry
+    # What a link leads to is known only now.
+    issues = validation.check(new, str(entry.call.type))
+    if issues:
+        raise AppError(Category.UNPROCESSABLE, issues)
     return replace(entry, call=replace(entry.call, tree=new, body=json.dumps(new)))
