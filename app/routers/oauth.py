@@ -95,6 +95,13 @@ async def revoke(form: Form, server: Server) -> Response:
     return Response(status_code=200, headers=_NO_STORE)
 
 
+@router.get("/userinfo")
+@router.post("/userinfo")
+async def userinfo(request: Request, server: Server) -> Response:
+    """OpenID Connect Core section 5.3."""
+    return answer(await server.userinfo.answer(request.headers.getlist("authorization")))
+
+
 @router.get("/jwks")
 async def jwks(server: Server) -> Response:
     """RFC 7517; verifiers may keep it for as long as a new key waits before it signs."""

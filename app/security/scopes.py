@@ -99,6 +99,14 @@ class Scopes:
         """Whether a patient must be in context before they may be granted."""
         return "launch/patient" in self or any(s.context == "patient" for s in self.resources)
 
+    def without_patient(self) -> Scopes:
+        """What is left where no patient is in context."""
+        return replace(
+            self,
+            resources=tuple(scope for scope in self.resources if scope.context != "patient"),
+            plain=tuple(name for name in self.plain if name != "launch/patient"),
+        )
+
     def intersect(self, other: Scopes) -> Scopes:
         """What both allow, in this one's order and version."""
         resources = [

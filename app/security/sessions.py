@@ -29,6 +29,7 @@ class SignedIn:
 
     session: Session
     account: Account
+    tenant_slug: str
 
     @property
     def is_complete(self) -> bool:
@@ -70,7 +71,10 @@ class SessionKeeper:
         if session is None:
             return None
         account = await accounts.people.find(session.tenant, session.account_id)
-        return SignedIn(session, account) if account is not None else None
+        tenant = await accounts.clients.tenant(session.tenant)
+        if account is None or tenant is None:
+            return None
+        return SignedIn(session, account, tenant.slug)
 
     def is_stale(self, signed_in: SignedIn) -> bool:
         """Whether the use of a session should be noted."""
@@ -91,14 +95,14 @@ def hash_of(secret: str) -> bytes:
 
 
 def principal_of(
-    signed_in: SignedIn, *, tenant_slug: str, issuer: str, now: int, scope: str = "user/*.cruds"
+    signed_in: SignedIn, *, issuer: str, now: int, scope: str = "user/*.cruds"
 ) -> Principal:
     """The caller that a signed-in browser is to the rooms below: the person, with their role."""
     account, session = signed_in.account, signed_in.session
     kind, _, id = (account.fhir_user or "").partition("/")
     return Principal(
         tenant=account.tenant,
-        tenant_slug=tenant_slug,
+        tenant_slug=signed_in.tenant_slug,
         client_id=PAGES,
         subject=account.account_id,
         actor=account.fhir_user,

@@ -84,9 +84,10 @@ class AuthorizationRequest:
         """Who asks."""
         return self.destination.client
 
-    def granted_to(self, role: str) -> Scopes:
-        """What a person of this role can grant."""
-        return narrowed(self.asked, role)
+    def granted_to(self, role: str, *, patient: str | None) -> Scopes:
+        """What a person of this role can grant; without a patient nothing that is about one."""
+        granted = narrowed(self.asked, role)
+        return granted if patient is not None else granted.without_patient()
 
 
 def destination(

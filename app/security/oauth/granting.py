@@ -86,7 +86,11 @@ class Granting:
     ) -> str:
         """The address that takes the person back to the client with a code."""
         account, session, client = signed_in.account, signed_in.session, request.client
-        granted = request.granted_to(account.role)
+        granted = request.granted_to(account.role, patient=context.patient)
+        if not granted:
+            raise Redirectable(
+                request.destination, "invalid_scope", "none of the scopes can be granted"
+            )
         now, code, grant_id = (
             self._clock.now(),
             jose.encode(self._ids.random(32)),

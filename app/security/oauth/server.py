@@ -12,6 +12,8 @@ from app.core.ids import IdSource
 from app.security.authentication import Authenticator
 from app.security.keyring import KeyRing
 from app.security.keys import RootKey
+from app.security.links import AccountLinks
+from app.security.notifier import FileNotifier, Notifier
 from app.security.oauth import discovery
 from app.security.oauth.clients import ClientAuthenticator
 from app.security.oauth.code import CodeGrants
@@ -37,11 +39,19 @@ class AuthorizationServer:
     smart: Mapping[str, Any]
     openid: Mapping[str, Any]
     trusted_proxies: tuple[str, ...]
+    issuer: str
+    audience: str
+    csrf_key: bytes
+    clock: Clock
+    ids: IdSource
+    units: Units
+    audit: AuditSink
     granting: Granting
     userinfo: UserInfo
     hasher: Passwords
     keeper: SessionKeeper
     sign_in: SignIn
+    links: AccountLinks
 
 
 def build(
@@ -53,6 +63,7 @@ def build(
     ids: IdSource,
     audit: AuditSink,
     fetch: Fetch,
+    notifier: Notifier | None = None,
     hasher: Passwords | None = None,
 ) -> AuthorizationServer:
     """The authorization server for these settings."""
@@ -96,6 +107,13 @@ def build(
         smart=discovery.smart_configuration(settings.origin, grants=grants),
         openid=discovery.openid_configuration(settings.origin, grants=grants),
         trusted_proxies=settings.trusted_proxies,
+        issuer=issuer,
+        audience=audience,
+        csrf_key=root.derive("csrf"),
+        clock=clock,
+        ids=ids,
+        units=units,
+        audit=audit,
         granting=Granting(units, audit=audit, clock=clock, ids=ids, issuer=issuer),
         userinfo=UserInfo(units, authenticator=authenticator, audience=audience),
         hasher=hasher,
@@ -109,5 +127,14 @@ def build(
             clock=clock,
             ids=ids,
             staff_needs_second_factor=settings.env == "production",
+        ),
+        links=AccountLinks(
+            units,
+            hasher=hasher,
+            notifier=notifier or FileNotifier(settings.data_dir / "messages.ndjson"),
+            audit=audit,
+            clock=clock,
+            ids=ids,
+            origin=issuer,
         ),
     )

@@ -1,0 +1,1 @@
+"""HTML for people: server-rendered, without script, in English and Arabic."""

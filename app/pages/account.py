@@ -1,0 +1,152 @@
+"""A person's own account: second step, forgotten password, invitation."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.core.errors import AppError, Category
+from app.pages.browser import Browser, local
+from app.pages.route import PageRoute
+from app.security import totp
+from app.security.links import INVITATION
+from app.security.sessions import SECOND_FACTOR_OWED, SignedIn
+from app.security.sign_in import WrongSecret
+
+router = APIRouter(prefix="/account", route_class=PageRoute, include_in_schema=False)
+_PRODUCT = "Rapport"
+
+
+@router.get("")
+async def account(request: Request) -> Response:
+    """What a person may set for themselves."""
+    browser = await Browser.of(request)
+    if browser.person is None:
+        return _sign_in("/account", browser)
+    server = browser.server
+    async with server.units.read() as unit:
+        has_second = await server.sign_in.has_second_factor(unit.accounts, browser.person.account)
+    return browser.page("home.html", has_second=has_second)
+
+
+@router.get("/second")
+async def enrolment(request: Request) -> Response:
+    """Shows a new key for an authenticator app."""
+    browser = await Browser.of(request)
+    destination = local(request.query_params.get("next"), "/account")
+    signed_in = await _may_enrol(browser)
+    if signed_in is None:
+        return _sign_in(request.scope["path"], browser)
+    secret = await browser.server.sign_in.begin_totp(signed_in.account)
+    return _enrolment(browser, signed_in, secret, destination)
+
+
+@router.post("/second")
+async def enrol(request: Request) -> Response:
+    """Confirms the key by its first code, and shows the recovery codes once."""
+    browser = await Browser.of(request)
+    fields = await browser.form()
+    destination = local(fields.get("next"), "/account")
+    signed_in = await _may_enrol(browser)
+    secret = await browser.server.sign_in.pending_totp(signed_in.account) if signed_in else None
+    if signed_in is None or secret is None:
+        return _sign_in(request.scope["path"], browser)
+    try:
+        opened, codes = await browser.server.sign_in.confirm_totp(
+            signed_in, fields.get("code", ""), caller=browser.caller
+        )
+    except WrongSecret:
+        return _enrolment(browser, signed_in, secret, destination, problem="wrong-code", status=401)
+    except AppError as refusal:
+        if refusal.category is not Category.THROTTLED:
+            raise
+        return _enrolment(browser, signed_in, secret, destination, problem="throttled", status=429)
+    browser.keep(opened.cookie)
+    return browser.page("recovery.html", codes=codes, next=destination)
+
+
+@router.get("/reset")
+async def reset_page(request: Request) -> Response:
+    """Asks whose password was forgotten."""
+    return (await Browser.of(request)).page("reset.html")
+
+
+@router.post("/reset")
+async def reset(request: Request) -> Response:
+    """Sends a link to who has an address; says the same of everybody."""
+    browser = await Browser.of(request)
+    fields = await browser.form()
+    await browser.server.links.request_reset(fields.get("username", ""), caller=browser.caller)
+    return browser.page("message.html", title="reset-title", text="reset-sent", link=None)
+
+
+@router.get("/link/{secret}")
+async def link_page(request: Request, secret: str) -> Response:
+    """Asks for a new password; looking at the page uses nothing up."""
+    browser = await Browser.of(request)
+    sent = await browser.server.links.find(secret)
+    return browser.page(
+        "password.html",
+        problem=None,
+        username=sent.account.username,
+        invited=sent.link.purpose == INVITATION,
+    )
+
+
+@router.post("/link/{secret}")
+async def link(request: Request, secret: str) -> Response:
+    """Sets the password."""
+    browser = await Browser.of(request)
+    fields = await browser.form()
+    sent = await browser.server.links.find(secret)
+    password = fields.get("password", "")
+    if password != fields.get("again"):
+        problem = "password-differs"
+    else:
+        problem = await browser.server.links.use(secret, password, caller=browser.caller)
+    if problem:
+        return browser.page(
+            "password.html",
+            status=422,
+            problem=problem,
+            username=sent.account.username,
+            invited=sent.link.purpose == INVITATION,
+        )
+    browser.forget()
+    return browser.page("message.html", title="title-account", text="password-saved", link="/login")
+
+
+async def _may_enrol(browser: Browser) -> SignedIn | None:
+    """The person, unless another second factor is to be shown first."""
+    signed_in = browser.signed_in
+    if signed_in is None or signed_in.session.pending == SECOND_FACTOR_OWED:
+        return None
+    server = browser.server
+    async with server.units.read() as unit:
+        enrolled = await server.sign_in.has_second_factor(unit.accounts, signed_in.account)
+    return None if enrolled else signed_in
+
+
+def _enrolment(
+    browser: Browser,
+    signed_in: SignedIn,
+    secret: bytes,
+    destination: str,
+    *,
+    problem: str | None = None,
+    status: int = 200,
+) -> Response:
+    return browser.page(
+        "enrol.html",
+        status=status,
+        problem=problem,
+        next=destination,
+        key=totp.secret_text(secret),
+        address=totp.address(secret, account=signed_in.account.username, issuer=_PRODUCT),
+    )
+
+
+def _sign_in(destination: str, browser: Browser) -> Response:
+    return browser.go("/login?" + urlencode({"next": destination}))

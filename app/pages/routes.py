@@ -1,0 +1,7 @@
+"""Every page, for ``main.py`` to mount."""
+
+from __future__ import annotations
+
+from app.pages import account, authorize, login
+
+ROUTERS = (login.router, authorize.router, account.router)
