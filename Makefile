@@ -28,7 +28,7 @@ run: $(RUNTIME) ## the demo clinic on http://127.0.0.1:$$PORT (8000)
 
 test: $(DEV) ## every check and test, on SQLite and PostgreSQL
 	@checked=0; $(MAKE) --no-print-directory --keep-going check || checked=$$?; \
-	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal && exit $$checked
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup && exit $$checked
 
 check: check-ruff check-format check-types check-layers ## lint, format, types, layers
 .PHONY: check-ruff check-format check-types check-layers

@@ -25,6 +25,11 @@ if TYPE_CHECKING:  # a unit test does not pay for the whole application
     from app.core.config import Settings
     from tests.support.application import Application, Clinic
 
+# Looking for new examples is for people at work; a build asks the same questions each time.
+hypothesis_settings.register_profile("work", deadline=None)
+hypothesis_settings.register_profile("build", deadline=None, derandomize=True, database=None)
+hypothesis_settings.load_profile("build" if os.environ.get("CI") else "work")
+
 RUN, CONTROLLER = "RAPPORT_TEST_RUN", "RAPPORT_TEST_CONTROLLER"
 
 
@@ -42,6 +47,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         _postgres.leave(Path(os.environ[RUN]))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:  # one worker starts the demo clinic, not each
+        if "demo" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("demo"))
 
 
 @cache
