@@ -243,9 +243,7 @@ async def test_a_code_lives_a_minute(application, anna, portal, at_home):
     refused(await redeem(application, portal, code), "invalid_grant")
 
 
-async def test_a_code_that_comes_twice_takes_its_tokens_with_it(
-    application, anna, portal, at_home
-):
+async def test_a_code_that_comes_twice_takes_its_tokens_with_it(application, anna, portal, at_home):
     code = (await authorized(at_home, anna, portal, SCOPE))["code"]
     body = (await redeem(application, portal, code)).json()
     assert (await fhir(application, body["access_token"], "Patient/anna")).status_code == 200
@@ -303,9 +301,7 @@ async def test_a_refresh_token_is_nothing_to_another_client(
     refused(await refresh(application, portal, first["refresh_token"]), "invalid_grant")
 
 
-async def test_a_refresh_token_grows_old_unused_and_in_any_case(
-    application, anna, portal, at_home
-):
+async def test_a_refresh_token_grows_old_unused_and_in_any_case(application, anna, portal, at_home):
     first = await tokens(application, at_home, anna, portal)
     application.clock.turn(seconds=15 * 86400)
     refused(await refresh(application, portal, first["refresh_token"]), "invalid_grant")
@@ -351,9 +347,7 @@ async def test_a_confidential_client_proves_itself_with_its_secret(
     app = await add_client(clinic, name="Web", kind="confidential", with_secret=True)
     code = (await authorized(at_home, anna, app, SCOPE))["code"]
     refused(await redeem(application, app, code), "invalid_client", 401)
-    refused(
-        await redeem(application, app, code, client_secret="wrong"), "invalid_client", 401
-    )
+    refused(await redeem(application, app, code, client_secret="wrong"), "invalid_client", 401)
     assert (await redeem(application, app, code, client_secret=app.secret)).status_code == 200
 
 
