@@ -13,7 +13,7 @@ from sqlalchemy import insert, select
 
 from app.db import engine
 from app.db.tables.resources import tenant as tenant_table
-from app.fhir.json import parse_resource
+from app.fhir.json import dumps, parse_resource
 from app.fhir.registry import REGISTRY, by_code
 from app.repositories.codec import IdentityCodec
 from app.repositories.resources import Resources, StoredVersion
@@ -56,7 +56,7 @@ class World:
 
     def _append(self, resources: Resources, tree: Any, tenant: int, labels: Any) -> None:
         name, id = tree["resourceType"], tree["id"]
-        text = orjson.dumps(tree)
+        text = dumps(tree)
         previous = self._stored.get((tenant, name, id))
         if previous is None:
             self._rid += 1
