@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, cast
 
@@ -21,6 +22,9 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _STATUS = {
     Category.UNAUTHENTICATED: 401,
     Category.FORBIDDEN: 403,
+    Category.NOT_FOUND: 404,
+    Category.CONFLICT: 409,
+    Category.UNPROCESSABLE: 422,
     Category.THROTTLED: 429,
     Category.TOO_LARGE: 413,
     Category.UNAVAILABLE: 503,
@@ -134,11 +138,21 @@ def refused(refusal: AppError, request: Request) -> Response:
         headers["WWW-Authenticate"] = 'Basic realm="rapport"'
     if isinstance(refusal, OAuthError):
         return _error(status, refusal.error, refusal.description, headers)
-    code = "invalid_token" if challenge is not None else "invalid_request"
+    code = _code(challenge)
     if status == 503:
         code = "temporarily_unavailable"
-    description = refusal.issues[0].diagnostics if refusal.issues else "refused"
+    if status == 403:
+        code = "insufficient_scope"
+    description = "; ".join(issue.diagnostics for issue in refusal.issues) or "refused"
     return _error(status, code, description, headers)
+
+
+def _code(challenge: str | None) -> str:
+    """The RFC 6750 or RFC 9470 code that a challenge names."""
+    if challenge is None:
+        return "invalid_request"
+    named = re.search(r'error="(\w+)"', challenge)
+    return named[1] if named else "invalid_token"
 
 
 def _error(status: int, error: str, description: str, headers: Mapping[str, str]) -> Response:

@@ -18,11 +18,12 @@ from urllib.parse import quote, unquote
 from app.core.errors import AppError, Category
 
 ACTIONS: Final = "cruds"
+ADMIN: Final = "rapport/admin"  # this server's own: clients and people of the clinic
 CONTEXTS: Final = ("patient", "user", "system")
 PLAIN: Final = frozenset(
     {
         "openid", "fhirUser", "profile", "launch", "launch/patient", "launch/encounter",
-        "offline_access", "online_access",
+        "offline_access", "online_access", ADMIN,
     }
 )  # fmt: skip
 MAX_SCOPE_TEXT: Final = 8192

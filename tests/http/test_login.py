@@ -180,9 +180,10 @@ async def test_a_half_open_session_opens_nothing(application, therapist, at_home
 async def test_codes_count_as_tries(application, therapist, at_home):
     await enrol(application, therapist)
     await at_home.sign_in(therapist)
-    statuses = []
-    for _ in range(FREE_PER_ACCOUNT + 1):
-        statuses.append((await at_home.submit("/login/second", code="000000")).status_code)
+    statuses = [
+        (await at_home.submit("/login/second", code="000000")).status_code
+        for _ in range(FREE_PER_ACCOUNT + 1)
+    ]
     assert statuses == [401] * FREE_PER_ACCOUNT + [429]
 
 

@@ -216,7 +216,7 @@ async def test_a_role_narrows_what_is_granted(application, clinic, portal, at_ho
     ],
 )
 async def test_a_code_needs_its_verifier_and_its_address(
-    application, anna, portal, at_home, changes, error
+    application, anna, portal, at_home, *, changes, error
 ):
     code = (await authorized(at_home, anna, portal, SCOPE))["code"]
     refused(await redeem(application, portal, code, **changes), error)

@@ -129,8 +129,7 @@ class Browser:
         return answer
 
     def _is_here(self, answer: httpx.Response) -> bool:
-        location = answer.headers["location"]
-        return location.startswith("/") or location.startswith(ORIGIN)
+        return answer.headers["location"].startswith(("/", ORIGIN))
 
 
 def browser(application: Application) -> Browser:

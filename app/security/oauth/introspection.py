@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from app.core.clock import Clock
+from app.core.clock import SECOND, Clock
 from app.repositories.accounts import Accounts
 from app.repositories.accounts_clients import Client
 from app.security import jose
@@ -18,6 +18,7 @@ from app.security.oauth.clients import ClientAuthenticator
 from app.security.oauth.errors import invalid_client, invalid_request
 from app.security.oauth.token import TokenRequest
 from app.security.ports import AuditSink, EventName, SecurityEvent, Unauthenticated, Units
+from app.security.sessions import hash_of
 
 RESOURCE_SERVER: Final = "resource-server"
 _INACTIVE: Final[Mapping[str, Any]] = {"active": False}
@@ -52,8 +53,9 @@ class TokenStatus:
         try:
             token = await self._authenticator.verify(text)
         except jose.TokenRefused:
-            return _INACTIVE
-        if not _may_ask(asker, token):
+            async with self._units.read() as unit:
+                return await self._refresh_state(text, asker, unit.accounts)
+        if not _may_ask(asker, token.tenant, token.client_id):
             return _INACTIVE
         async with self._units.read() as unit:
             return await self._state(token, unit.accounts)
@@ -83,11 +85,41 @@ class TokenStatus:
         try:
             token = await self._authenticator.verify(text)
         except jose.TokenRefused:
-            return False
+            return await self._revoke_family(text, client, accounts)
         if (token.tenant, token.client_id) != (client.tenant, client.client_id):
             return False
         await accounts.tokens.revoke(token.tenant, token.token_id, at=self._clock.now())
         return True
+
+    async def _revoke_family(self, text: str, client: Client, accounts: Accounts) -> bool:
+        """Voids the grant behind a refresh token, and with it every token that it gave."""
+        now = self._clock.now()
+        refresh = await accounts.grants.unused_refresh(hash_of(text), now=now)
+        if refresh is None:
+            return False
+        grant = await accounts.grants.standing(refresh.tenant, refresh.grant_id, now=now)
+        if grant is None or (grant.tenant, grant.client_id) != (client.tenant, client.client_id):
+            return False
+        return await accounts.grants.revoke(grant.tenant, grant.grant_id, at=now)
+
+    async def _refresh_state(
+        self, text: str, asker: Client, accounts: Accounts
+    ) -> Mapping[str, Any]:
+        now = self._clock.now()
+        refresh = await accounts.grants.unused_refresh(hash_of(text), now=now)
+        if refresh is None:
+            return _INACTIVE
+        grant = await accounts.grants.standing(refresh.tenant, refresh.grant_id, now=now)
+        if grant is None or not _may_ask(asker, grant.tenant, grant.client_id):
+            return _INACTIVE
+        return {
+            "active": True,
+            "scope": grant.scope,
+            "client_id": grant.client_id,
+            "exp": refresh.expires // SECOND,
+            "iss": self._issuer,
+            "sub": grant.account_id,
+        }
 
     async def _asker(self, request: TokenRequest) -> Client:
         authorization = request.authorization
@@ -144,7 +176,7 @@ def _token(request: TokenRequest) -> str:
     return text
 
 
-def _may_ask(asker: Client, token: VerifiedToken) -> bool:
-    if asker.tenant != token.tenant:
+def _may_ask(asker: Client, tenant: int, client_id: str) -> bool:
+    if asker.tenant != tenant:
         return False
-    return asker.kind == RESOURCE_SERVER or asker.client_id == token.client_id
+    return asker.kind == RESOURCE_SERVER or asker.client_id == client_id

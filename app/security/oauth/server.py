@@ -41,6 +41,7 @@ class AuthorizationServer:
     trusted_proxies: tuple[str, ...]
     issuer: str
     audience: str
+    is_demo: bool
     csrf_key: bytes
     clock: Clock
     ids: IdSource
@@ -109,6 +110,7 @@ def build(
         trusted_proxies=settings.trusted_proxies,
         issuer=issuer,
         audience=audience,
+        is_demo=settings.env == "demo",
         csrf_key=root.derive("csrf"),
         clock=clock,
         ids=ids,

@@ -8,7 +8,7 @@ event in the audit log, the answer's in the transaction that makes the token goo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.core.clock import Clock
@@ -21,7 +21,7 @@ from app.security.oauth.clients import ClientAuthenticator, ProvenClient
 from app.security.oauth.errors import OAuthError, invalid_client, invalid_request
 from app.security.oauth.issuing import TokenIssuer
 from app.security.ports import AuditSink, EventName, SecurityEvent, Units
-from app.security.scopes import Scopes
+from app.security.scopes import ADMIN, Scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,4 +166,7 @@ def parsed(requested: str) -> Scopes:
 
 def narrowed(asked: Scopes, role: str) -> Scopes:
     """What a role leaves of scopes."""
-    return asked.narrowed(lambda type_name: roles.actions(role, type_name))
+    granted = asked.narrowed(lambda type_name: roles.actions(role, type_name))
+    if role == "admin":
+        return granted
+    return replace(granted, plain=tuple(name for name in granted.plain if name != ADMIN))
