@@ -33,6 +33,7 @@ from app.security.oauth import server
 from app.services.audit import AuditTrail
 from app.services.audit_copies import Copy, FileCopy, WitnessCopy
 from app.services.audit_keys import LogKeys
+from app.services.audit_refusals import Refusals
 from app.services.audit_sequencer import Sequencer
 from app.services.episodes import Episodes
 from app.services.questionnaires import Questionnaires
@@ -76,9 +77,11 @@ async def opened(
         lock_timeout=settings.lock_timeout_seconds,
         statement_timeout=settings.statement_timeout_seconds,
     )
+    core = _core(settings, clock, ids, root, database)
     try:
-        yield _core(settings, clock, ids, root, database)
+        yield core
     finally:
+        await core.units.audit.close()
         await database.close()
 
 
@@ -153,6 +156,7 @@ def create_app(
                 await stack.enter_async_context(running(worker))
                 await stack.enter_async_context(running(app.state.sequencer))
             yield
+            await app.state.services.refusals.close()
 
     app = FastAPI(
         title="Rapport", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan
@@ -193,6 +197,7 @@ async def _services(core: Core, app: FastAPI) -> Services:
         engine=core.engine,
         trail=core.trail,
         sink=sink,
+        refusals=Refusals(core.units.audit, core.trail, clock=core.clock),
         root=core.root,
         authorization=server.build(
             settings,

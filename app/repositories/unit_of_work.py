@@ -17,6 +17,7 @@ from app.fhir.audit.record import AuditRecord
 from app.repositories.accounts import Accounts
 from app.repositories.allocator import Allocator
 from app.repositories.audit_log import AuditLog
+from app.repositories.audit_writer import AuditWriter
 from app.repositories.codec import Codec
 from app.repositories.histories import Histories
 from app.repositories.installation import Installation
@@ -27,7 +28,10 @@ from app.repositories.searches import Searches
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """One transaction and the repositories that work in it."""
+    """One transaction and the repositories that work in it.
+
+    ``called`` are the reactions that what was written calls for once a patient.
+    """
 
     connection: Connection
     resources: Resources
@@ -39,6 +43,7 @@ class UnitOfWork:
     _numbers: Iterator[int]
     written: list[Written] = field(default_factory=list)
     audited: list[AuditRecord] = field(default_factory=list)
+    called: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
 
     def number(self) -> int:
         """A new row number."""
@@ -54,6 +59,7 @@ class UnitsOfWork:
 
     def __init__(self, database: Database, *, codec: Codec, clock: Clock) -> None:
         self.database = database
+        self.audit = AuditWriter(database)
         self._codec = codec
         self._clock = clock
         self._allocator = Allocator(database)
@@ -64,9 +70,7 @@ class UnitsOfWork:
         async with self.database.snapshot() as connection:
             unit = self._unit(connection, iter(()))
             yield unit
-        if unit.audited:
-            async with self.database.write() as connection:
-                await AuditLog(connection).append(unit.audited)
+        await self.audit.write(unit.audited)
 
     @asynccontextmanager
     async def write(self, *, resources: int = 1) -> AsyncIterator[UnitOfWork]:

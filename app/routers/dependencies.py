@@ -19,6 +19,7 @@ from app.security.oauth.server import AuthorizationServer
 from app.security.ports import AuditSink, Unauthenticated
 from app.security.principal import Principal
 from app.services.audit import AuditTrail, RequestFacts
+from app.services.audit_refusals import Refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Services:
     engine: Engine
     trail: AuditTrail
     sink: AuditSink
+    refusals: Refusals
     root: RootKey
     authorization: AuthorizationServer
     wake: Callable[[], None]
@@ -55,13 +57,8 @@ class Services:
                     request.headers.getlist("authorization"), unit.accounts.tokens
                 )
         except Unauthenticated as refusal:
-            async with self.units.read() as unit:
-                unit.audited.append(
-                    self.trail.unauthenticated(
-                        address=address_of(request, self.settings.trusted_proxies),
-                        reason=refusal.reason,
-                    )
-                )
+            address = address_of(request, self.settings.trusted_proxies)
+            await self.refusals.add(address=address, reason=refusal.reason)
             raise
 
 

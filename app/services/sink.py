@@ -8,7 +8,7 @@ from app.services.audit import AuditTrail
 
 
 class Sink:
-    """Keeps events in the unit that caused them, or at once in one of their own."""
+    """Keeps events in the unit that caused them, or at once."""
 
     def __init__(self, units: UnitsOfWork, trail: AuditTrail) -> None:
         self._units = units
@@ -20,5 +20,4 @@ class Sink:
         if isinstance(unit, UnitOfWork):
             unit.audited.append(record)
             return
-        async with self._units.read() as own:
-            own.audited.append(record)
+        await self._units.audit.write([record])
