@@ -17,11 +17,23 @@ from app.core.ids import IdSource, RandomIds
 from app.db.engine import Database, connect
 from app.interactions.context import Engine
 from app.interactions.relay import Relay
-from app.interactions.rules import AFTER_COMMIT
+from app.interactions.rules import AFTER_COMMIT, OF_THE_PATIENT
 from app.interactions.rules import Services as Rules
+from app.pages import routes as pages
 from app.repositories.codec import IdentityCodec
 from app.repositories.unit_of_work import UnitsOfWork
-from app.routers import audit_log, capability, discovery, documentation, errors, fhir, health, oauth
+from app.routers import (
+    admin,
+    audit_log,
+    capability,
+    discovery,
+    documentation,
+    errors,
+    fhir,
+    health,
+    launch,
+    oauth,
+)
 from app.routers.dependencies import Services
 from app.routers.errors import STATUS
 from app.routers.guard import Guard
@@ -30,14 +42,20 @@ from app.security import egress
 from app.security.keyring import ensure_signing_key
 from app.security.keys import RootKey
 from app.security.oauth import server
+from app.services.alliance import Alliance
 from app.services.audit import AuditTrail
 from app.services.audit_copies import Copy, FileCopy, WitnessCopy
 from app.services.audit_keys import LogKeys
 from app.services.audit_refusals import Refusals
 from app.services.audit_sequencer import Sequencer
+from app.services.courses import Courses
+from app.services.definitions import Definitions
+from app.services.derived import Derived
 from app.services.episodes import Episodes
 from app.services.questionnaires import Questionnaires
 from app.services.records import Records
+from app.services.responsible import Responsible
+from app.services.safety import Safety
 from app.services.scoring import Scoring
 from app.services.sink import Sink
 from app.services.tenants import Tenants
@@ -98,9 +116,7 @@ def _core(
     base = settings.fhir_base
     units = UnitsOfWork(database, codec=IdentityCodec(), clock=clock)
     trail = AuditTrail(clock=clock, ids=ids, site=base)
-    records = Records(clock=clock, reactions=AFTER_COMMIT, base=base)
-    questionnaires = Questionnaires(base=base)
-    scoring = Scoring(records=records, questionnaires=questionnaires, trail=trail, base=base)
+    records = Records(clock=clock, reactions=AFTER_COMMIT, base=base, of_the_patient=OF_THE_PATIENT)
     engine = Engine(
         settings=settings,
         clock=clock,
@@ -111,9 +127,7 @@ def _core(
         cursors=CursorCipher(
             root.derive("cursor"), clock=clock, ids=ids, lifetime=settings.cursor_seconds
         ),
-        services=Rules(
-            questionnaires=questionnaires, scoring=scoring, episodes=Episodes(clock=clock)
-        ),
+        services=_rules(clock, records, trail, base),
         statuses=STATUS,
     )
     return Core(
@@ -126,6 +140,29 @@ def _core(
         tenants=Tenants(units, records, clock=clock),
         root=root,
         engine=engine,
+    )
+
+
+def _rules(clock: Clock, records: Records, trail: AuditTrail, base: str) -> Rules:
+    """The services behind the tables of ``interactions/rules.py``."""
+    questionnaires, definitions = Questionnaires(base=base), Definitions(base=base)
+    derived = Derived(records=records, trail=trail)
+    courses = Courses(definitions=definitions, base=base)
+    return Rules(
+        questionnaires=questionnaires,
+        scoring=Scoring(
+            derived=derived, definitions=definitions, questionnaires=questionnaires, base=base
+        ),
+        episodes=Episodes(clock=clock),
+        alliance=Alliance(
+            derived=derived, definitions=definitions, courses=courses, clock=clock, base=base
+        ),
+        safety=Safety(
+            derived=derived,
+            definitions=definitions,
+            questionnaires=questionnaires,
+            responsible=Responsible(clock=clock, base=base),
+        ),
     )
 
 
@@ -165,9 +202,13 @@ def create_app(
     app.include_router(health.router)
     app.include_router(discovery.router)
     app.include_router(oauth.router)
+    app.include_router(launch.router)
+    app.include_router(admin.router)
     app.include_router(capability.router)
     app.include_router(audit_log.router)
     app.include_router(documentation.router)
+    for router in pages.ROUTERS:
+        app.include_router(router)
     app.router.routes.extend(fhir.ROUTES)
     app.add_middleware(Guard, settings=settings, ids=ids or RandomIds())
     app.add_middleware(

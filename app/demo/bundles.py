@@ -185,13 +185,16 @@ def _practitioner(person: Person) -> Tree:
 
 
 def _role(person: Person, clinic: str) -> Tree:
+    coding = [{"system": _ROLES, "code": "doctor"}]
+    if person.part is not None:
+        coding.append({"system": f"{BASE}/CodeSystem/practitioner-role", "code": person.part})
     return {
         "resourceType": "PractitionerRole",
         "id": f"role-{person.key}",
         "active": True,
         "practitioner": {"reference": f"Practitioner/{person.key}"},
         "organization": {"reference": f"Organization/clinic-{clinic}"},
-        "code": [{"coding": [{"system": _ROLES, "code": "doctor"}]}],
+        "code": [{"coding": coding}],
     }
 
 

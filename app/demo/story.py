@@ -13,13 +13,14 @@ Ratings = tuple[tuple[int, int, int, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Someone with an id, a family and a given name."""
+    """Someone with an id, a family and a given name; ``part`` is their part in the clinic."""
 
     key: str
     family: str
     given: str
     gender: str
     born: str = ""
+    part: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Course:
 THERAPISTS = (
     Person("therapist-a", "Haddad", "Amal", "female"),
     Person("therapist-b", "Okafor", "Chidi", "male"),
-    Person("supervisor", "Lindqvist", "Maja", "female"),
-    Person("clinical-lead", "Rahman", "Sami", "male"),
+    Person("supervisor", "Lindqvist", "Maja", "female", part="deputy-clinical-lead"),
+    Person("clinical-lead", "Rahman", "Sami", "male", part="clinical-lead"),
 )
 CLIENTS = (
     Person("client-1", "Costa", "Nadia", "female", "1988-04-12"),

@@ -14,9 +14,11 @@ from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork
 from app.security.principal import Principal
 from app.services import subscriptions
+from app.services.alliance import Alliance
 from app.services.changes import Change
 from app.services.episodes import Episodes
 from app.services.questionnaires import Questionnaires
+from app.services.safety import Safety
 from app.services.scoring import Scoring
 
 
@@ -27,6 +29,8 @@ class Services:
     questionnaires: Questionnaires
     scoring: Scoring
     episodes: Episodes
+    alliance: Alliance
+    safety: Safety
 
 
 Rule: TypeAlias = Callable[[Services, UnitOfWork, Principal, Change], Awaitable[Change]]
@@ -61,6 +65,14 @@ async def _score(services: Services, uow: UnitOfWork, written: Written) -> None:
     await services.scoring.react(uow, written)
 
 
+async def _watch(services: Services, uow: UnitOfWork, written: Written) -> None:
+    await services.alliance.react(uow, written)
+
+
+async def _warn(services: Services, uow: UnitOfWork, written: Written) -> None:
+    await services.safety.react(uow, written)
+
+
 BEFORE_STORE: Mapping[str, tuple[Rule, ...]] = {
     "QuestionnaireResponse": (_answers_fit,),
     "Questionnaire": (_questionnaire_compiles,),
@@ -69,9 +81,16 @@ BEFORE_STORE: Mapping[str, tuple[Rule, ...]] = {
 }
 
 AFTER_COMMIT: Mapping[str, tuple[str, ...]] = {
-    "QuestionnaireResponse": ("score",),
+    "QuestionnaireResponse": ("safety", "score"),
+    "Observation": ("alliance",),
+    "Encounter": ("alliance",),
 }
 
+# These look at all of a patient: what one unit of work writes of a patient calls for them once.
+OF_THE_PATIENT = frozenset(("alliance",))
+
 REACTIONS: Mapping[str, Reaction] = {
+    "alliance": _watch,
+    "safety": _warn,
     "score": _score,
 }

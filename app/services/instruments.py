@@ -1,9 +1,9 @@
 """The shipped instruments, and measurement definitions as Library resources.
 
-A measurement definition (scoring key, norms, rupture rules, expected trajectory) is a JSON
-document with ``kind``, ``url`` and ``version``. It travels as the ``content.data`` of a Library
-with the same url and version (https://hl7.org/fhir/R4/library.html), so a clinic adds its own
-without code.
+A measurement definition (scoring key, norms, rupture rules, expected trajectory, safety rules) is
+a JSON document with ``kind``, ``url`` and ``version``. It travels as the ``content.data`` of a
+Library with the same url and version (https://hl7.org/fhir/R4/library.html), so a clinic adds its
+own without code.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from app.fhir.json import Tree, parse_resource
 
 BASE = "https://rapport.example.org"
 KIND_SYSTEM = f"{BASE}/CodeSystem/definition-kind"
-KINDS = frozenset(("scoring-key", "norms", "rupture-rules", "expected-trajectory"))
+KINDS = frozenset(("scoring-key", "norms", "rupture-rules", "expected-trajectory", "safety-rules"))
 
 # In the order in which one may refer to another.
 _RESOURCES = ("CodeSystem", "ValueSet", "StructureDefinition", "Questionnaire")
-_DOCUMENTS = ("scoring", "norms", "ruptures")
+_DOCUMENTS = ("scoring", "norms", "ruptures", "safety")
 
 
 def shipped() -> Iterator[Tree]:

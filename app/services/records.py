@@ -7,7 +7,7 @@ the caller's unit of work. What the client wrote is stored as it wrote it, with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from app.core.clock import Clock, format_instant
@@ -32,13 +32,22 @@ _PATIENT = REGISTRY["Patient"].code
 
 
 class Records:
-    """Stores versions; ``reactions`` names what must follow a write of each type."""
+    """Stores versions; ``reactions`` names what must follow a write of each type.
+
+    Those ``of_the_patient`` follow once for each patient that a unit of work writes about.
+    """
 
     def __init__(
-        self, *, clock: Clock, reactions: Mapping[str, tuple[str, ...]], base: str
+        self,
+        *,
+        clock: Clock,
+        reactions: Mapping[str, tuple[str, ...]],
+        base: str,
+        of_the_patient: Collection[str] = (),
     ) -> None:
         self._clock = clock
         self._reactions = reactions
+        self._of_the_patient = of_the_patient
         self._base = base
 
     def store(self, uow: UnitOfWork, change: Change, *, tenant: int) -> tuple[StoredVersion, bool]:
@@ -99,17 +108,22 @@ class Records:
         return max(now, previous.updated + 1) if previous else now
 
     def _call_for_reactions(self, uow: UnitOfWork, stored: StoredVersion, type_name: str) -> None:
-        uow.written.extend(
-            Written(
-                tenant=stored.tenant,
-                oid=uow.number(),
-                reaction=reaction,
-                kind=stored.kind,
-                id=stored.id,
-                version=stored.version,
+        for reaction in self._reactions.get(type_name, ()):
+            if reaction in self._of_the_patient and stored.patients:
+                called = (reaction, stored.patients)
+                if called in uow.called:
+                    continue
+                uow.called.add(called)
+            uow.written.append(
+                Written(
+                    tenant=stored.tenant,
+                    oid=uow.number(),
+                    reaction=reaction,
+                    kind=stored.kind,
+                    id=stored.id,
+                    version=stored.version,
+                )
             )
-            for reaction in self._reactions.get(type_name, ())
-        )
 
 
 def _patients(indexed: indexer.Indexed) -> tuple[str, ...]:

@@ -10,39 +10,34 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import structlog
 
 from app.core.errors import AppError
 from app.domain.questionnaire import answers_of
-from app.domain.scoring import Score, ScoringKey, score, scoring_key
+from app.domain.scoring import Score, ScoringKey, score
 from app.fhir import json
 from app.fhir.json import Tree
-from app.fhir.registry import REGISTRY, Interaction
+from app.fhir.parameters import exact
 from app.repositories.outbox import Written
 from app.repositories.resources import StoredVersion
 from app.repositories.unit_of_work import UnitOfWork
 from app.search import parser
 from app.search.visibility import Visible
-from app.services.audit import AuditTrail
-from app.services.changes import Change
-from app.services.instruments import BASE, definition_in
+from app.services.courses import DEFINITION, RATER, SCALES
+from app.services.definitions import Definitions
+from app.services.derived import Derived
+from app.services.instruments import BASE
 from app.services.questionnaires import Questionnaires
-from app.services.records import Records
 
 log = structlog.get_logger("rapport.scoring")
 
-SCALES = f"{BASE}/CodeSystem/alliance-scale"
 _MARKERS = f"{BASE}/CodeSystem/score-marker"
-_DEFINITION = f"{BASE}/StructureDefinition/scoring-definition"
-_RATER = f"{BASE}/StructureDefinition/rater"
 _PRORATED = f"{BASE}/StructureDefinition/prorated"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, f"{BASE}/score")
 _COUNTED = ("completed", "amended")
 _VOID = "entered-in-error"
-_PRECISION = Decimal("1e-10")
 _NOT_VALIDATED = "This instrument has not been validated: no norms, no cut-offs."
 
 
@@ -59,11 +54,16 @@ class Scoring:
     """Scores responses by the keys that name their questionnaire."""
 
     def __init__(
-        self, *, records: Records, questionnaires: Questionnaires, trail: AuditTrail, base: str
+        self,
+        *,
+        derived: Derived,
+        definitions: Definitions,
+        questionnaires: Questionnaires,
+        base: str,
     ) -> None:
-        self._records = records
+        self._derived = derived
+        self._definitions = definitions
         self._questionnaires = questionnaires
-        self._trail = trail
         self._base = base
 
     async def react(self, uow: UnitOfWork, written: Written) -> None:
@@ -80,14 +80,16 @@ class Scoring:
             await self._void(uow, stored, visible=visible)
         elif response.get("status") in _COUNTED:
             for observation in await self.scores(uow, response, tenant=written.tenant):
-                await self._store(uow, observation, visible=visible)
+                await self._derived.store(uow, observation, tenant=written.tenant)
 
     async def scores(self, uow: UnitOfWork, response: Tree, *, tenant: int) -> Sequence[Tree]:
         """The Observations that a response scores, none where no key names its questionnaire."""
         questionnaire = await self._questionnaires.named_by(uow, response, tenant=tenant)
         if questionnaire is None:
             return []
-        keys = await self._keys(uow, questionnaire.canonical, tenant=tenant)
+        keys = await self._definitions.scoring_keys(
+            uow, tenant=tenant, questionnaire=questionnaire.canonical
+        )
         found: list[Tree] = []
         for key in keys:
             try:
@@ -99,22 +101,6 @@ class Scoring:
             found.extend(_observations(_Answered(response, reference, key), scored))
         return found
 
-    async def _keys(
-        self, uow: UnitOfWork, questionnaire: str, *, tenant: int
-    ) -> Iterable[ScoringKey]:
-        query = parser.parse_criteria(
-            "Library",
-            [("depends-on", questionnaire), ("status", "active")],
-            base=self._base,
-        )
-        matches = await uow.searches.matches(
-            query,
-            visible=Visible.everything(tenant, reason="scoring keys are found by questionnaire"),
-            limit=20,
-        )
-        definitions = [definition_in(json.parse_resource(found.text)) for found in matches]
-        return [scoring_key(d) for d in definitions if d["kind"] == "scoring-key"]
-
     async def _void(self, uow: UnitOfWork, stored: StoredVersion, *, visible: Visible) -> None:
         query = parser.parse_criteria(
             "Observation",
@@ -123,34 +109,7 @@ class Scoring:
         )
         for found in await uow.searches.matches(query, visible=visible, limit=1000):
             tree = json.parse_resource(found.text)
-            await self._store(uow, {**tree, "status": _VOID}, visible=visible)
-
-    async def _store(self, uow: UnitOfWork, tree: Tree, *, visible: Visible) -> None:
-        kind = REGISTRY["Observation"].code
-        locked = await uow.resources.lock(kind, tree["id"], visible=visible)
-        previous = locked.stored if locked else None
-        stored, changed = self._records.store(
-            uow,
-            Change(
-                type="Observation",
-                id=tree["id"],
-                text=json.dumps(tree),
-                tree=tree,
-                previous=previous,
-                interaction=Interaction.UPDATE if previous else Interaction.CREATE,
-            ),
-            tenant=visible.tenant,
-        )
-        if changed:
-            for patient in stored.patients or (None,):
-                uow.audited.append(
-                    self._trail.internal(
-                        "update" if previous else "create",
-                        tenant=stored.tenant,
-                        entity=f"Observation/{stored.id}",
-                        patient=patient,
-                    )
-                )
+            await self._derived.store(uow, {**tree, "status": _VOID}, tenant=visible.tenant)
 
 
 def _observations(answered: _Answered, scored: Sequence[Score]) -> Iterable[Tree]:
@@ -167,8 +126,8 @@ def _observation(answered: _Answered, scored: Score) -> Tree:
         for one in (scale.coding if scale else ())
     )
     extension: list[Tree] = [
-        {"url": _DEFINITION, "valueCanonical": key.canonical},
-        {"url": _RATER, "valueCode": str(key.rater)},
+        {"url": DEFINITION, "valueCanonical": key.canonical},
+        {"url": RATER, "valueCode": str(key.rater)},
     ]
     if scored.prorated:
         extension.append({"url": _PRORATED, "valueInteger": scored.prorated})
@@ -221,7 +180,7 @@ def _value(scored: Score) -> dict[str, Any]:
         }
     return {
         "valueQuantity": {
-            "value": json.number(format(scored.value.quantize(_PRECISION).normalize(), "f")),
+            "value": exact(scored.value),
             "unit": "score",
             "system": "http://unitsofmeasure.org",
             "code": "{score}",

@@ -1,0 +1,279 @@
+"""A flag of a live rule as a DetectedIssue, and what becomes of it.
+
+Where an alert stands follows from two things: what the rule says of the score since, and what
+clinicians did, which the resource keeps as ``mitigation`` with an author. What a person ended
+stays ended; else the rule has the last word on repaired and unrepaired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Any
+
+from app.domain.rupture import Flag, LiveRule, Parameters, Repair, Rule, RuleSet, detect
+from app.domain.trajectory import Observed
+from app.fhir.json import Tree
+from app.fhir.parameters import exact
+from app.services.courses import SCALES, Course, extension, id_in
+from app.services.derived import derived_id
+from app.services.instruments import BASE
+
+RULES = f"{BASE}/CodeSystem/rupture-rule"
+STATUSES = f"{BASE}/CodeSystem/alert-status"
+STATUS = f"{BASE}/StructureDefinition/alert-status"
+VERSION = f"{BASE}/StructureDefinition/rule-version"
+EVALUATION = f"{BASE}/StructureDefinition/rule-evaluation"
+
+_OURS = frozenset((STATUS, VERSION, EVALUATION))
+ENDED = frozenset(("repaired", "unrepaired", "dismissed"))
+VOID = "entered-in-error"
+_LOOK_BACK_ONE = frozenset((Rule.BELOW_CUTOFF, Rule.STEP_DROP))
+_WORDS = {
+    "en": "The score moved in a way that this rule looks out for. An invitation to talk about how"
+    " the work is going, not a finding.",
+    "ar": "تغيّرت الدرجة على نحوٍ تنتبه له هذه القاعدة."
+    " هذه دعوة إلى الحديث عن سير العمل معًا، لا حُكم.",
+}
+_CAME_BACK = "The score came back."
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A flag, the rule that raised it, and the scores that the rule had looked at.
+
+    ``inputs`` are in session order; ``raised`` is when the flagged score was answered, ``repair``
+    when the one that repaired it was.
+    """
+
+    rules: RuleSet
+    live: LiveRule
+    flag: Flag
+    encounter: str
+    raised: str
+    inputs: tuple[Observed, ...]
+    repair: str | None = None
+
+    @property
+    def name(self) -> tuple[str, ...]:
+        """What makes it the same alert: the rule and the session's Encounter."""
+        return (self.rules.url, self.rules.scale, self.live.rule, self.encounter)
+
+
+def alerts(course: Course, rules: RuleSet) -> Sequence[Alert]:
+    """Every flag that the live rules of one scale raise in a course."""
+    mine = course.of(rules.instrument, rules.scale)
+    if mine is None:
+        return []
+    tracks = [{point.session: point for point in mine.points}]
+    values = mine.values(course.sessions.count)
+    if rules.against is not None:
+        other = course.of(rules.against, rules.scale)
+        if other is None:
+            return []
+        tracks.append({point.session: point for point in other.points})
+        theirs = other.values(course.sessions.count)
+        values = tuple(map(_distance, values, theirs))
+    scored = [session for session, value in enumerate(values, 1) if value is not None]
+    return [
+        _alert(course, rules, live, flag, tracks=tracks, scored=scored)
+        for live in rules.rules
+        for flag in detect(live.rule, values, live.parameters).flags
+    ]
+
+
+def _alert(
+    course: Course,
+    rules: RuleSet,
+    live: LiveRule,
+    flag: Flag,
+    *,
+    tracks: Sequence[Mapping[int, Observed]],
+    scored: Sequence[int],
+) -> Alert:
+    def when(session: int) -> str:
+        dates = [course.dates[track[session].reference] for track in tracks]
+        return max(dates)
+
+    seen = [session for session in scored if session <= flag.session]
+    if live.rule in _LOOK_BACK_ONE:
+        seen = seen[-2:] if live.rule is Rule.STEP_DROP else seen[-1:]
+    return Alert(
+        rules=rules,
+        live=live,
+        flag=flag,
+        encounter=course.encounters[flag.session],
+        raised=when(flag.session),
+        inputs=tuple(track[session] for session in seen for track in tracks),
+        repair=when(flag.repaired_at) if flag.repaired_at else None,
+    )
+
+
+def _distance(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return None if one is None or other is None else abs(one - other)
+
+
+def alert_id(course: Course, alert: Alert) -> str:
+    """The id of the DetectedIssue."""
+    return derived_id("alert", course.episode, *alert.name)
+
+
+def issue(course: Course, alert: Alert, *, before: Tree | None) -> Tree:
+    """The DetectedIssue of an alert; ``before`` is the one stored, whose history is kept."""
+    work = [step for step in (before or {}).get("mitigation", ()) if "author" in step]
+    status = _status(alert.flag.status, work)
+    if alert.flag.status is Repair.REPAIRED and alert.repair is not None:
+        work.append(step("repaired", _CAME_BACK, date=alert.repair))
+    flagged = [point for point in alert.inputs if point.session == alert.flag.session]
+    tree: Tree = {
+        **{name: value for name, value in (before or {}).items() if name != "mitigation"},
+        "resourceType": "DetectedIssue",
+        "id": alert_id(course, alert),
+        "language": "en",
+        "extension": [
+            {"url": STATUS, "valueCode": status},
+            {"url": VERSION, "valueCanonical": alert.rules.canonical},
+            {"url": EVALUATION, "extension": _evaluation(course, alert)},
+            *(each for each in (before or {}).get("extension", ()) if each.get("url") not in _OURS),
+        ],
+        "status": "final" if status in ENDED else "preliminary",
+        "code": {"coding": [{"system": RULES, "code": str(alert.live.rule)}]},
+        "patient": {"reference": f"Patient/{course.patient}"},
+        "identifiedDateTime": alert.raised,
+        "implicated": [{"reference": point.reference} for point in flagged],
+        "evidence": [
+            {
+                "code": [{"coding": [{"system": SCALES, "code": alert.rules.scale}]}],
+                "detail": [{"reference": point.reference} for point in alert.inputs],
+            }
+        ],
+        "detail": _WORDS["en"],
+        "_detail": {"extension": [_translated("ar", _WORDS["ar"])]},
+    }
+    if work:
+        tree["mitigation"] = work
+    return tree
+
+
+def _status(repair: Repair | None, work: Iterable[Tree]) -> str:
+    said = [_code(each) for each in work]
+    last = said[-1] if said else "open"
+    if last in ENDED or repair in (None, Repair.OPEN):
+        return last
+    return str(repair)
+
+
+def step(status: str, words: str | None, *, date: str, author: str | None = None) -> Tree:
+    """What was done about an alert, and where it stood after."""
+    action: Tree = {"coding": [{"system": STATUSES, "code": status}]}
+    if words:
+        action["text"] = words
+    done: Tree = {"action": action, "date": date}
+    return done if author is None else {**done, "author": {"reference": author}}
+
+
+def resolved(tree: Tree, work: Tree) -> Tree:
+    """The DetectedIssue after a clinician's step."""
+    status = _code(work)
+    others = [each for each in tree.get("extension", ()) if each.get("url") != STATUS]
+    return {
+        **tree,
+        "extension": [{"url": STATUS, "valueCode": status}, *others],
+        "status": "final" if status in ENDED else "preliminary",
+        "mitigation": [*tree.get("mitigation", ()), work],
+    }
+
+
+def status_of(tree: Tree) -> str:
+    """Where the work on an alert stands."""
+    return str(extension(tree, STATUS).get("valueCode", "open"))
+
+
+def evaluation_of(tree: Tree) -> Mapping[str, Any]:
+    """What the rule saw: episode and encounter ids, session, instrument, scale, figures."""
+    found: dict[str, Any] = {}
+    for part in extension(tree, EVALUATION).get("extension", ()):
+        name = part.get("url")
+        if name in ("episode", "encounter"):
+            kind = "EpisodeOfCare" if name == "episode" else "Encounter"
+            found[name] = id_in(part.get("valueReference"), kind)
+        elif name != "parameter":
+            found[name] = next((v for k, v in part.items() if k.startswith("value")), None)
+    return found
+
+
+def version_of(tree: Tree) -> str:
+    """The canonical of the rules that raised it, with their version."""
+    return str(extension(tree, VERSION).get("valueCanonical", ""))
+
+
+def rule_of(tree: Tree) -> str:
+    """The rule that raised it."""
+    codings = tree.get("code", {}).get("coding", ())
+    return next((str(each.get("code")) for each in codings if each.get("system") == RULES), "")
+
+
+def _code(work: Tree) -> str:
+    codings = work.get("action", {}).get("coding", ())
+    return next(
+        (str(each.get("code")) for each in codings if each.get("system") == STATUSES), "open"
+    )
+
+
+def _evaluation(course: Course, alert: Alert) -> list[Tree]:
+    flag, rules = alert.flag, alert.rules
+    parts: list[Tree] = [
+        {"url": "episode", "valueReference": {"reference": f"EpisodeOfCare/{course.episode}"}},
+        {"url": "encounter", "valueReference": {"reference": f"Encounter/{alert.encounter}"}},
+        {"url": "session", "valuePositiveInt": flag.session},
+        {"url": "instrument", "valueCode": rules.instrument},
+        {"url": "scale", "valueCode": rules.scale},
+    ]
+    if rules.against is not None:
+        parts.append({"url": "against", "valueCode": rules.against})
+    figures = (("limit", flag.limit), ("pre", flag.pre), ("nadir", flag.nadir))
+    parts.extend(
+        {"url": name, "valueDecimal": exact(number)}
+        for name, number in figures
+        if number is not None
+    )
+    if flag.repaired_at is not None:
+        parts.append({"url": "repairedAt", "valuePositiveInt": flag.repaired_at})
+    parts.extend(_parameters(alert.live.parameters))
+    return parts
+
+
+def _parameters(given: Parameters) -> Iterable[Tree]:
+    for each in fields(given):
+        setting = getattr(given, each.name)
+        if setting is not None:
+            yield {
+                "url": "parameter",
+                "extension": [
+                    {"url": "name", "valueCode": each.name},
+                    {"url": "value", **_setting(setting)},
+                ],
+            }
+
+
+def _setting(setting: object) -> Tree:
+    match setting:
+        case bool():
+            return {"valueBoolean": setting}
+        case int():
+            return {"valueInteger": setting}
+        case Decimal():
+            return {"valueDecimal": exact(setting)}
+        case _:
+            return {"valueCode": str(setting)}
+
+
+def _translated(language: str, text: str) -> Tree:
+    return {
+        "url": "http://hl7.org/fhir/StructureDefinition/translation",
+        "extension": [
+            {"url": "lang", "valueCode": language},
+            {"url": "content", "valueString": text},
+        ],
+    }

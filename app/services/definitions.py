@@ -1,0 +1,98 @@
+"""The measurement definitions of a tenant: scoring keys, rupture rules, norms, safety rules.
+
+A definition is read from its Library once for each version that was stored.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import structlog
+
+from app.core.errors import AppError
+from app.domain.rupture import RuleSet, rule_set
+from app.domain.safety import SafetyRules, safety_rules
+from app.domain.scoring import ScoringKey, scoring_key
+from app.fhir import json
+from app.fhir.json import Tree
+from app.repositories.unit_of_work import UnitOfWork
+from app.search import parser
+from app.search.found import Found
+from app.search.visibility import Visible
+from app.services.instruments import KIND_SYSTEM, definition_in
+
+log = structlog.get_logger("rapport.definitions")
+
+T = TypeVar("T")
+
+_KEPT = 1024
+_MOST = 1000
+_READERS: Mapping[str, Callable[[Tree], Any]] = {
+    "scoring-key": scoring_key,
+    "rupture-rules": rule_set,
+    "safety-rules": safety_rules,
+}
+
+
+class Definitions:
+    """Finds and reads definitions."""
+
+    def __init__(self, *, base: str) -> None:
+        self._base = base
+        self._read: OrderedDict[tuple[int, str, int], object | None] = OrderedDict()
+
+    async def scoring_keys(
+        self, uow: UnitOfWork, *, tenant: int, questionnaire: str = ""
+    ) -> Sequence[ScoringKey]:
+        """The keys of a questionnaire (``url|version``) in use; all there ever were without one."""
+        criteria = [("depends-on", questionnaire), ("status", "active")] if questionnaire else []
+        return await self._all(uow, "scoring-key", ScoringKey, criteria, tenant=tenant)
+
+    async def rule_sets(self, uow: UnitOfWork, *, tenant: int) -> Sequence[RuleSet]:
+        """The live rules in use."""
+        criteria = [("status", "active")]
+        return await self._all(uow, "rupture-rules", RuleSet, criteria, tenant=tenant)
+
+    async def safety_rules(
+        self, uow: UnitOfWork, questionnaire: str, *, tenant: int
+    ) -> Sequence[SafetyRules]:
+        """The safety rules of a questionnaire (``url|version``) in use."""
+        criteria = [("depends-on", questionnaire), ("status", "active")]
+        return await self._all(uow, "safety-rules", SafetyRules, criteria, tenant=tenant)
+
+    async def _all(
+        self,
+        uow: UnitOfWork,
+        kind: str,
+        shape: type[T],
+        criteria: Sequence[tuple[str, str]],
+        *,
+        tenant: int,
+    ) -> Sequence[T]:
+        query = parser.parse_criteria(
+            "Library", [("type", f"{KIND_SYSTEM}|{kind}"), *criteria], base=self._base
+        )
+        visible = Visible.everything(tenant, reason="measurement definitions apply to everybody")
+        found = await uow.searches.matches(query, visible=visible, limit=_MOST)
+        read = [self._definition(each, kind, tenant=tenant) for each in found]
+        return [each for each in read if isinstance(each, shape)]
+
+    def _definition(self, found: Found, kind: str, *, tenant: int) -> object | None:
+        key = (tenant, found.id, found.version)
+        if key not in self._read:
+            self._read[key] = _read(found, kind)
+            if len(self._read) > _KEPT:
+                self._read.popitem(last=False)
+        return self._read[key]
+
+
+def _read(found: Found, kind: str) -> object | None:
+    try:
+        definition = definition_in(json.parse_resource(found.text))
+        return _READERS[kind](definition) if definition["kind"] == kind else None
+    except AppError as error:
+        # A clinic's own definition that cannot be read must not stop the others.
+        log.warning("definition cannot be used", library=found.id, error=str(error))
+        return None

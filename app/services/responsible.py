@@ -1,0 +1,152 @@
+"""Who is responsible: the therapist of a course, the clinical lead of a clinic, their deputy.
+
+The therapist is the care manager of the episode. Lead and deputy are named by a PractitionerRole,
+active and within its period, whose ``code`` is ``clinical-lead`` or ``deputy-clinical-lead`` of
+``/CodeSystem/practitioner-role``; one at the episode's managing organization comes before others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from app.core.clock import Clock
+from app.fhir import json, primitives
+from app.fhir.json import Tree
+from app.fhir.registry import REGISTRY
+from app.repositories.unit_of_work import UnitOfWork
+from app.search import parser
+from app.search.visibility import Visible
+from app.services.courses import id_in
+from app.services.instruments import BASE
+
+ROLES = f"{BASE}/CodeSystem/practitioner-role"
+LEAD, DEPUTY = "clinical-lead", "deputy-clinical-lead"
+_OPEN = ("active", "onhold", "waitlist", "planned", "finished")
+_MOST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Treating:
+    """Who treats in a course: references ``Practitioner/x``; ``rated`` are all who may be meant."""
+
+    therapist: str | None
+    rated: frozenset[str]
+    organization: str | None
+
+
+class Responsible:
+    """Finds who is responsible."""
+
+    def __init__(self, *, clock: Clock, base: str) -> None:
+        self._clock = clock
+        self._base = base
+
+    async def treating(self, uow: UnitOfWork, response: Tree, *, tenant: int) -> Treating:
+        """Who treats the person that answers are about, in the course they belong to."""
+        encounter = await self._read(
+            uow, "Encounter", id_in(response.get("encounter"), "Encounter"), tenant=tenant
+        )
+        episodes = [
+            episode
+            for reference in encounter.get("episodeOfCare", ())
+            if (
+                episode := await self._read(
+                    uow, "EpisodeOfCare", id_in(reference, "EpisodeOfCare"), tenant=tenant
+                )
+            )
+        ]
+        patient = id_in(response.get("subject"), "Patient")
+        mine = [each for each in episodes if id_in(each.get("patient"), "Patient") == patient]
+        if not mine and patient is not None:
+            mine = await self._episodes(uow, patient, tenant=tenant)
+        therapists = [_practitioner(each.get("careManager")) for each in mine]
+        present = [
+            _practitioner(each.get("individual")) for each in encounter.get("participant", ())
+        ]
+        found = [each for each in (*therapists, *present) if each is not None]
+        return Treating(
+            therapist=found[0] if found else None,
+            rated=frozenset(found),
+            organization=next(
+                (id_in(each.get("managingOrganization"), "Organization") for each in mine), None
+            ),
+        )
+
+    async def lead(
+        self, uow: UnitOfWork, treating: Treating, *, tenant: int, rated: bool
+    ) -> str | None:
+        """The clinical lead; the deputy where there is none, or where the lead was ``rated``."""
+        for code in (LEAD, DEPUTY):
+            for holder in await self._holders(uow, code, treating.organization, tenant=tenant):
+                if not rated or holder not in treating.rated:
+                    return holder
+        return None
+
+    async def _holders(
+        self, uow: UnitOfWork, code: str, organization: str | None, *, tenant: int
+    ) -> list[str]:
+        roles = await self._find(
+            uow,
+            "PractitionerRole",
+            [("role", f"{ROLES}|{code}"), ("active", "true")],
+            tenant=tenant,
+        )
+        now = self._clock.now()
+        open_now = [each for each in roles if _is_open(each.get("period", {}), now)]
+        open_now.sort(
+            key=lambda each: (
+                id_in(each.get("organization"), "Organization") != organization,
+                each["id"],
+            )
+        )
+        return list(_practitioners(open_now))
+
+    async def _episodes(self, uow: UnitOfWork, patient: str, *, tenant: int) -> list[Tree]:
+        """The courses of a person, those under way first, the newest first."""
+        found = await self._find(
+            uow, "EpisodeOfCare", [("patient", f"Patient/{patient}")], tenant=tenant
+        )
+        known = [each for each in found if each.get("status") in _OPEN]
+        known.sort(key=lambda each: each.get("period", {}).get("start", ""), reverse=True)
+        known.sort(key=lambda each: _OPEN.index(each["status"]))
+        return known
+
+    async def _find(
+        self,
+        uow: UnitOfWork,
+        type_name: str,
+        criteria: Collection[tuple[str, str]],
+        *,
+        tenant: int,
+    ) -> list[Tree]:
+        query = parser.parse_criteria(type_name, criteria, base=self._base)
+        found = await uow.searches.matches(query, visible=_all(tenant), limit=_MOST)
+        return [json.parse_resource(each.text) for each in found]
+
+    async def _read(self, uow: UnitOfWork, type_name: str, id: str | None, *, tenant: int) -> Tree:
+        if id is None:
+            return {}
+        stored = await uow.resources.read(REGISTRY[type_name].code, id, visible=_all(tenant))
+        return json.parse_resource(stored.text) if stored and not stored.deleted else {}
+
+
+def _all(tenant: int) -> Visible:
+    return Visible.everything(tenant, reason="who is responsible must be told")
+
+
+def _practitioner(reference: object) -> str | None:
+    id = id_in(reference, "Practitioner")
+    return f"Practitioner/{id}" if id else None
+
+
+def _practitioners(roles: Iterable[Tree]) -> Iterable[str]:
+    return dict.fromkeys(
+        found for each in roles if (found := _practitioner(each.get("practitioner")))
+    )
+
+
+def _is_open(period: Tree, now: int) -> bool:
+    start, end = period.get("start"), period.get("end")
+    begun = start is None or primitives.date_range(start)[0] <= now
+    return begun and (end is None or now < primitives.date_range(end)[1])
