@@ -73,7 +73,8 @@ class CursorCipher:
         """The values; an ``invalid`` error where the text is not for this caller and query."""
         try:
             raw = base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4))
-            if _text(raw) != text:  # the last character has bits that say nothing
+            # The last character has bits that say nothing.
+            if _text(raw) != text or raw[:1] != _VERSION:
                 raise _unusable("was altered")
             nonce, sealed = raw[1 : 1 + _NONCE], raw[1 + _NONCE :]
             plain = self._cipher.decrypt(nonce, sealed, _VERSION + binding.encode())
