@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from alembic import context
+from sqlalchemy import Connection
+
 from app.db.migrate import connected, is_ours
 from app.db.tables import metadata
-from sqlalchemy import Connection
 
 
 def run(connection: Connection) -> None:
