@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from app.core.clock import SECOND, format_instant
 from app.core.errors import AppError
-from app.demo import bundles
+from app.demo import accounts, bundles
 from app.demo.story import (
     CLIENTS,
     COURSES,
@@ -26,12 +27,11 @@ from app.interactions.relay import Relay
 from app.main import Core
 from app.repositories.installation import Tenant
 from app.security import scopes
-from app.security.keys import new_es384_key
-from app.security.oauth.registration import NewClient, register_client
 from app.security.principal import Principal
 from app.services.audit import RequestFacts
 
 _LOADED = "demo-clinic"
+_SUPERVISED_FOR = 365 * 86_400 * SECOND
 
 
 async def load(core: Core) -> Path:
@@ -44,9 +44,12 @@ async def load(core: Core) -> Path:
     other = await core.tenants.add("other", "Hillside Practice")
     await _clinic(core, demo, COURSES)
     await _clinic(core, other, OTHER_COURSES)
-    clients = await _clients(core, demo)
+    since = format_instant(core.clock.now() - _SUPERVISED_FOR)[:10]
+    await _send(core, demo, [*accounts.office(), accounts.supervision(since=since)])
+    users = await accounts.users(core, demo, other)
+    clients = await accounts.clients(core, demo)
     await _react(core)
-    _write(path, _credentials(core, clients))
+    _write(path, _credentials(core, users, clients))
     async with core.units.write() as uow:
         await uow.installation.set_fact(_LOADED, core.settings.fhir_base)
     return path
@@ -95,57 +98,6 @@ def _record_system(core: Core, tenant: Tenant) -> Principal:
     )
 
 
-async def _clients(core: Core, tenant: Tenant) -> dict[str, Any]:
-    """The client programs, each with a key of its own."""
-    wanted = {
-        "ehr": NewClient(
-            tenant=tenant.id,
-            name="Clinic record system",
-            kind="backend",
-            client_id="ehr",
-            scope="system/*.cruds",
-            actor="Organization/clinic-demo",
-        ),
-        "backup_auditor": NewClient(
-            tenant=tenant.id,
-            name="Audit collector",
-            kind="backend",
-            client_id="backup-auditor",
-            scope="system/AuditEvent.rs",
-            role="auditor",
-        ),
-    }
-    found = {}
-    for key, new in wanted.items():
-        found[key] = await _backend(core, new)
-    return found
-
-
-async def _backend(core: Core, new: NewClient) -> Mapping[str, Any]:
-    pair = new_es384_key()
-    keyed = NewClient(
-        tenant=new.tenant,
-        name=new.name,
-        kind=new.kind,
-        scope=new.scope,
-        client_id=new.client_id,
-        role=new.role,
-        actor=new.actor,
-        jwks={"keys": [dict(pair.public_jwk)]},
-    )
-    async with core.units.write() as uow:
-        await register_client(uow.accounts, keyed, ids=core.ids, now=core.clock.now(), demo=True)
-    described: dict[str, Any] = {
-        "client_id": new.client_id,
-        "grant": "client_credentials",
-        "scope": new.scope,
-        "private_jwk": dict(pair.private_jwk),
-    }
-    if new.actor:
-        described["actor"] = new.actor
-    return described
-
-
 async def _react(core: Core) -> None:
     """Does what the loaded records call for, so that the clinic is complete at once."""
     relay = Relay(core.units, core.engine.services, clock=core.clock, holder="demo")
@@ -153,11 +105,13 @@ async def _react(core: Core) -> None:
         pass
 
 
-def _credentials(core: Core, clients: Mapping[str, Any]) -> Mapping[str, Any]:
+def _credentials(
+    core: Core, users: Mapping[str, Any], clients: Mapping[str, Any]
+) -> Mapping[str, Any]:
     return {
         "base_url": core.settings.origin,
         "fhir_base": core.settings.fhir_base,
-        "users": {},
+        "users": users,
         "clients": clients,
         "episodes": {
             "individual": "EpisodeOfCare/episode-individual",

@@ -22,7 +22,7 @@ from app.security import access, roles
 from app.security.authentication import require_recent
 from app.security.oauth.registration import NewClient, register_client
 from app.security.oauth.server import AuthorizationServer
-from app.security.people import NewUser, add_user, change_role, close_account
+from app.security.people import NewUser, change_role, close_account, new_account
 from app.security.ports import EventName, SecurityEvent, Unit
 from app.security.principal import Principal
 from app.security.scopes import ADMIN
@@ -168,15 +168,15 @@ async def users(server: Server, admin: Admin) -> Response:
 async def invite_user(request: Request, server: Server, admin: Admin) -> Response:
     """Adds a person and invites them; the link is in the answer, and sent where it can be."""
     body = await _read(request, UserBody)
+    account = await new_account(
+        NewUser(tenant=admin.tenant, **body.model_dump()),
+        hasher=server.hasher,
+        ids=server.ids,
+        now=server.clock.now(),
+    )
     try:
         async with server.units.write() as unit:
-            account = await add_user(
-                unit.accounts,
-                NewUser(tenant=admin.tenant, **body.model_dump()),
-                hasher=server.hasher,
-                ids=server.ids,
-                now=server.clock.now(),
-            )
+            await unit.accounts.people.add(account)
             await _record(
                 server, unit, request, admin, EventName.ACCOUNT_CREATED,
                 subject=account.account_id,

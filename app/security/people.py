@@ -9,10 +9,12 @@ from typing import Final
 
 from app.core.errors import AppError, Category, Issue
 from app.core.ids import IdSource
+from app.db.engine import UniqueViolation
 from app.repositories.accounts import Accounts
 from app.repositories.accounts_people import Account
 from app.security import passwords, roles
 from app.security.passwords import Passwords
+from app.security.ports import Units
 
 _USERNAME = re.compile(r"[^\s\x00-\x1f\x7f]{2,100}")
 _PERSON = re.compile(r"(Patient|Practitioner|RelatedPerson)/[A-Za-z0-9.-]{1,64}")
@@ -39,19 +41,17 @@ def folded(username: str) -> str:
     return unicodedata.normalize("NFKC", username.strip()).casefold()
 
 
-async def add_user(
-    accounts: Accounts, new: NewUser, *, hasher: Passwords, ids: IdSource, now: int
-) -> Account:
-    """Adds a person, or raises ``unprocessable`` with every complaint.
+async def new_account(new: NewUser, *, hasher: Passwords, ids: IdSource, now: int) -> Account:
+    """The account of a new person, to be added, or ``unprocessable`` with every complaint.
 
-    Raises ``UniqueViolation`` where the username is taken anywhere in the installation.
+    Hashing takes a while, so it is done here, before any unit of work is begun.
     """
     complaints = _complaints(new)
     if complaints:
         raise AppError(
             Category.UNPROCESSABLE, [Issue("value", complaint) for complaint in complaints]
         )
-    account = Account(
+    return Account(
         tenant=new.tenant,
         account_id=ids.new_id(),
         username=new.username.strip(),
@@ -65,7 +65,18 @@ async def add_user(
         password_hash=await hasher.hash(new.password) if new.password is not None else None,
         password_changed=now if new.password is not None else None,
     )
-    await accounts.people.add(account)
+
+
+async def add_user(
+    units: Units, new: NewUser, *, hasher: Passwords, ids: IdSource, now: int
+) -> Account:
+    """Adds a person. Raises ``unprocessable`` or, for a username in use, ``conflict``."""
+    account = await new_account(new, hasher=hasher, ids=ids, now=now)
+    try:
+        async with units.write() as unit:
+            await unit.accounts.people.add(account)
+    except UniqueViolation:
+        raise AppError.of(Category.CONFLICT, "duplicate", "username is taken") from None
     return account
 
 

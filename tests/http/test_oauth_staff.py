@@ -120,7 +120,9 @@ async def let_in(application, clinic, username, role, person, *, scope, register
     return who
 
 
-async def token_of(application, clinic, registered, username, role, person=None, scope=USER):
+async def token_of(
+    application, clinic, registered, username, role, person=None, *, scope=USER
+):  # fmt: skip
     who = await let_in(
         application, clinic, username, role, person, scope=scope, registered=registered
     )
@@ -208,7 +210,7 @@ async def test_nothing_moves_from_one_patient_to_another(application, world, das
 
 async def test_a_client_writes_of_nobody_else(application, world, dashboard):
     token = await token_of(
-        application, world, dashboard, "anna", "client", "Patient/anna", "patient/*.cruds"
+        application, world, dashboard, "anna", "client", "Patient/anna", scope="patient/*.cruds"
     )
     async with application.http(headers={"Authorization": f"Bearer {token}"}) as http:
         for subject, status in (("anna", 201), ("berta", 403)):
@@ -249,7 +251,7 @@ async def test_a_client_does_not_see_what_staff_said(application, world, dashboa
         made = await world.http.put(f"Observation/s-{id}", json=score)
         assert made.status_code == 201, made.text
     token = await token_of(
-        application, world, dashboard, "anna", "client", "Patient/anna", "patient/*.rs"
+        application, world, dashboard, "anna", "client", "Patient/anna", scope="patient/*.rs"
     )
     seen = await ids(application, token, "QuestionnaireResponse")
     assert seen == ["r-own", "r-paper"]

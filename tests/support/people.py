@@ -42,14 +42,13 @@ async def add_person(clinic: Clinic, username: str, role: str, **fields: Any) ->
     quick_passwords(clinic.application)
     name = f"{username}-{clinic.tenant.slug}"
     values = {"password": PASSWORD, **fields}
-    async with services.units.write() as unit:
-        return await add_user(
-            unit.accounts,
-            NewUser(tenant=clinic.tenant.id, username=name, name=username, role=role, **values),
-            hasher=services.authorization.hasher,
-            ids=services.ids,
-            now=services.clock.now(),
-        )
+    return await add_user(
+        services.units,
+        NewUser(tenant=clinic.tenant.id, username=name, name=username, role=role, **values),
+        hasher=services.authorization.hasher,
+        ids=services.ids,
+        now=services.clock.now(),
+    )
 
 
 async def add_client(clinic: Clinic, **fields: Any) -> Registered:
