@@ -21,9 +21,11 @@ app = typer.Typer(
 )
 tenant_app = typer.Typer(no_args_is_help=True, help="Clinics.")
 client_app = typer.Typer(no_args_is_help=True, help="Client programs.")
+audit_app = typer.Typer(no_args_is_help=True, help="The audit log.")
 openapi_app = typer.Typer(no_args_is_help=True, help="The API's description.")
 app.add_typer(tenant_app, name="tenant")
 app.add_typer(client_app, name="client")
+app.add_typer(audit_app, name="audit")
 app.add_typer(openapi_app, name="openapi")
 
 
@@ -187,6 +189,90 @@ def client_register(
         for issue in refusal.issues:
             typer.echo(issue.diagnostics, err=True)
         raise typer.Exit(1) from None
+
+
+@audit_app.command("verify")
+def audit_verify() -> None:
+    """Reads the whole log: leaves, events, checkpoints and copies; exits 1 if one does not fit."""
+    from app.main import opened, sequencer_of
+    from app.services.audit_verification import Verdict, verify_log
+
+    async def run() -> Verdict:
+        async with opened(Settings()) as core:
+            places = sequencer_of(core).places
+            return await verify_log(core.units, [place.copy for place in places])
+
+    verdict = asyncio.run(run())
+    typer.echo(
+        f"{verdict.entries} entries, {verdict.events} events opened, {verdict.gone} past retention"
+    )
+    for finding in verdict.findings:
+        typer.echo(f"tampered: {finding}", err=True)
+    sys.exit(0 if verdict.is_sound else 1)
+
+
+@audit_app.command("checkpoint")
+def audit_checkpoint() -> None:
+    """Sequences what waits, unless a server does, and prints the newest checkpoint."""
+    from app.main import opened, sequencer_of
+    from app.services.audit_proofs import Proofs
+
+    async def run() -> str:
+        async with opened(Settings()) as core:
+            sequencer = sequencer_of(core)
+            await sequencer.step()
+            await sequencer.release()
+            return (await Proofs(core.units).checkpoint()).note
+
+    typer.echo(asyncio.run(run()), nl=False)
+
+
+@audit_app.command("export")
+def audit_export(directory: Path) -> None:
+    """Writes checkpoint, keys and entries for examples/verify-audit."""
+    from app.main import opened
+    from app.services.audit_export import exported
+    from app.services.audit_proofs import Proofs
+
+    directory.mkdir(parents=True)
+
+    async def run() -> None:
+        async with opened(Settings()) as core:
+            async for name, piece in exported(Proofs(core.units)):
+                with (directory / name).open("ab") as file:
+                    file.write(piece)
+
+    asyncio.run(run())
+    typer.echo(str(directory))
+
+
+@audit_app.command("rotate-key")
+def audit_rotate_key() -> None:
+    """Makes a new key for checkpoints; what the old one signed still verifies."""
+    from app.main import log_keys_of, opened
+    from app.services.audit_keys import rotate_log_key
+
+    async def run() -> str:
+        async with opened(Settings()) as core:
+            return await rotate_log_key(core.units, log_keys_of(core), core.trail)
+
+    typer.echo(f"key {asyncio.run(run())}")
+
+
+@audit_app.command("maintain")
+def audit_maintain() -> None:
+    """Makes next months' partitions and lets go of records past retention; run it monthly."""
+    from app.main import opened
+    from app.services.audit_retention import maintain
+
+    settings = Settings()
+
+    async def run() -> list[str]:
+        async with opened(settings) as core:
+            return await maintain(core.units, core.trail, settings=settings, clock=core.clock)
+
+    for line in asyncio.run(run()):
+        typer.echo(line)
 
 
 @openapi_app.command("export")

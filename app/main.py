@@ -253,6 +253,11 @@ async def _services(core: Core, app: FastAPI) -> Services:
     )
 
 
+def log_keys_of(core: Core) -> LogKeys:
+    """The audit log's own keys."""
+    return LogKeys(root=core.root, clock=core.clock, ids=core.ids, base_url=core.settings.origin)
+
+
 def sequencer_of(core: Core) -> Sequencer:
     """Who gives audit records their leaves."""
     settings = core.settings
@@ -261,7 +266,7 @@ def sequencer_of(core: Core) -> Sequencer:
         copies.append(WitnessCopy(settings.audit_witness_url))
     return Sequencer(
         core.units,
-        keys=LogKeys(root=core.root, clock=core.clock, ids=core.ids, base_url=settings.origin),
+        keys=log_keys_of(core),
         trail=core.trail,
         clock=core.clock,
         holder=core.ids.new_id(),

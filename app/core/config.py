@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = ()
     audit_copy_dir: Path | None = None
     audit_witness_url: str = ""
+    audit_keep_days: int = Field(default=2200, ge=2192)  # six years, as accounting asks
 
     access_token_seconds: int = 600
     cursor_seconds: int = 3600

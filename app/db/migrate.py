@@ -20,7 +20,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from app.core.clock import SystemClock
 from app.db import append_only
+from app.db.audit_partitions import make_partitions
 from app.db.tables import metadata
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -37,6 +39,8 @@ def upgrade(owner_url: str, *, app_url: str) -> None:
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        if connection.dialect.name == "postgresql":
+            make_partitions(connection, now=SystemClock().now())
         role = urlsplit(app_url).username
         if connection.dialect.name == "postgresql" and role != urlsplit(owner_url).username:
             for statement in grants(str(role)):

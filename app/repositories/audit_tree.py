@@ -129,6 +129,11 @@ _STRAY = Statement(
 _RETAINED = Statement(
     select(audit_event.c.entity_name).where(audit_event.c.event == bindparam("kind", type_=Str))
 )
+_OLDER = Statement(
+    select(audit_event.c.aid)
+    .where(audit_event.c.recorded < bindparam("instant", type_=Micros))
+    .limit(1)
+)
 _INDEX = Statement(
     select(audit_leaf.c.leaf_index).where(
         audit_leaf.c.recorded == bindparam("recorded", type_=Micros),
@@ -280,6 +285,10 @@ class AuditTree:
         """Instant and number of records that neither have a leaf nor wait for one."""
         rows = await self._connection.fetch(_STRAY, {"most": limit})
         return [(row[0], row[1]) for row in rows]
+
+    async def holds_older(self, instant: int) -> bool:
+        """Whether a record from before an instant is kept."""
+        return bool(await self._connection.fetch(_OLDER, {"instant": instant}))
 
     async def retained_from(self) -> int:
         """Before which instant records were removed, as the log says itself; 0 for none."""

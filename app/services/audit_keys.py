@@ -25,7 +25,9 @@ from app.domain.transparency import (
     verifier_key,
 )
 from app.repositories.audit_tree import AuditTree, StoredLogKey
+from app.repositories.unit_of_work import UnitsOfWork
 from app.security.keys import RootKey, Sealed
+from app.services.audit import HOME, AuditTrail
 
 _PURPOSE = "audit-log-key"
 _NONCE = 12
@@ -67,6 +69,14 @@ class LogKeys:
         key = StoredLogKey(id, self._clock.now(), origin, public, sealed.nonce + sealed.octets)
         await tree.add_key(key)
         return key
+
+
+async def rotate_log_key(units: UnitsOfWork, keys: LogKeys, trail: AuditTrail) -> str:
+    """Makes a new key, which the log itself records; the id of the key."""
+    async with units.write(resources=0) as unit:
+        key = await keys.rotate(AuditTree(unit.connection))
+        unit.audited.append(trail.internal("key-rotated", tenant=HOME, name=f"audit log {key.id}"))
+    return key.id
 
 
 def written(keys: list[StoredLogKey]) -> str:

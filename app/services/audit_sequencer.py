@@ -95,8 +95,13 @@ class Sequencer:
                 log.error("audit.sequencer.failed", error=type(error).__name__)  # noqa: TRY400
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), IDLE_SECONDS)
+        await self.release()
+
+    async def release(self) -> None:
+        """Leaves the role to others."""
         if self._lease_until:
             await self._leases.release(LEASE, self._holder)
+            self._lease_until = 0
 
     async def step(self) -> StoredCheckpoint | None:
         """Sequences what waits and signs a checkpoint; the new one, or None."""
