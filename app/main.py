@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
 from app.core.clock import Clock, SystemClock
 from app.core.config import Settings
@@ -37,6 +36,7 @@ from app.routers import (
 from app.routers.dependencies import Services
 from app.routers.errors import STATUS
 from app.routers.guard import Guard
+from app.routers.origins import RegisteredOrigins
 from app.search.cursor import CursorCipher
 from app.security import egress
 from app.security.keyring import ensure_signing_key
@@ -212,7 +212,7 @@ def create_app(
     app.router.routes.extend(fhir.ROUTES)
     app.add_middleware(Guard, settings=settings, ids=ids or RandomIds())
     app.add_middleware(
-        CORSMiddleware,
+        RegisteredOrigins,
         allow_origins=list(settings.cors_origins),
         allow_origin_regex=r"http://(127\.0\.0\.1|localhost)(:\d+)?"
         if settings.env == "demo"

@@ -26,6 +26,13 @@ async def style() -> Response:
     return Response(text, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
 
 
+@router.get("/")
+async def home(request: Request) -> Response:
+    """The front door: in, or to the sign-in."""
+    browser = await Browser.of(request)
+    return browser.go("/account" if browser.person else "/login?next=/account")
+
+
 @router.get("/login")
 async def login_page(request: Request) -> Response:
     """Asks for username and password."""

@@ -1,0 +1,55 @@
+"""CORS: which pages elsewhere may call this server from a browser.
+
+The origins of registered clients' redirect addresses, and those that the operator names. Never
+with credentials: a token travels in a header that the page itself sets.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Receive, Scope, Send
+
+from app.core.clock import SECOND
+from app.db.engine import DatabaseBusy
+from app.security.oauth.server import AuthorizationServer
+
+_KEPT_FOR: Final = 10 * SECOND
+
+
+class RegisteredOrigins(CORSMiddleware):
+    """Allows the origins of enabled clients, read anew every few seconds."""
+
+    _registered: frozenset[str] = frozenset()
+    _read_at: int = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes one request through."""
+        if scope["type"] == "http" and any(name == b"origin" for name, _ in scope["headers"]):
+            await self._refresh(scope["app"].state.authorization_server)
+        await super().__call__(scope, receive, send)
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        """Whether pages of this origin may read answers."""
+        return origin in self._registered or super().is_allowed_origin(origin)
+
+    async def _refresh(self, server: AuthorizationServer) -> None:
+        now = server.clock.now()
+        if self._read_at and abs(now - self._read_at) < _KEPT_FOR:
+            return
+        try:
+            async with server.units.read() as unit:
+                addresses = await unit.accounts.clients.redirect_uris()
+        except DatabaseBusy:
+            return  # what was known before still holds
+        self._registered = frozenset(filter(None, map(_origin, addresses)))
+        self._read_at = now
+
+
+def _origin(address: str) -> str:
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https"):
+        return ""
+    return f"{parts.scheme}://{parts.netloc}".lower()
