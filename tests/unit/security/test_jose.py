@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -58,7 +59,8 @@ def test_no_algorithm_is_none(name):
 
 
 def public_encodings():
-    key = PAIR.key.public_key().prepared_key
+    key: Any = PAIR.key.public_key()
+    key = key.prepared_key
     for encoding in (serialization.Encoding.PEM, serialization.Encoding.DER):
         octets = key.public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)
         yield octets
@@ -108,7 +110,10 @@ def test_a_header_says_algorithm_key_and_type_and_nothing_else(members):
     refused(signed(header(**members), pair=pair))
 
 
-@pytest.mark.parametrize("kid", ["../../etc/passwd", "' OR 1=1 --", OTHER.kid, "*"])
+@pytest.mark.parametrize(
+    "kid",
+    ["../../etc/passwd", "' OR 1=1 --", pytest.param(OTHER.kid, id="another key's"), "*"],
+)
 def test_another_key_s_name_is_another_key(kid):
     refused(signed(header(kid=kid)))
 
