@@ -22,6 +22,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
     update,
 )
@@ -32,7 +33,7 @@ from app.db.tables.resources import compartment, resource, resource_author, reso
 from app.fhir.registry import REGISTRY
 from app.repositories.codec import Codec, Sealed
 from app.search.indexer import Indexed
-from app.search.visibility import Visible, visible_clause
+from app.search.visibility import Alternative, Visible, visible_clause
 
 _COLUMNS = tuple(column.name for column in resource.columns)
 _CURRENT = [resource.c[name] for name in _COLUMNS]
@@ -218,6 +219,18 @@ class Resources:
             return None
         return Locked(self._stored(rows[0]), bool(rows[0][-1]))
 
+    async def reaches(self, stored: StoredVersion, *, visible: Visible) -> bool:
+        """Whether a version that this unit wrote is within reach, its labels left aside."""
+        ways = [_unlabelled(way) for way in visible.grants.get(stored.kind, ())]
+        if Alternative() in ways and stored.kind not in visible.denials:
+            return True
+        await self.flush()
+        reach = replace(visible, grants={stored.kind: tuple(ways)})
+        statement = select(resource.c.rid).where(
+            _this(reach, stored.kind, stored.id), visible_clause(reach, stored.kind, resource.c)
+        )
+        return bool(await self._connection.fetch(statement))
+
     async def read(self, kind: int, id: str, *, visible: Visible) -> StoredVersion | None:
         """The current version, deletions too."""
         await self.flush()
@@ -247,6 +260,21 @@ class Resources:
     def _stored(self, row: Row) -> StoredVersion:
         return open_row(dict(zip((*_COLUMNS, "patients"), row, strict=False)), self._codec)
 
+    async def labels(
+        self, sources: Collection[tuple[int, str]], *, tenant: int
+    ) -> list[tuple[int, int]]:
+        """Confidentiality and sensitivity of resources, by type number and id."""
+        await self.flush()
+        rows = await self._connection.fetch(
+            select(resource.c.confidentiality, resource.c.sensitivity)
+            .where(
+                resource.c.tenant == tenant,
+                or_(*(and_(resource.c.kind == kind, resource.c.id == id) for kind, id in sources)),
+            )
+            .distinct()
+        )
+        return [(row[0], row[1]) for row in rows]
+
     async def patients_of(self, rids: Collection[int], *, visible: Visible) -> tuple[str, ...]:
         """The patients in whose compartments these rows are, for the audit record."""
         if not rids:
@@ -261,6 +289,10 @@ class Resources:
             .distinct()
         )
         return tuple(sorted(row[0] for row in rows))
+
+
+def _unlabelled(way: Alternative) -> Alternative:
+    return replace(way, confidentiality=None, sensitivity=None)
 
 
 def _this(visible: Visible, kind: int, id: str) -> ColumnElement[bool]:

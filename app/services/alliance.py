@@ -125,7 +125,7 @@ class Alliance:
         )
         before = json.parse_resource(held.text) if held and not held.deleted else None
         tree = issue(course, alert, before=before)
-        self._derived.follow(uow, tree, previous=held, tenant=tenant)
+        await self._derived.follow(uow, tree, previous=held, tenant=tenant)
 
     async def _void(self, uow: UnitOfWork, tree: Tree, *, tenant: int) -> None:
         target = f"DetectedIssue/{tree['id']}"

@@ -14,6 +14,7 @@ from app.fhir.registry import REGISTRY, Interaction
 from app.repositories.resources import StoredVersion
 from app.repositories.unit_of_work import UnitOfWork
 from app.search.visibility import Visible
+from app.services import labels
 from app.services.audit import AuditTrail
 from app.services.changes import Change
 from app.services.records import Records
@@ -43,9 +44,9 @@ class Derived:
     async def store(self, uow: UnitOfWork, tree: Tree, *, tenant: int) -> bool:
         """Stores a resource under its own id; whether that made a new version."""
         previous = await self.current(uow, tree["resourceType"], tree["id"], tenant=tenant)
-        return self.follow(uow, tree, previous=previous, tenant=tenant)
+        return await self.follow(uow, tree, previous=previous, tenant=tenant)
 
-    def follow(
+    async def follow(
         self, uow: UnitOfWork, tree: Tree, *, previous: StoredVersion | None, tenant: int
     ) -> bool:
         """The same, where the version before is held already."""
@@ -56,6 +57,7 @@ class Derived:
             tree=tree,
             previous=previous,
             interaction=Interaction.UPDATE if previous else Interaction.CREATE,
+            inherited=await labels.inherited_from(uow, tree, tree["resourceType"], tenant=tenant),
         )
         stored, changed = self._records.store(uow, change, tenant=tenant)
         if changed:

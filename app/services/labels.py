@@ -1,23 +1,156 @@
-"""Security labels as indexed columns: how confidential a version is and what it touches.
+"""Security labels: every stored version says how confidential it is and what it touches.
 
-Confidentiality is a rank in the order of v3-Confidentiality (U L M N R V), sensitivity a set
-of v3-ActCode codes as bits. A client's own label can raise the default, never lower it.
-https://hl7.org/fhir/R4/security-labels.html
+https://hl7.org/fhir/R4/security-labels.html. ``meta.security`` gets exactly one code of
+v3-Confidentiality and any number of v3-ActCode; both also become columns that queries compare.
+What labels follow from type, instrument and content is data (``definitions/labels.json``). A
+label is only ever raised: by the client, by what a resource is made from, by the version before.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
+from app.domain.consent.policy import RANKS
 from app.fhir import json
 from app.fhir.json import Tree
+from app.fhir.registry import REGISTRY
+from app.repositories.unit_of_work import UnitOfWork
 
-RANKS = {"U": 0, "L": 1, "M": 2, "N": 3, "R": 4, "V": 5}
-_CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
-_ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
-_UNKNOWN_SENSITIVITY = 1 << 62
+CONFIDENTIALITY: Final = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+SENSITIVITY: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+_CODES: Final = {rank: code for code, rank in RANKS.items()}
+_UNKNOWN: Final = 1 << 62  # of a code that is not in the list: as unseen as any
+_SEPARATOR: Final = "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """A rank in the order of v3-Confidentiality, and sensitivities as bits of the list."""
+
+    rank: int = 0
+    bits: int = 0
+
+    def __or__(self, other: Labels) -> Labels:
+        """The high-water mark of both."""
+        return Labels(max(self.rank, other.rank), self.bits | other.bits)
+
+
+NONE: Final = Labels()
+
+
+def labelled(
+    tree: Tree, type_name: str, *, before: Tree | None, inherited: Labels = NONE
+) -> tuple[Tree, Labels]:
+    """The resource with the labels that it is to be stored with, and these as columns.
+
+    ``before`` is the version it follows; ``inherited`` comes from ``inherited_from``.
+    """
+    given = _codings(tree)
+    kept = [each for each in _codings(before or {}) if each.get("system") == SENSITIVITY]
+    labels = _default(tree, type_name) | inherited | stated([*given, *_codings(before or {})])
+    known = {each.get("code") for each in given if each.get("system") == SENSITIVITY}
+    kept = [each for each in kept if each.get("code") not in known]
+    known |= {each.get("code") for each in kept}
+    security = [
+        {"system": CONFIDENTIALITY, "code": _CODES[labels.rank]},
+        *(each for each in given if each.get("system") != CONFIDENTIALITY),
+        *kept,
+        *(
+            {"system": SENSITIVITY, "code": code}
+            for code, bit in _bits().items()
+            if labels.bits & bit and code not in known
+        ),
+    ]
+    return {**tree, "meta": {**(tree.get("meta") or {}), "security": security}}, labels
+
+
+def stated(codings: Iterable[Tree]) -> Labels:
+    """What codings say; a code of either system that is not known counts as the highest."""
+    labels = NONE
+    for coding in codings:
+        code = coding.get("code", "")
+        if coding.get("system") == CONFIDENTIALITY:
+            labels |= Labels(RANKS.get(code, RANKS["V"]))
+        elif coding.get("system") == SENSITIVITY:
+            labels |= _of_codes([code])
+    return labels
+
+
+async def inherited_from(uow: UnitOfWork, tree: Tree, type_name: str, *, tenant: int) -> Labels:
+    """The high-water mark of what a resource is made from."""
+    sources = list(_sources(tree, type_name))
+    if not sources:
+        return NONE
+    found = await uow.resources.labels(sources, tenant=tenant)
+    labels = NONE
+    for rank, bits in found:
+        labels |= Labels(rank, bits)
+    return labels
+
+
+def data_class(tree: Tree, type_name: str) -> str | None:
+    """What kind of data it is within its type, as lines ``system|code`` between line ends.
+
+    Of a response its questionnaire, of other types every coding of what says what they are.
+    """
+    lines = list(dict.fromkeys(_classes(tree, type_name)))
+    return _SEPARATOR + _SEPARATOR.join(lines) + _SEPARATOR if lines else None
+
+
+def _classes(tree: Tree, type_name: str) -> Iterator[str]:
+    if type_name == "QuestionnaireResponse":
+        if canonical := tree.get("questionnaire"):
+            yield canonical.partition("|")[0]
+        return
+    for element in ("code", "type", "category"):
+        concepts = tree.get(element)
+        for concept in concepts if isinstance(concepts, list) else [concepts]:
+            for coding in concept.get("coding") or () if isinstance(concept, dict) else ():
+                if coding.get("code"):
+                    yield f"{coding.get('system', '')}|{coding['code']}"
+
+
+def _default(tree: Tree, type_name: str) -> Labels:
+    labels = Labels(_default_rank(type_name))
+    classes = list(_classes(tree, type_name)) if type_name in _content() else []
+    for named, implied in _content().get(type_name, ()):
+        if any(each in named or f"{each.partition('|')[0]}|*" in named for each in classes):
+            labels |= implied
+    return labels
+
+
+def _of_codes(codes: Iterable[str]) -> Labels:
+    labels = NONE
+    for code in codes:
+        if code in RANKS:
+            labels |= Labels(RANKS[code])
+        else:
+            rank = RANKS[_rules()["implied"].get(code, "N")]
+            labels |= Labels(rank, _bits().get(code, _UNKNOWN))
+    return labels
+
+
+def _codings(tree: Tree) -> list[Tree]:
+    return list((tree.get("meta") or {}).get("security") or ())
+
+
+def _sources(tree: Tree, type_name: str) -> Iterator[tuple[int, str]]:
+    for path in _rules()["inherited"].get(type_name, ()):
+        nodes: list[Any] = [tree]
+        for name in path.split("."):
+            values = [node.get(name) for node in nodes if isinstance(node, dict)]
+            nodes = [
+                each for value in values for each in (value if isinstance(value, list) else [value])
+            ]
+        for node in nodes:
+            reference = node.get("reference") if isinstance(node, dict) else None
+            kind, _, id = (reference or "").partition("/")
+            if kind in REGISTRY and id and "/" not in id:
+                yield REGISTRY[kind].code, id
 
 
 @cache
@@ -38,25 +171,10 @@ def _bits() -> dict[str, int]:
     return {code: 1 << place for place, code in enumerate(_rules()["sensitivity"])}
 
 
-def of(tree: Tree, type_name: str) -> tuple[int, int]:
-    """The rank and the sensitivity bits of a resource."""
-    rank, bits = _default_rank(type_name), 0
-    for coding in (tree.get("meta") or {}).get("security") or ():
-        code = coding.get("code", "")
-        if coding.get("system") == _CONFIDENTIALITY:
-            rank = max(rank, RANKS.get(code, RANKS["V"]))
-        elif coding.get("system") == _ACT:
-            bits |= _bits().get(code, _UNKNOWN_SENSITIVITY)
-    return rank, bits
-
-
-def data_class(tree: Tree, type_name: str) -> str | None:
-    """What kind of data it is within its type: its questionnaire, its code, its document type."""
-    if type_name == "QuestionnaireResponse":
-        canonical = tree.get("questionnaire")
-        return canonical.partition("|")[0] if canonical else None
-    concept = tree.get({"Observation": "code", "DocumentReference": "type"}.get(type_name, ""))
-    for coding in (concept or {}).get("coding") or ():
-        if coding.get("code"):
-            return f"{coding.get('system', '')}|{coding['code']}"
-    return None
+@cache
+def _content() -> dict[str, list[tuple[frozenset[str], Labels]]]:
+    found: dict[str, list[tuple[frozenset[str], Labels]]] = {}
+    for rule in _rules()["content"]:
+        named = frozenset(rule["class"])
+        found.setdefault(rule["type"], []).append((named, _of_codes(rule["labels"])))
+    return found

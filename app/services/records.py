@@ -53,10 +53,14 @@ class Records:
     def store(self, uow: UnitOfWork, change: Change, *, tenant: int) -> tuple[StoredVersion, bool]:
         """The version stored and whether it is new: equal content makes no version."""
         previous = change.previous
+        before = None
         if previous is not None and not previous.deleted:
             before = json.parse_resource(previous.text)
-            if splice.same_content(before, {**change.tree, "id": change.id}):
-                return previous, False
+        tree, marks = labels.labelled(
+            change.tree, change.type, before=before, inherited=change.inherited
+        )
+        if previous and before and splice.same_content(before, {**tree, "id": change.id}):
+            return previous, False
         version = previous.version + 1 if previous else 1
         updated = self._moment(previous)
         text = splice.splice(
@@ -65,9 +69,9 @@ class Records:
             id=change.id,
             version_id=str(version),
             last_updated=format_instant(updated),
+            security=tree["meta"]["security"],
         )
-        indexed = indexer.index(change.tree, change.type, id=change.id, base=self._base)
-        confidentiality, sensitivity = labels.of(change.tree, change.type)
+        indexed = indexer.index(tree, change.type, id=change.id, base=self._base)
         stored = StoredVersion(
             tenant=tenant,
             kind=REGISTRY[change.type].code,
@@ -79,9 +83,9 @@ class Records:
             interaction=_INTERACTIONS[change.interaction],
             text=text,
             key_owner=_key_owner(change, indexed),
-            confidentiality=confidentiality,
-            sensitivity=sensitivity,
-            data_class=labels.data_class(change.tree, change.type),
+            confidentiality=marks.rank,
+            sensitivity=marks.bits,
+            data_class=labels.data_class(tree, change.type),
             patients=_patients(indexed),
         )
         uow.resources.append(stored, indexed=indexed, previous=previous)

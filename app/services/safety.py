@@ -107,7 +107,7 @@ class Safety:
         if await self._derived.current(uow, "Flag", concern.flag_id, tenant=tenant) is not None:
             return
         treating = await self._responsible.treating(uow, concern.response, tenant=tenant)
-        self._derived.follow(uow, _flag(concern), previous=None, tenant=tenant)
+        await self._derived.follow(uow, _flag(concern), previous=None, tenant=tenant)
         told: set[str] = set()
         for notice in concern.rule.notices:
             owner = treating.therapist
@@ -121,7 +121,7 @@ class Safety:
             else:
                 told.add(owner)
             task = _task(concern, notice, owner=owner, answered=answered)
-            self._derived.follow(uow, task, previous=None, tenant=tenant)
+            await self._derived.follow(uow, task, previous=None, tenant=tenant)
 
 
 def _flag(concern: _Concern) -> Tree:
