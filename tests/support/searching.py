@@ -80,6 +80,10 @@ class World:
         resources.append(stored, indexed=indexed, previous=previous)
         self._stored[tenant, name, id] = stored
 
+    def skip(self, count: int) -> None:
+        """Leaves row numbers out, as if something that is not here had them."""
+        self._rid += count
+
     async def remove(self, reference: str, *, tenant: int = 1) -> None:
         """Deletes a resource."""
         name, _, id = reference.partition("/")
