@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -18,7 +17,7 @@ from app.fhir.audit.event import canonical, commitment
 from app.repositories.audit_log import AuditLog
 from app.search.sources.audit_rows import COLUMNS as NAMES
 from app.search.sources.audit_rows import record_of
-from tests.support.audit_log import audit_database
+from tests.support.audit_log import a_log
 from tests.support.audit_records import a_record, every_kind
 
 COLUMNS = tuple(audit_event.c[name] for name in NAMES)
@@ -26,10 +25,9 @@ DIALECTS = ("sqlite", "postgresql")
 
 
 @pytest_asyncio.fixture(params=DIALECTS)
-async def database(request, tmp_path: Path) -> AsyncIterator[Database]:
-    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
-    async with audit_database(request.param, tmp_path, server) as (made, _owner):
-        yield made
+async def database(request, databases) -> AsyncIterator[Database]:
+    async with a_log(await databases.make(request.param)) as log:
+        yield log.database
 
 
 async def append(database: Database, *records) -> None:
@@ -103,9 +101,11 @@ async def test_the_application_can_change_and_remove_nothing(database: Database,
 
 
 @pytest.mark.parametrize("clause", ["OR REPLACE", "OR IGNORE"])
-async def test_replacing_slips_past_no_trigger(tmp_path: Path, clause):
-    async with audit_database("sqlite", tmp_path, None) as (database, url):
-        await append(database, a_record())
+async def test_replacing_slips_past_no_trigger(databases, clause):
+    made = await databases.make("sqlite")
+    url = made.owner_url
+    async with a_log(made) as log:
+        await append(log.database, a_record())
         # A connection of somebody else, who has not set recursive_triggers.
         other = sqlite3.connect(url.removeprefix("sqlite:///"))
         names = [column.name for column in audit_event.columns]
@@ -134,11 +134,11 @@ async def test_replacing_slips_past_no_trigger(tmp_path: Path, clause):
         "SET session_replication_role = replica",
     ],
 )
-async def test_the_role_of_the_application_is_granted_no_way(postgres, tmp_path: Path, statement):
-    async with audit_database("postgresql", tmp_path, postgres) as (database, _owner):
-        await append(database, a_record())
+async def test_the_role_of_the_application_is_granted_no_way(databases, statement):
+    async with a_log(await databases.make("postgresql")) as log:
+        await append(log.database, a_record())
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            async with database.write() as connection:
+            async with log.database.write() as connection:
                 await connection.execute(text(statement))
 
 
@@ -146,10 +146,10 @@ async def test_the_role_of_the_application_is_granted_no_way(postgres, tmp_path:
     "statement",
     ["DELETE FROM audit_event", "UPDATE audit_event SET outcome = '8'", "TRUNCATE audit_event"],
 )
-async def test_the_owner_has_to_do_more_than_ask(postgres, tmp_path: Path, statement):
-    async with audit_database("postgresql", tmp_path, postgres) as (database, owner):
-        await append(database, a_record())
-        connection = await asyncpg.connect(owner)
+async def test_the_owner_has_to_do_more_than_ask(databases, statement):
+    async with a_log(await databases.make("postgresql")) as log:
+        await append(log.database, a_record())
+        connection = await asyncpg.connect(log.owner)
         with pytest.raises(asyncpg.PostgresError, match="append-only"):
             await connection.execute(statement)
         await connection.close()

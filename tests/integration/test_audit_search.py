@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import insert
 
 from app.db.engine import Database
-from app.db.tables.resources import tenant
 from app.fhir import json
 from app.fhir.audit.event import render
 from app.fhir.audit.record import AuditRecord
@@ -31,7 +28,7 @@ from app.search.parser import parse
 from app.search.sources.audit import AUDIT
 from app.search.sources.resource import RESOURCES
 from app.search.visibility import Alternative, Visible
-from tests.support.audit_log import audit_database
+from tests.support.audit_log import a_log
 from tests.support.audit_records import NOON, a_record, a_system_record, every_kind
 
 BASE = "https://rapport.test/fhir"
@@ -65,14 +62,10 @@ RECORDS = records()
 
 
 @pytest_asyncio.fixture(params=["sqlite", "postgresql"], scope="module")
-async def database(request, tmp_path_factory) -> AsyncIterator[Database]:
-    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
-    directory: Path = tmp_path_factory.mktemp("audit")
-    async with audit_database(request.param, directory, server) as (made, _owner):
+async def database(request, databases) -> AsyncIterator[Database]:
+    async with a_log(await databases.make(request.param)) as ours:
+        made = ours.database
         async with made.write() as connection:
-            for number in (1, 2):
-                values = {"id": number, "slug": f"t{number}", "name": "T", "created": 0}
-                await connection.execute(insert(tenant).values(**values, suspended=0))
             log = AuditLog(connection)
             await log.append(RECORDS)
             await log.append([a_record(tenant=2, aid=10**6)])

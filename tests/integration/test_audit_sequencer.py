@@ -35,10 +35,9 @@ from tests.support.audit_log import Log, a_log
 from tests.support.audit_records import NOON, a_record
 
 
-@pytest_asyncio.fixture(params=["sqlite", "postgresql"])
-async def log(request, tmp_path: Path) -> AsyncIterator[Log]:
-    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
-    async with a_log(request.param, tmp_path, server) as made:
+@pytest_asyncio.fixture
+async def log(dialect, databases) -> AsyncIterator[Log]:
+    async with a_log(await databases.make(dialect)) as made:
         yield made
 
 

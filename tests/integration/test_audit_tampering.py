@@ -7,7 +7,6 @@ and a stranger's program, which knows only what it saw before, says what is wron
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -30,7 +29,8 @@ from app.services.audit_copies import FileCopy
 from app.services.audit_export import exported
 from app.services.audit_proofs import Proofs
 from app.services.audit_verification import verify_log
-from tests.support.audit_log import Log, a_log, database_of
+from tests.support.audit_log import Log, a_log
+from tests.support.databases import Database
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "verify-audit" / "verify_audit.py"
 EARLIER, ALL = 150, 300
@@ -86,11 +86,11 @@ class Exhibit:
 
 
 @pytest_asyncio.fixture(params=["sqlite", "postgresql"], scope="module")
-async def original(request, tmp_path_factory) -> AsyncIterator[tuple[str, Path, str]]:
-    """The dialect, the directory and the database of a log that everyone has seen."""
-    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+async def original(request, databases, tmp_path_factory) -> tuple[Database, Path]:
+    """The database and the directory of a log that everyone has seen."""
+    database = await databases.make(request.param)
     directory: Path = tmp_path_factory.mktemp("original")
-    async with a_log(request.param, directory, server) as log:
+    async with a_log(database) as log:
         copy = FileCopy(directory / "copies")
         for _ in range(2):
             await log.add(EARLIER)
@@ -101,26 +101,17 @@ async def original(request, tmp_path_factory) -> AsyncIterator[tuple[str, Path, 
         assert status == 0, words
         assert f"{ALL} entries of rapport.test/audit, {ALL} events opened" in words
         assert (await verify_log(log.units, [copy])).findings == []
-        await log.database.close()
-        if server is None:
-            kept = log.owner
-        else:
-            await server.create(f"original_{os.getpid()}", database_of(log.owner))
-            kept = server.url(f"original_{os.getpid()}")
-        yield request.param, directory, kept
-    if server is not None:
-        await server.drop(database_of(kept))
+    return database, directory
 
 
 @pytest_asyncio.fixture
-async def exhibit(request, original, tmp_path: Path) -> AsyncIterator[Exhibit]:
+async def exhibit(original, databases, tmp_path: Path) -> AsyncIterator[Exhibit]:
     """A copy of it all, to be tampered with."""
-    dialect, directory, database = original
-    server = request.getfixturevalue("postgres") if dialect == "postgresql" else None
+    database, directory = original
     for name in ("copies", "shown"):
         shutil.copytree(directory / name, tmp_path / name)
     shutil.copy(directory / "state", tmp_path / "state")
-    async with a_log(dialect, tmp_path, server, template=database) as log:
+    async with a_log(await databases.copy(database)) as log:
         log.count = ALL
         yield Exhibit(log, tmp_path, FileCopy(tmp_path / "copies"))
 

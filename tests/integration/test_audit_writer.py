@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,10 +21,9 @@ from tests.support.audit_log import Log, a_log
 from tests.support.audit_records import a_record
 
 
-@pytest_asyncio.fixture(params=["sqlite", "postgresql"])
-async def log(request, tmp_path: Path) -> AsyncIterator[Log]:
-    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
-    async with a_log(request.param, tmp_path, server) as made:
+@pytest_asyncio.fixture
+async def log(dialect, databases) -> AsyncIterator[Log]:
+    async with a_log(await databases.make(dialect)) as made:
         yield made
 
 

@@ -55,6 +55,18 @@ class Databases:
         self._made.append(name)
         return Database(dialect, server.url(name, APP), server.url(name, OWNER))
 
+    async def copy(self, database: Database) -> Database:
+        """A copy of a database that nobody is connected to."""
+        name = f"rapport_{uuid4().hex[:12]}"
+        if database.dialect == "sqlite":
+            path = self._files / f"{name}.db"
+            shutil.copyfile(database.url.removeprefix("sqlite:///"), path)
+            return Database("sqlite", f"sqlite:///{path}", f"sqlite:///{path}")
+        server = self._server()
+        await server.create(name, database.url.rpartition("/")[2])
+        self._made.append(name)
+        return Database("postgresql", server.url(name, APP), server.url(name, OWNER))
+
     async def close(self) -> None:
         """Removes what was made."""
         while self._made:
