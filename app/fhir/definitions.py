@@ -132,6 +132,14 @@ def search_parameters(type_name: str) -> Mapping[str, Any]:
 
 
 @cache
+def own_search_parameters() -> Mapping[str, Mapping[str, Any]]:
+    """What the data file of this project adds to HL7's, by type and code, in the same form."""
+    text = files("app.definitions").joinpath("search_parameters.json").read_bytes()
+    rows: Mapping[str, Mapping[str, Any]] = orjson.loads(text)
+    return rows
+
+
+@cache
 def compartments() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
     """Owner type to member type to the search parameters that make a member."""
     table: dict[str, dict[str, list[str]]] = orjson.loads(_read("compartments.json.gz"))

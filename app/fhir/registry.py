@@ -171,7 +171,11 @@ def param_id(type_name: str, code: str) -> int:
 @cache
 def _resource_type(name: str) -> ResourceType:
     code, store = _ROWS[name]
-    rows = {**definitions.search_parameters("Resource"), **definitions.search_parameters(name)}
+    rows = {
+        **definitions.search_parameters("Resource"),
+        **definitions.search_parameters(name),
+        **definitions.own_search_parameters().get(name, {}),
+    }
     return ResourceType(
         name=name,
         code=code,

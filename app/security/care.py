@@ -11,7 +11,7 @@ from typing import Final
 
 from app.core.clock import format_instant
 from app.fhir.registry import REGISTRY
-from app.search.expression import And, Chain, Expression, Has, Missing, Or
+from app.search.expression import And, Chain, Expression, Has, Missing, Not, Or
 from app.search.parser import parse_criteria
 
 SUPERVISION: Final = "https://rapport.example.org/CodeSystem/care-team-category|supervision"
@@ -24,32 +24,39 @@ _EPISODE_STATUSES: Final = "planned,waitlist,active,onhold,finished"
 
 def treated_by(actor: str, *, base: str, now: int) -> Expression:
     """Patients whom ``actor`` (``Practitioner/x``) treats; ``now`` in microseconds."""
-    manages = _of(
-        "EpisodeOfCare", ("care-manager", actor), ("status", _EPISODE_STATUSES), base=base
-    )
-    belongs = And((_open_team(base, now), _of("CareTeam", ("participant", actor), base=base)))
-    return Or((Has(_EPISODE, "patient", manages), Has(_TEAM, "patient", belongs)))
+    manages = _of("EpisodeOfCare", ("care-manager", actor), base=base)
+    return _patients(manages, _participates(actor, base=base, now=now), base=base, now=now)
 
 
 def supervised_by(actor: str, *, base: str, now: int) -> Expression:
     """Patients treated by somebody whom ``actor`` supervises now."""
     supervision = And(
         (
+            _of("CareTeam", ("category", SUPERVISION), base=base),
             _open_team(base, now),
-            _of("CareTeam", ("category", SUPERVISION), ("participant", actor), base=base),
+            _participates(actor, base=base, now=now),
         )
     )
-    supervisee = Has(_TEAM, "participant", supervision)
-    manages = And(
-        (
-            Chain(_EPISODE, "care-manager", ((_PRACTITIONER, supervisee),)),
-            _of("EpisodeOfCare", ("status", _EPISODE_STATUSES), base=base),
-        )
-    )
-    belongs = And(
-        (_open_team(base, now), Chain(_TEAM, "participant", ((_PRACTITIONER, supervisee),)))
-    )
-    return Or((Has(_EPISODE, "patient", manages), Has(_TEAM, "patient", belongs)))
+    supervisee = ((_PRACTITIONER, Has(_TEAM, "participant", supervision)),)
+    manages = Chain(_EPISODE, "care-manager", supervisee)
+    return _patients(manages, Chain(_TEAM, "participant", supervisee), base=base, now=now)
+
+
+def _patients(manages: Expression, belongs: Expression, *, base: str, now: int) -> Expression:
+    """Patients with an episode that ``manages`` or a team that ``belongs``, judged as of now."""
+    stands = _of("EpisodeOfCare", ("status", _EPISODE_STATUSES), base=base)
+    team = And((belongs, _open_team(base, now)))
+    of_episode = Or((manages, Chain(_EPISODE, "team", ((_TEAM, team),))))
+    return Or((Has(_EPISODE, "patient", And((of_episode, stands))), Has(_TEAM, "patient", team)))
+
+
+def _participates(actor: str, *, base: str, now: int) -> Expression:
+    """Teams in which ``actor`` takes part now: in a period that covers now, or without any."""
+    moment = format_instant(now)
+    running = _of("CareTeam", ("participation", f"{actor}$le{moment}$ge{moment}"), base=base)
+    dated = _of("CareTeam", ("participation", f"{actor}$ge0001$ge0001"), base=base)
+    member = _of("CareTeam", ("participant", actor), base=base)
+    return Or((running, And((member, Not(dated)))))
 
 
 def _open_team(base: str, now: int) -> Expression:

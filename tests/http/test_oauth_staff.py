@@ -1,5 +1,7 @@
 """Staff: whose records a role reaches, the patient picker, launch from a record system, admin."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.support.application import ORIGIN
@@ -170,6 +172,46 @@ async def test_care_that_ended_ends_what_is_seen(application, world, dashboard):
     team["period"]["end"] = "2026-01-02"
     assert (await world.http.put("CareTeam/t1", json=team)).status_code == 200
     assert await ids(application, token, "Patient") == []
+
+
+def ago(days):
+    moment = datetime.now(UTC) - timedelta(days=days)
+    return moment.strftime("%Y-%m-%d")
+
+
+@pytest.mark.parametrize(
+    "periods, sees",
+    [
+        ([None], True),
+        ([{"start": ago(9)}], True),
+        ([{"start": ago(9), "end": ago(-9)}], True),
+        ([{"start": ago(9), "end": ago(3)}], False),
+        ([{"start": ago(-3)}], False),
+        ([{"start": ago(9), "end": ago(3)}, {"start": ago(-3)}], False),
+        ([{"start": ago(9), "end": ago(3)}, {"start": ago(2)}], True),
+    ],
+)
+@pytest.mark.parametrize("through", ["subject", "episode"])
+async def test_one_s_own_time_in_a_team_counts(
+    application, world, dashboard, *, periods, sees, through
+):
+    member = {"reference": "Practitioner/tess"}
+    team = {
+        "resourceType": "CareTeam",
+        "id": "t9",
+        "status": "active",
+        "participant": [
+            {"member": member, **({"period": period} if period else {})} for period in periods
+        ],
+    }
+    if through == "subject":
+        team["subject"] = {"reference": "Patient/berta"}
+    assert (await world.http.put("CareTeam/t9", json=team)).status_code == 201
+    if through == "episode":
+        with_team = episode("e2", "berta", "theo") | {"team": [{"reference": "CareTeam/t9"}]}
+        assert (await world.http.put("EpisodeOfCare/e2", json=with_team)).status_code == 200
+    token = await token_of(application, world, dashboard, "tess", "therapist", "Practitioner/tess")
+    assert ("berta" in await ids(application, token, "Patient")) is sees
 
 
 async def test_supervision_that_ended_ends_what_is_seen(application, world, dashboard):
