@@ -48,6 +48,8 @@ from app.services.audit_copies import Copy, FileCopy, WitnessCopy
 from app.services.audit_keys import LogKeys
 from app.services.audit_refusals import Refusals
 from app.services.audit_sequencer import Sequencer
+from app.services.caseloads import Caseloads
+from app.services.couples import Couples
 from app.services.courses import Courses
 from app.services.definitions import Definitions
 from app.services.derived import Derived
@@ -163,6 +165,9 @@ def _rules(clock: Clock, records: Records, trail: AuditTrail, base: str) -> Rule
             questionnaires=questionnaires,
             responsible=Responsible(clock=clock, base=base),
         ),
+        courses=courses,
+        couples=Couples(courses=courses, base=base),
+        caseloads=Caseloads(courses=courses, definitions=definitions, clock=clock, base=base),
     )
 
 

@@ -58,7 +58,7 @@ class Given:
     """An input that came.
 
     ``value`` is a ``str``, ``int``, ``Decimal`` or ``bool`` by its kind, else a tree; ``place``
-    its FHIRPath, empty where it came in a query.
+    is its FHIRPath.
     """
 
     name: str
@@ -98,6 +98,11 @@ def read(
     return reading.done()
 
 
+def place_of(name: str) -> str:
+    """Where an input of that name is or should be."""
+    return f"Parameters.parameter.where(name='{name}')"
+
+
 class _Reading:
     """The inputs as far as they have been read."""
 
@@ -116,9 +121,9 @@ class _Reading:
             value = _TEXTS[declared.kind](text)
         except (KeyError, ValueError):
             self._unreadable = True
-            self._refuse(declared, "")
+            self._refuse(declared, place_of(name))
         else:
-            self._take(declared, value, "")
+            self._take(declared, value, place_of(name))
 
     def document(self, tree: Tree) -> None:
         """Takes in a Parameters resource, or the one resource that is asked for."""
@@ -139,7 +144,7 @@ class _Reading:
         came = {each.name for each in self._given}
         for each in self._declared.values():
             if each.required and each.name not in came and not self._complained(each.name):
-                self._complain("required", f"{each.name} is needed", "Parameters.parameter")
+                self._complain("required", f"{each.name} is needed", place_of(each.name))
         if self._issues:
             category = Category.INVALID if self._unreadable else Category.UNPROCESSABLE
             raise AppError(category, self._issues)

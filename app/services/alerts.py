@@ -12,10 +12,11 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
+from app.core.errors import AppError, Category, Issue
 from app.domain.rupture import Flag, LiveRule, Parameters, Repair, Rule, RuleSet, detect
 from app.domain.trajectory import Observed
 from app.fhir.json import Tree
-from app.fhir.parameters import exact
+from app.fhir.parameters import exact, place_of
 from app.services.courses import SCALES, Course, extension, id_in
 from app.services.derived import derived_id
 from app.services.instruments import BASE
@@ -27,6 +28,7 @@ VERSION = f"{BASE}/StructureDefinition/rule-version"
 EVALUATION = f"{BASE}/StructureDefinition/rule-evaluation"
 
 _OURS = frozenset((STATUS, VERSION, EVALUATION))
+STEPS = ("acknowledged", "addressed", "repaired", "unrepaired", "dismissed")
 ENDED = frozenset(("repaired", "unrepaired", "dismissed"))
 VOID = "entered-in-error"
 _LOOK_BACK_ONE = frozenset((Rule.BELOW_CUTOFF, Rule.STEP_DROP))
@@ -103,7 +105,7 @@ def _alert(
         rules=rules,
         live=live,
         flag=flag,
-        encounter=course.encounters[flag.session],
+        encounter=course.encounter(flag.session),
         raised=when(flag.session),
         inputs=tuple(track[session] for session in seen for track in tracks),
         repair=when(flag.repaired_at) if flag.repaired_at else None,
@@ -171,6 +173,23 @@ def step(status: str, words: str | None, *, date: str, author: str | None = None
         action["text"] = words
     done: Tree = {"action": action, "date": date}
     return done if author is None else {**done, "author": {"reference": author}}
+
+
+def check_step(tree: Tree, status: str, note: str | None) -> None:
+    """Refuses a step that an alert cannot take: work goes on until a person has ended it."""
+    issues = []
+    work = [_code(each) for each in tree.get("mitigation", ()) if "author" in each]
+    last = work[-1] if work else "open"
+    if tree.get("status") == VOID:
+        issues.append(Issue("business-rule", "the alert was raised in error", "DetectedIssue"))
+    elif last in ENDED:
+        issues.append(Issue("business-rule", "the work on the alert has ended", "DetectedIssue"))
+    elif STEPS.index(status) <= (STEPS.index(last) if last in STEPS else -1):
+        issues.append(Issue("business-rule", f"the alert is {last} already", place_of("status")))
+    if status == "dismissed" and not note:
+        issues.append(Issue("required", "note is needed to dismiss", place_of("note")))
+    if issues:
+        raise AppError(Category.UNPROCESSABLE, issues)
 
 
 def resolved(tree: Tree, work: Tree) -> Tree:

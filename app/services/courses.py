@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypeAlias
 
 from app.domain.measure import Rater
 from app.domain.scoring import ScoringKey
@@ -25,7 +26,6 @@ from app.fhir import json, primitives
 from app.fhir.json import Tree
 from app.repositories.unit_of_work import UnitOfWork
 from app.search import parser
-from app.search.found import Found
 from app.search.visibility import Visible
 from app.services.definitions import Definitions
 from app.services.instruments import BASE
@@ -35,8 +35,8 @@ DEFINITION = f"{BASE}/StructureDefinition/scoring-definition"
 RATER = f"{BASE}/StructureDefinition/rater"
 COUPLE = f"{BASE}/StructureDefinition/couple"
 
-_MOST_SESSIONS = 5_000
-_MOST_SCORES = 50_000
+_MOST = 100_000
+_Keys: TypeAlias = Mapping[str, ScoringKey]
 _COUNTED = frozenset(("final", "amended", "corrected"))
 
 
@@ -44,17 +44,19 @@ _COUNTED = frozenset(("final", "amended", "corrected"))
 class Course:
     """An episode with its sessions and the series of scores.
 
-    ``dates`` tells when the score behind a reference was answered, as it was written;
-    ``encounters`` the Encounter id of each session; ``rids`` are the rows that were read.
+    ``sittings`` are in session order. ``dates`` tells when the score behind a reference was
+    answered, as it was written; ``families`` the family of an instrument, ``validated`` those
+    that have been.
     """
 
     episode: str
     patient: str
     sessions: Sessions
-    encounters: Mapping[int, str]
+    sittings: tuple[Sitting, ...]
     series: tuple[Series, ...]
     dates: Mapping[str, str]
-    rids: tuple[int, ...] = ()
+    families: Mapping[str, str]
+    validated: frozenset[str]
 
     def of(self, instrument: str, scale: str) -> Series | None:
         """The series of an instrument's scale; the client's where several rated by it."""
@@ -64,6 +66,14 @@ class Course:
             if each.track.instrument == instrument and each.track.scale == scale
         ]
         return min(found, key=lambda each: list(Rater).index(each.track.rater), default=None)
+
+    def encounter(self, session: int) -> str:
+        """The id of a session's Encounter."""
+        return self.sittings[session - 1].id
+
+    def family(self, series: Series) -> str:
+        """The family of instruments that a series is rated by."""
+        return self.families.get(series.track.instrument, series.track.instrument)
 
 
 class Courses:
@@ -77,36 +87,92 @@ class Courses:
         self, uow: UnitOfWork, episode: Tree, *, visible: Visible, scales: Iterable[str] = ()
     ) -> Course:
         """The course of an episode; only the series of ``scales``, where some are named."""
-        patient = id_in(episode.get("patient"), "Patient") or ""
-        encounters = await self._encounters(uow, episode["id"], tenant=visible.tenant)
-        sessions = number_sessions(_sitting(each) for each in encounters)
-        criteria = [("subject", f"Patient/{patient}"), ("category", "survey")]
-        codes = ",".join(f"{SCALES}|{scale}" for scale in scales)
-        criteria.append(("code", codes or f"{SCALES}|"))
-        query = parser.parse_criteria("Observation", criteria, base=self._base)
-        found = await uow.searches.matches(query, visible=visible, limit=_MOST_SCORES)
+        (course,) = await self.courses(uow, [episode], visible=visible, scales=scales)
+        return course
+
+    async def courses(
+        self,
+        uow: UnitOfWork,
+        episodes: Sequence[Tree],
+        *,
+        visible: Visible,
+        scales: Iterable[str] = (),
+    ) -> Sequence[Course]:
+        """The same of several episodes, in their order."""
+        if not episodes:
+            return []
         keys = {
             key.canonical: key
             for key in await self._definitions.scoring_keys(uow, tenant=visible.tenant)
         }
-        scores = list(_scores(found, keys, sessions))
-        return Course(
-            episode=episode["id"],
-            patient=patient,
-            sessions=sessions,
-            encounters={number: id for id, number in sessions.by_encounter.items()},
-            series=series(score for score, _, _ in scores),
-            dates={score.reference: date for score, date, _ in scores},
-            rids=tuple(rid for _, _, rid in scores),
-        )
+        encounters = await self._encounters(uow, episodes, tenant=visible.tenant)
+        scores = await self._scores(uow, episodes, visible=visible, scales=scales)
+        return [
+            _course(
+                episode,
+                [_sitting(each) for each in encounters if _is_of(each, episode["id"])],
+                scores.get(id_in(episode.get("patient"), "Patient") or "", ()),
+                keys,
+            )
+            for episode in episodes
+        ]
 
-    async def _encounters(self, uow: UnitOfWork, episode: str, *, tenant: int) -> Sequence[Tree]:
-        query = parser.parse_criteria(
-            "Encounter", [("episode-of-care", f"EpisodeOfCare/{episode}")], base=self._base
-        )
+    async def _encounters(
+        self, uow: UnitOfWork, episodes: Sequence[Tree], *, tenant: int
+    ) -> Sequence[Tree]:
+        named = ",".join(f"EpisodeOfCare/{each['id']}" for each in episodes)
+        query = parser.parse_criteria("Encounter", [("episode-of-care", named)], base=self._base)
         visible = Visible.everything(tenant, reason="sessions are numbered over the whole episode")
-        found = await uow.searches.matches(query, visible=visible, limit=_MOST_SESSIONS)
+        found = await uow.searches.matches(query, visible=visible, limit=_MOST)
         return [json.parse_resource(each.text) for each in found]
+
+    async def _scores(
+        self,
+        uow: UnitOfWork,
+        episodes: Sequence[Tree],
+        *,
+        visible: Visible,
+        scales: Iterable[str],
+    ) -> Mapping[str, list[Tree]]:
+        """Score Observations by patient."""
+        named = {id_in(each.get("patient"), "Patient") for each in episodes}
+        patients = sorted(f"Patient/{id}" for id in named if id is not None)
+        if not patients:
+            return {}
+        criteria = [
+            ("subject", ",".join(patients)),
+            ("code", ",".join(f"{SCALES}|{scale}" for scale in scales) or f"{SCALES}|"),
+        ]
+        query = parser.parse_criteria("Observation", criteria, base=self._base)
+        scores: dict[str, list[Tree]] = {}
+        for each in await uow.searches.matches(query, visible=visible, limit=_MOST):
+            tree = json.parse_resource(each.text)
+            scores.setdefault(id_in(tree.get("subject"), "Patient") or "", []).append(tree)
+        return scores
+
+
+def _course(
+    episode: Tree, sittings: Iterable[Sitting], found: Iterable[Tree], keys: _Keys
+) -> Course:
+    by_id = {sitting.id: sitting for sitting in sittings}
+    sessions = number_sessions(by_id.values())
+    scores = list(_observed(found, keys, sessions))
+    numbered = sorted(sessions.by_encounter.items(), key=lambda item: item[1])
+    return Course(
+        episode=episode["id"],
+        patient=id_in(episode.get("patient"), "Patient") or "",
+        sessions=sessions,
+        sittings=tuple(by_id[id] for id, _ in numbered),
+        series=series(score for score, _ in scores),
+        dates={score.reference: date for score, date in scores},
+        families={key.instrument: key.family for key in keys.values()},
+        validated=frozenset(key.instrument for key in keys.values() if key.validated),
+    )
+
+
+def _is_of(encounter: Tree, episode: str) -> bool:
+    references = encounter.get("episodeOfCare", ())
+    return any(id_in(each, "EpisodeOfCare") == episode for each in references)
 
 
 def id_in(reference: object, type_name: str) -> str | None:
@@ -141,30 +207,29 @@ def _sitting(encounter: Tree) -> Sitting:
     )
 
 
-def _scores(
-    found: Iterable[Found], keys: Mapping[str, ScoringKey], sessions: Sessions
-) -> Iterator[tuple[Observed, str, int]]:
-    for each in found:
-        tree = json.parse_resource(each.text)
-        if tree.get("status") not in _COUNTED:
-            continue
+def _observed(
+    found: Iterable[Tree], keys: _Keys, sessions: Sessions
+) -> Iterator[tuple[Observed, str]]:
+    for tree in found:
         key = keys.get(extension(tree, DEFINITION).get("valueCanonical", ""))
         scale = _scale(tree)
+        if key is None or scale is None or tree.get("status") not in _COUNTED:
+            continue
         answered = tree.get("effectiveDateTime", "")
         session = sessions.number(
             encounter=id_in(tree.get("encounter"), "Encounter"),
             day=answered[:10] if len(answered) >= 10 else None,
         )
-        if key is None or scale is None or session is None:
+        if session is None:
             continue
         score = Observed(
             track=Track(key.instrument, _rater(tree, key), scale),
             session=session,
             answered=moment(answered) or 0,
             value=_value(tree),
-            reference=f"Observation/{each.id}",
+            reference=f"Observation/{tree['id']}",
         )
-        yield score, answered, each.rid
+        yield score, answered
 
 
 def _scale(tree: Tree) -> str | None:

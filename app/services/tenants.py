@@ -12,7 +12,7 @@ from app.fhir.registry import REGISTRY, Interaction
 from app.repositories.installation import SHARED, Tenant
 from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
 from app.search.visibility import Visible
-from app.services import instruments
+from app.services import instruments, operation_definitions
 from app.services.changes import Change
 from app.services.records import Records
 
@@ -76,6 +76,7 @@ def _shared() -> Iterable[Tree]:
     """Read-only definitions: HL7's, then ours."""
     yield from (tree for tree in definitions.conformance() if _is_shared(tree))
     yield from (tree for tree in instruments.shipped() if _is_shared(tree))
+    yield from operation_definitions.shipped()
 
 
 def _tenant_owned() -> Iterable[Tree]:

@@ -1,0 +1,39 @@
+"""``EpisodeOfCare/[id]/$alliance-trend``: how the alliance moves from session to session."""
+
+from __future__ import annotations
+
+from app.domain.measure import Rater
+from app.fhir import json, parameters
+from app.interactions.call import Call, Outcome
+from app.interactions.context import Context
+from app.interactions.operations.operation import Operation
+from app.interactions.operations.target import target
+from app.security import access
+from app.services import trends
+from app.services.operation_definitions import canonical, inputs
+
+
+async def alliance_trend(context: Context, call: Call) -> Outcome:
+    """Series, alerts and missing sessions, as far as the caller may see them."""
+    access.decide(context.principal, "Observation", "s")
+    given = parameters.read(inputs("alliance-trend", rater=Rater), body=call.body, query=call.query)
+    episode = await target(context, call)
+    scale = given.get("scale")
+    services, visible = context.engine.services, context.visible("s")
+    course = await services.courses.course(
+        context.uow, episode, visible=visible, scales=[scale] if scale else ()
+    )
+    series = trends.chosen(
+        course, instrument=given.get("instrument"), rater=given.get("rater"), scale=scale
+    )
+    issues = await services.alliance.issues(context.uow, course, visible=visible)
+    return Outcome("ok", document=json.dumps(trends.trend(course, series, issues)))
+
+
+OPERATION = Operation(
+    name="alliance-trend",
+    definition=canonical("alliance-trend"),
+    run=alliance_trend,
+    types=frozenset(("EpisodeOfCare",)),
+    instance_level=True,
+)

@@ -1,0 +1,128 @@
+"""A course as operations tell it: series, alerts, and what two raters make of the same sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from app.domain.congruence import Pair, congruence, pair
+from app.domain.measure import Rater
+from app.domain.trajectory import Series, never_answered
+from app.fhir.json import Tree
+from app.fhir.parameters import (
+    Part,
+    boolean,
+    decimal,
+    group,
+    integer,
+    parameters,
+    reference,
+    value,
+)
+from app.services.alerts import VOID, evaluation_of, rule_of, status_of, version_of
+from app.services.courses import Course
+
+
+def trend(course: Course, series: Sequence[Series], issues: Iterable[Tree]) -> Tree:
+    """The Parameters of ``$alliance-trend``."""
+    tracks = {(each.track.instrument, each.track.scale) for each in series}
+    alerts = [each for each in issues if each.get("status") != VOID and _about(each) in tracks]
+    alerts.sort(key=lambda each: (evaluation_of(each).get("session", 0), rule_of(each)))
+    missing = never_answered(series, course.sessions.count)
+    return parameters(
+        [_series(course, each) for each in series],
+        [_alert(each) for each in alerts],
+        [group("missing", integer("session", session)) for session in missing],
+    )
+
+
+def chosen(
+    course: Course, *, instrument: str | None, rater: str | None, scale: str | None
+) -> list[Series]:
+    """The series that were asked for."""
+    return [
+        each
+        for each in course.series
+        if instrument in (None, each.track.instrument)
+        and rater in (None, each.track.rater)
+        and scale in (None, each.track.scale)
+    ]
+
+
+def agreement(course: Course, scale: str) -> Tree:
+    """The Parameters of ``$congruence``."""
+    found = congruence(_both(course, scale))
+    return parameters(
+        decimal("bias", found.bias),
+        decimal("slope", found.slope),
+        decimal("correlation", found.correlation),
+        decimal("meanAbsoluteGap", found.mean_absolute_gap),
+        [
+            group(
+                "pair",
+                integer("session", each.session),
+                decimal("client", each.left),
+                decimal("therapist", each.right),
+            )
+            for each in found.pairs
+        ],
+    )
+
+
+def values(series: Series) -> Mapping[int, Decimal | None]:
+    """The value of each session that has a score."""
+    return {point.session: point.value for point in series.points}
+
+
+def _both(course: Course, scale: str) -> Sequence[Pair]:
+    """The sessions that client and therapist rated by one family of instruments.
+
+    Of several families, the one with most such sessions.
+    """
+    of = [each for each in course.series if each.track.scale == scale]
+    found = [
+        pair(values(client), values(therapist))
+        for client in of
+        for therapist in of
+        if client.track.rater is Rater.CLIENT
+        and therapist.track.rater is Rater.THERAPIST
+        and course.family(client) == course.family(therapist)
+    ]
+    return max(found, key=len, default=())
+
+
+def _series(course: Course, series: Series) -> Part:
+    track = series.track
+    return group(
+        "series",
+        value("instrument", "code", track.instrument),
+        value("rater", "code", str(track.rater)),
+        value("scale", "code", track.scale),
+        boolean("validated", value=track.instrument in course.validated),
+        [
+            group(
+                "point",
+                integer("session", point.session),
+                value("date", "dateTime", course.dates[point.reference] or None),
+                decimal("value", point.value),
+                reference("observation", point.reference),
+            )
+            for point in series.points
+        ],
+    )
+
+
+def _alert(issue: Tree) -> Part:
+    return group(
+        "alert",
+        value("rule", "code", rule_of(issue)),
+        value("version", "string", version_of(issue)),
+        integer("session", evaluation_of(issue).get("session")),
+        value("status", "code", status_of(issue)),
+        reference("issue", f"DetectedIssue/{issue['id']}"),
+    )
+
+
+def _about(issue: Tree) -> tuple[str, str]:
+    seen = evaluation_of(issue)
+    return seen.get("instrument", ""), seen.get("scale", "")

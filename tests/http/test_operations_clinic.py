@@ -1,0 +1,163 @@
+"""Operations over several courses: ``$couple-summary``, ``$caseload``, ``$benchmark``."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.http.answers import ok, refused
+from tests.support import therapy
+from tests.support.operations import all_of, told
+from tests.support.staff import signed_in
+from tests.support.therapy import pulse, wai
+
+# -- $couple-summary
+
+
+@pytest.fixture
+async def couple(clinic):
+    a = await therapy.begin(clinic, key="a", couple="Group/us", therapist_key="amal")
+    b = await therapy.begin(clinic, key="b", couple="Group/us", therapist_key="amal")
+    await a.put(
+        {
+            "resourceType": "Group",
+            "id": "us",
+            "type": "person",
+            "actual": True,
+            "member": [{"entity": {"reference": each.patient}} for each in (a, b)],
+        }
+    )
+    return a, b
+
+
+async def test_both_partners_session_by_session(clinic, couple):
+    a, b = couple
+    await a.sessions("asc-pulse", [pulse(16), pulse(16), pulse(15)])
+    await b.sessions("asc-pulse", [pulse(12), None, pulse(18)])
+    therapist = await signed_in(clinic, "therapist", a.therapist)
+    answer = ok(await therapist.get("Group/us/$couple-summary?scale=total"))
+    assert all_of(answer, "session") == [
+        {"session": 1, "a": 80, "b": 60, "gap": 20, "min": 60},
+        {"session": 2, "a": 80},
+        {"session": 3, "a": 75, "b": 90, "gap": 15, "min": 75},
+    ]
+    assert all_of(answer, "instrument") == ["asc-pulse"]
+    assert ok(await therapist.get("Group/us/$couple-summary")) == answer
+
+
+async def test_partners_meet_in_a_shared_encounter_else_on_the_same_day(clinic, couple):
+    a, b = couple
+    await a.sessions("asc-pulse", [pulse(16), pulse(14)])
+    alone = b.sitting(1, start=b.start(1) + timedelta(days=1))
+    joint = a.sitting(2) | {
+        "episodeOfCare": [{"reference": a.episode}, {"reference": b.episode}],
+    }
+    answers = b.response("asc-pulse", pulse(12), 2)
+    answers["encounter"] = {"reference": f"Encounter/{joint['id']}"}
+    await b.put(alone, joint, b.response("asc-pulse", pulse(18), 1), answers)
+    await b.settle()
+    therapist = await signed_in(clinic, "therapist", a.therapist)
+    answer = ok(await therapist.get("Group/us/$couple-summary"))
+    assert all_of(answer, "session") == [
+        {"session": 1, "a": 80},
+        {"session": 2, "b": 90},
+        {"session": 3, "a": 70, "b": 60, "gap": 10, "min": 60},
+    ]
+
+
+async def test_a_partner_never_sees_the_pair(clinic, couple):
+    a, _ = couple
+    for role, actor in (("client", a.patient), ("clinical_lead", "Practitioner/the-lead")):
+        http = await signed_in(clinic, role, actor)
+        refused(await http.get("Group/us/$couple-summary"), 403, "forbidden")
+    refused(await a.http.get("Group/us/$couple-summary"), 403, "forbidden")
+
+
+async def test_a_therapist_of_others_does_not_find_the_couple(clinic, couple):
+    other = await therapy.begin(clinic)
+    stranger = await signed_in(clinic, "therapist", other.therapist)
+    refused(await stranger.get("Group/us/$couple-summary"), 404, "not-found")
+
+
+# -- $caseload
+
+
+async def test_those_come_first_in_whom_something_waits_for_a_word(clinic):
+    names = {"therapist_key": "amal"}
+    steady = await therapy.begin(clinic, key="steady", **names)
+    older = await therapy.begin(clinic, key="older", **names)
+    newer = await therapy.begin(clinic, key="newer", **names)
+    await steady.sessions("wai-sr", [wai(50), None, wai(50), wai(50)])
+    await older.sessions("wai-sr", [wai(50), wai(50), wai(40)])
+    await newer.sessions("wai-sr", [wai(50), wai(50), wai(50), wai(44)])
+    therapist = await signed_in(clinic, "therapist", "Practitioner/amal")
+    answer = ok(await therapist.get("Practitioner/amal/$caseload"))
+    clients = all_of(answer, "client")
+    assert [each["patient"] for each in clients] == [newer.patient, older.patient, steady.patient]
+    first, _, last = clients
+    assert (first["unresolved"], first["rule"]) == (2, "trailing-baseline")
+    assert first["raised"].startswith("2026-01-26")
+    assert (last["sessions"], last["answered"], last["completion"]) == (4, 3, 0.75)
+    assert "alert" not in last
+    figures = {name: value for name, value in told(answer) if name != "client"}
+    assert figures == {"completion": pytest.approx(10 / 11), "overdue": 0}
+
+
+async def test_a_resolved_alert_no_longer_waits(clinic):
+    course = await therapy.begin(clinic, therapist_key="amal")
+    await course.sessions("wai-sr", [wai(50), wai(50), wai(44)])
+    (alert,) = await course.alerts()
+    therapist = await signed_in(clinic, "therapist", "Practitioner/amal")
+    body = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "status", "valueCode": "dismissed"},
+            {"name": "note", "valueString": "Discussed, nothing to it."},
+        ],
+    }
+    ok(await therapist.post(f"DetectedIssue/{alert['id']}/$resolve", json=body))
+    (client,) = all_of(ok(await therapist.get("Practitioner/amal/$caseload")), "client")
+    assert client["unresolved"] == 0
+
+
+async def test_forms_past_their_date_are_counted(clinic):
+    course = await therapy.begin(clinic, therapist_key="amal")
+    task = {
+        "resourceType": "Task",
+        "status": "requested",
+        "intent": "order",
+        "code": {
+            "coding": [
+                {
+                    "system": f"{therapy.OURS}/CodeSystem/task-code",
+                    "code": "complete-questionnaire",
+                }
+            ]
+        },
+        "for": {"reference": course.patient},
+    }
+    for key, status, end in (
+        ("late", "requested", "2026-01-09"),
+        ("done", "completed", "2026-01-09"),
+        ("early", "requested", "2099-01-01"),
+    ):
+        period = {"restriction": {"period": {"end": end}}}
+        await course.put(task | {"id": key, "status": status} | period)
+    therapist = await signed_in(clinic, "therapist", "Practitioner/amal")
+    answer = ok(await therapist.get("Practitioner/amal/$caseload"))
+    (client,) = all_of(answer, "client")
+    assert client["overdue"] == 1
+    assert all_of(answer, "overdue") == [1]
+
+
+async def test_a_caseload_holds_what_the_caller_may_see(clinic):
+    mine = await therapy.begin(clinic, therapist_key="amal")
+    await therapy.begin(clinic, therapist_key="chidi")
+    amal = await signed_in(clinic, "therapist", "Practitioner/amal")
+    assert told(ok(await amal.get("Practitioner/chidi/$caseload"))) == [("overdue", 0)]
+    lead = await signed_in(clinic, "clinical_lead", "Practitioner/the-lead")
+    assert len(all_of(ok(await lead.get("Practitioner/chidi/$caseload")), "client")) == 1
+    client = await signed_in(clinic, "client", mine.patient)
+    refused(await client.get("Practitioner/amal/$caseload"), 403, "forbidden")
+    refused(await amal.get("Practitioner/nobody/$caseload"), 404, "not-found")

@@ -1,0 +1,49 @@
+"""People of a clinic, signed in as they would be: a client to the FHIR base for each."""
+
+from __future__ import annotations
+
+import httpx
+
+from tests.support.application import ORIGIN, Clinic
+from tests.support.people import (
+    add_client,
+    add_person,
+    answered,
+    authorize_url,
+    browser,
+    code_now,
+    enrol,
+    forms,
+    redeem,
+)
+
+STAFF = "openid fhirUser user/*.cruds"
+CLIENT = "openid fhirUser launch/patient patient/*.cruds"
+
+
+async def signed_in(clinic: Clinic, role: str, actor: str) -> httpx.AsyncClient:
+    """A person of a role, by portal or dashboard; the clinic closes the client."""
+    application = clinic.application
+    account = await add_person(clinic, actor.partition("/")[2], role, fhir_user=actor)
+    secret = None if role == "client" else await enrol(application, account)
+    registered = await add_client(clinic)
+    who = browser(application)
+    try:
+        await who.open(authorize_url(registered, CLIENT if role == "client" else STAFF))
+        page = await who.sign_in(account)
+        if secret is not None:
+            assert forms(page)[0].action == "/login/second", page.text
+            page = await who.submit("/login/second", code=code_now(application, secret))
+        answer = answered(await who.submit("/oauth/approve", decision="allow"))
+        response = await redeem(application, registered, answer["code"])
+    finally:
+        await who.http.aclose()
+    assert response.status_code == 200, response.text
+    headers = {
+        "Authorization": f"Bearer {response.json()['access_token']}",
+        "Content-Type": "application/fhir+json",
+    }
+    client = application.http(headers=headers)
+    client.base_url = httpx.URL(f"{ORIGIN}/fhir/")
+    clinic.opened.append(client)
+    return client
