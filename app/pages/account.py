@@ -36,7 +36,7 @@ async def enrolment(request: Request) -> Response:
     """Shows a new key for an authenticator app."""
     browser = await Browser.of(request)
     destination = local(request.query_params.get("next"), "/account")
-    signed_in = await _may_enrol(browser)
+    signed_in = await may_enrol(browser)
     if signed_in is None:
         return _sign_in(request.scope["path"], browser)
     secret = await browser.server.sign_in.begin_totp(signed_in.account)
@@ -49,7 +49,7 @@ async def enrol(request: Request) -> Response:
     browser = await Browser.of(request)
     fields = await browser.form()
     destination = local(fields.get("next"), "/account")
-    signed_in = await _may_enrol(browser)
+    signed_in = await may_enrol(browser)
     secret = await browser.server.sign_in.pending_totp(signed_in.account) if signed_in else None
     if signed_in is None or secret is None:
         return _sign_in(request.scope["path"], browser)
@@ -118,15 +118,16 @@ async def link(request: Request, secret: str) -> Response:
     return browser.page("message.html", title="title-account", text="password-saved", link="/login")
 
 
-async def _may_enrol(browser: Browser) -> SignedIn | None:
-    """The person, unless another second factor is to be shown first."""
+async def may_enrol(browser: Browser) -> SignedIn | None:
+    """The person, unless a second factor that they have is to be shown first."""
     signed_in = browser.signed_in
     if signed_in is None or signed_in.session.pending == SECOND_FACTOR_OWED:
         return None
     server = browser.server
     async with server.units.read() as unit:
         enrolled = await server.sign_in.has_second_factor(unit.accounts, signed_in.account)
-    return None if enrolled else signed_in
+    # Who has one adds another only in a session that was opened with it.
+    return None if enrolled and "mfa" not in signed_in.session.amr.split() else signed_in
 
 
 def _enrolment(
@@ -145,6 +146,7 @@ def _enrolment(
         next=destination,
         key=totp.secret_text(secret),
         address=totp.address(secret, account=signed_in.account.username, issuer=_PRODUCT),
+        passkey="create" if browser.server.passkeys.is_offered else "",
     )
 
 

@@ -121,17 +121,20 @@ class Browser:
         )
         response = HTMLResponse(body, status_code=status)
         policy = _POLICY + (f" {allow}" if allow else "")
+        if values.get("passkey"):
+            policy += "; script-src 'self'; connect-src 'self'"
         response.headers["Content-Security-Policy"] = policy
         # Without it a browser says nothing of the origin that a form was sent from.
         response.headers["Referrer-Policy"] = "same-origin"
         response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-        return self._with_cookies(response)
+        return self.answer(response)
 
     def go(self, address: str) -> Response:
         """Sends the browser on, always by GET."""
-        return self._with_cookies(RedirectResponse(address, status_code=303))
+        return self.answer(RedirectResponse(address, status_code=303))
 
-    def _with_cookies(self, response: Response) -> Response:
+    def answer(self, response: Response) -> Response:
+        """An answer with the cookies that are to be set; nobody keeps it."""
         language = self.request.query_params.get("lang", "")
         if language in DIRECTIONS:
             self._cookies["lang"] = language

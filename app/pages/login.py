@@ -13,7 +13,7 @@ from app.core.errors import AppError, Category
 from app.pages.browser import Browser, local
 from app.pages.route import PageRoute
 from app.security.ports import EventName, SecurityEvent
-from app.security.sessions import ENROLMENT_OWED, SECOND_FACTOR_OWED
+from app.security.sessions import ENROLMENT_OWED, SECOND_FACTOR_OWED, SignedIn
 from app.security.sign_in import Opened, WrongSecret
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -24,6 +24,14 @@ async def style() -> Response:
     """The one style sheet."""
     text = files("app.pages").joinpath("static", "style.css").read_bytes()
     return Response(text, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+
+
+@router.get("/pages/passkey.js")
+async def script() -> Response:
+    """The one script, on the pages of the second step only."""
+    text = files("app.pages").joinpath("static", "passkey.js").read_bytes()
+    headers = {"Cache-Control": "public, max-age=3600"}
+    return Response(text, media_type="text/javascript", headers=headers)
 
 
 @router.get("/")
@@ -66,7 +74,8 @@ async def second_page(request: Request) -> Response:
     destination = local(request.query_params.get("next"))
     if browser.signed_in is None or browser.signed_in.session.pending != SECOND_FACTOR_OWED:
         return browser.go("/login?" + urlencode({"next": destination}))
-    return browser.page("second.html", next=destination, problem=None)
+    passkey = await _passkey(browser, browser.signed_in)
+    return browser.page("second.html", next=destination, problem=None, passkey=passkey)
 
 
 @router.post("/login/second")
@@ -78,7 +87,10 @@ async def second(request: Request) -> Response:
     signed_in = browser.signed_in
     if signed_in is None or signed_in.session.pending != SECOND_FACTOR_OWED:
         return browser.go("/login?" + urlencode({"next": destination}))
-    values: dict[str, Any] = {"next": destination}
+    values: dict[str, Any] = {
+        "next": destination,
+        "passkey": await _passkey(browser, signed_in),
+    }
     try:
         opened = await browser.server.sign_in.with_code(
             signed_in, fields.get("code", ""), caller=browser.caller
@@ -116,6 +128,14 @@ async def logout(request: Request) -> Response:
             )
     browser.forget()
     return browser.go("/login")
+
+
+async def _passkey(browser: Browser, person: SignedIn) -> str:
+    """``get`` where the person has a passkey to use."""
+    account = person.account
+    async with browser.server.units.read() as unit:
+        known = await unit.accounts.factors.passkeys(account.tenant, account.account_id)
+    return "get" if known and browser.server.passkeys.is_offered else ""
 
 
 def _form(

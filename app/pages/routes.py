@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from app.pages import account, authorize, login
+from app.pages import account, authorize, login, passkeys
 
-ROUTERS = (login.router, authorize.router, account.router)
+ROUTERS = (login.router, authorize.router, account.router, passkeys.router)

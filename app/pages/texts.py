@@ -54,6 +54,9 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     ),
     "enrol-open": _("Open in an app on this device", "فتح في تطبيق على هذا الجهاز"),
     "enrol-key": _("Key", "المفتاح"),
+    "passkey-create": _("Use a passkey instead", "استخدام مفتاح مرور بدلاً من ذلك"),
+    "passkey-get": _("Use your passkey", "استخدام مفتاح المرور"),
+    "passkey-failed": _("The passkey did not work.", "لم ينجح مفتاح المرور."),
     "recovery-title": _("Recovery codes", "رموز الاسترداد"),
     "recovery-hint": _(
         "Keep these codes in a safe place. Each works once, if you lose your device. "

@@ -18,7 +18,7 @@ from app.search.expression import EVERYTHING, And, Chain, Expression, Missing, O
 from app.search.parser import parse_criteria
 from app.search.sight import Ways
 from app.search.visibility import Alternative, Visible
-from app.security import care, clearance, roles
+from app.security import care, clearance, consents, roles
 from app.security.principal import Principal
 from app.security.roles import Condition
 from app.security.scopes import ResourceScope
@@ -27,6 +27,9 @@ _PATIENT = REGISTRY["Patient"].code
 _PRACTITIONER = REGISTRY["Practitioner"].code
 _RESPONSE = REGISTRY["QuestionnaireResponse"].code
 _OBSERVATION = REGISTRY["Observation"].code
+_TASK = REGISTRY["Task"].code
+_TASK_CODES = "https://rapport.example.org/CodeSystem/task-code"
+_SAFETY = f"{_TASK_CODES}|safety-follow-up,{_TASK_CODES}|safety-notice"
 _STAFF_RATED = ("Practitioner", "PractitionerRole")
 
 
@@ -67,7 +70,7 @@ def visible(principal: Principal, action: str) -> Visible:
     It follows from the caller's rights and the second of the request, so equal callers share it.
     What the rows say is not part of it, and is judged anew by every query.
     """
-    second = principal.at - principal.at % SECOND if _is_staff(principal) else 0
+    second = principal.at - principal.at % SECOND
     return _visible(
         replace(principal, token_id="", name="", auth_time=None, amr=(), at=second), action
     )
@@ -81,7 +84,7 @@ def _visible(principal: Principal, action: str) -> Visible:
         ways = tuple(dict.fromkeys(_ways(principal, definition, name, action, reach)))
         if ways:
             grants[definition.code] = (Alternative(),) if Alternative() in ways else ways
-    return Visible(principal.tenant, grants, _denials(principal))
+    return Visible(principal.tenant, grants, _denials(principal, action))
 
 
 def own_patient(principal: Principal) -> str | None:
@@ -133,6 +136,9 @@ def _ways(
             for way in _role_ways(principal, definition, rule.condition, reach):
                 for scope in scopes:
                     yield from _scoped(principal, definition, way, scope)
+    for way in consents.ways(principal, definition, action):
+        for scope in scopes:
+            yield from _scoped(principal, definition, way, scope)
 
 
 def _role_ways(
@@ -143,12 +149,16 @@ def _role_ways(
         case Condition.ALL:
             return [_cleared(Alternative(), principal, definition)]
         case Condition.SELF if reach.self_id is not None:
-            return [_cleared(_in_compartment(definition, reach.self_id), principal, definition)]
+            own = _in_compartment(definition, reach.self_id)
+            return [
+                _cleared(way, principal, definition)
+                for way in (own, *consents.joint(definition, reach.self_id))
+            ]
         case Condition.CARE if reach.care is not None:
             return _staff_ways(principal, definition, reach.care)
         case Condition.SUPERVISION if reach.supervision is not None:
             return _staff_ways(principal, definition, reach.supervision)
-        case _:  # nobody without the reach that the condition asks for; Consent grants apart
+        case _:  # nobody without the reach that the condition asks for; see ``consents.ways``
             return []
 
 
@@ -166,21 +176,12 @@ def _staff_ways(
 
 def _cleared(way: Alternative, principal: Principal, definition: ResourceType) -> Alternative:
     """The way, up to what the role's and the client's clearance allow."""
-    if definition.store != "resource" or not _is_personal(definition):
+    if definition.store != "resource" or not consents.is_personal(definition):
         return way
     return replace(
         way,
         confidentiality=clearance.rank(principal.role, principal.clearance),
         sensitivity=clearance.all_but_notes(),
-    )
-
-
-def _is_personal(definition: ResourceType) -> bool:
-    """Whether rows of a type can be about a patient."""
-    return (
-        definition.name == "Patient"
-        or "Patient" in definition.compartments
-        or "patient" in definition.search
     )
 
 
@@ -209,8 +210,12 @@ def _scoped(
     principal: Principal, definition: ResourceType, way: Alternative, scope: ResourceScope
 ) -> Iterator[Alternative]:
     """The way, as far as a scope reaches."""
-    if scope.context == "patient" and _is_personal(definition):
+    if scope.context == "patient" and consents.is_personal(definition):
         if principal.patient is None:
+            return
+        if way.within is not None and way.within[0] == consents.GROUP:
+            if principal.patient == own_patient(principal):
+                yield way  # the person's couple goes with the person
             return
         own = _in_compartment(definition, principal.patient)
         if way.compartment not in (None, own.compartment):
@@ -229,18 +234,17 @@ def _and(way: Alternative, more: Expression) -> Alternative:
     return replace(way, constraint=constraint)
 
 
-def _denials(principal: Principal) -> Mapping[int, Ways]:
-    """What a role never sees, whatever its conditions reach."""
-    if principal.role != "client":
-        return {}
-    return {
-        _RESPONSE: (Alternative(constraint=_rated_by_staff()),),
-        _OBSERVATION: (
-            Alternative(
-                constraint=Chain(_OBSERVATION, "derived-from", ((_RESPONSE, _rated_by_staff()),))
-            ),
-        ),
-    }
+def _denials(principal: Principal, action: str) -> Mapping[int, Ways]:
+    """What is never seen, whatever the conditions of the role reach."""
+    found = dict(consents.denials(principal, action))
+    if principal.role == "client":
+        for kind, where in (
+            (_RESPONSE, _rated_by_staff()),
+            (_OBSERVATION, Chain(_OBSERVATION, "derived-from", ((_RESPONSE, _rated_by_staff()),))),
+            (_TASK, _criteria("Task", (("code", _SAFETY),))),
+        ):
+            found[kind] = (*found.get(kind, ()), Alternative(constraint=where))
+    return found
 
 
 @lru_cache

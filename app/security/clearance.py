@@ -40,9 +40,18 @@ def rank(role: str, client_clearance: str) -> int:
     return min(RANKS[ROLE_CLEARANCE.get(role, "U")], RANKS.get(client_clearance, 0))
 
 
-@cache
 def all_but_notes() -> int:
     """Every sensitivity bit but that of psychotherapy notes."""
+    return ~_bit("PSYTHPN")
+
+
+def in_emergency() -> int:
+    """Every sensitivity bit but those that no emergency opens."""
+    return ~(_bit("PSYTHPN") | _bit("SDV"))
+
+
+@cache
+def _bit(code: str) -> int:
     text = resources.files("app.definitions").joinpath("labels.json").read_bytes()
     codes: list[str] = json.parse_resource(text)["sensitivity"]
-    return ~(1 << codes.index("PSYTHPN"))
+    return 1 << codes.index(code)

@@ -22,7 +22,7 @@ KIND_SYSTEM = f"{BASE}/CodeSystem/definition-kind"
 KINDS = frozenset(("scoring-key", "norms", "rupture-rules", "expected-trajectory", "safety-rules"))
 
 # In the order in which one may refer to another.
-_RESOURCES = ("CodeSystem", "ValueSet", "StructureDefinition", "Questionnaire")
+_RESOURCES = ("CodeSystem", "ValueSet", "StructureDefinition", "SearchParameter", "Questionnaire")
 _DOCUMENTS = ("scoring", "norms", "ruptures", "safety")
 
 

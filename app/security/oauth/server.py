@@ -22,6 +22,7 @@ from app.security.oauth.introspection import TokenStatus
 from app.security.oauth.issuing import TokenIssuer
 from app.security.oauth.token import ClientCredentials, Grant, TokenEndpoint
 from app.security.oauth.userinfo import UserInfo
+from app.security.passkeys import Passkeys
 from app.security.passwords import Passwords
 from app.security.ports import AuditSink, Fetch, Units
 from app.security.sessions import SessionKeeper
@@ -53,6 +54,7 @@ class AuthorizationServer:
     keeper: SessionKeeper
     sign_in: SignIn
     links: AccountLinks
+    passkeys: Passkeys
 
 
 def build(
@@ -85,6 +87,16 @@ def build(
     codes = CodeGrants(units, issuer=token_issuer, audit=audit, clock=clock, ids=ids)
     hasher = hasher or Passwords()
     keeper = SessionKeeper(clock=clock, ids=ids)
+    sign_in = SignIn(
+        units,
+        hasher=hasher,
+        keeper=keeper,
+        root=root,
+        audit=audit,
+        clock=clock,
+        ids=ids,
+        staff_needs_second_factor=settings.env == "production",
+    )
     grants: dict[str, Grant] = {
         "authorization_code": codes.redeem,
         "refresh_token": codes.refresh,
@@ -120,16 +132,8 @@ def build(
         userinfo=UserInfo(units, authenticator=authenticator, audience=audience),
         hasher=hasher,
         keeper=keeper,
-        sign_in=SignIn(
-            units,
-            hasher=hasher,
-            keeper=keeper,
-            root=root,
-            audit=audit,
-            clock=clock,
-            ids=ids,
-            staff_needs_second_factor=settings.env == "production",
-        ),
+        sign_in=sign_in,
+        passkeys=Passkeys(units, sign_in=sign_in, audit=audit, clock=clock, ids=ids, origin=issuer),
         links=AccountLinks(
             units,
             hasher=hasher,

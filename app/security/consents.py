@@ -1,0 +1,114 @@
+"""What Consents open to a caller and what they close, for ``access`` to join to its rules.
+
+With no Consent on file the rules of the role stand alone. A Consent that denies hides rows from
+everybody but the person; a permit opens rows to those whom it names, within what their role may
+do at all, and to an outside system also where it names nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from app.fhir.registry import REGISTRY, ResourceType
+from app.search.asker import Asker, Form
+from app.search.expression import Chain, Ids
+from app.search.sight import Alternative, Ways
+from app.security import clearance, roles
+from app.security.principal import Principal
+
+PATIENT: Final = REGISTRY["Patient"].code
+GROUP: Final = REGISTRY["Group"].code
+PRACTITIONER: Final = REGISTRY["Practitioner"].code
+_READ: Final = frozenset("rs")
+# Consents do not close Consents: what was decided must stay within reach of who recorded it.
+_NEVER_CLOSED: Final = frozenset(("Consent",))
+MAY_BREAK_GLASS: Final = frozenset(("therapist", "supervisor", "clinical_lead"))
+
+
+def ways(principal: Principal, definition: ResourceType, action: str) -> Iterator[Alternative]:
+    """The ways to see rows of a type that permits and declared emergencies give."""
+    if definition.store != "resource" or not is_personal(definition) or action not in _READ:
+        return
+    if principal.role == "client" or principal.actor is None:
+        return
+    if action not in roles.actions(principal.role, definition.name):
+        return
+    outside = principal.role == "outside_system"
+    ceiling = clearance.rank(principal.role, principal.clearance)
+    ceiling = min(ceiling, clearance.RANKS["R"])
+    yield Alternative(
+        consent=_asker(principal, action, Form.PERMIT, ceiling=ceiling, named=not outside)
+    )
+    if principal.role in MAY_BREAK_GLASS:
+        yield Alternative(
+            consent=_asker(principal, action, Form.GLASS),
+            confidentiality=clearance.RANKS["R"],
+            sensitivity=clearance.in_emergency(),
+        )
+
+
+def joint(definition: ResourceType, patient: str) -> Iterator[Alternative]:
+    """The way of a client to what is about their couple."""
+    subject = definition.search.get("subject")
+    if subject is not None and (not subject.targets or "Group" in subject.targets):
+        couple = Chain(GROUP, "member", ((PATIENT, Ids((patient,))),))
+        yield Alternative(within=(GROUP, couple))
+
+
+def denials(principal: Principal, action: str) -> Mapping[int, Ways]:
+    """By type number, what Consents withhold from a caller."""
+    if principal.actor is None:
+        return {}
+    client = principal.role == "client"
+    way = Alternative(
+        consent=_asker(
+            principal,
+            action if action in "rscud" else "r",
+            Form.PARTNER if client else Form.REFUSAL,
+            keeps=PRACTITIONER if principal.actor.startswith("Practitioner/") else None,
+            alarmed=principal.role == "clinical_lead",
+        )
+    )
+    return {
+        definition.code: (way,)
+        for name, definition in REGISTRY.items()
+        if definition.store == "resource"
+        and is_personal(definition)
+        and (client or name not in _NEVER_CLOSED)
+    }
+
+
+def is_personal(definition: ResourceType) -> bool:
+    """Whether rows of a type can be about a patient."""
+    return (
+        definition.name == "Patient"
+        or "Patient" in definition.compartments
+        or "patient" in definition.search
+    )
+
+
+def _asker(
+    principal: Principal,
+    action: str,
+    form: Form,
+    *,
+    ceiling: int = 0,
+    named: bool = False,
+    keeps: int | None = None,
+    alarmed: bool = False,
+) -> Asker:
+    actor = principal.actor or ""
+    return Asker(
+        form=form,
+        tenant=principal.tenant,
+        actor=actor,
+        own=actor.partition("/")[2],
+        action=action,
+        purpose=principal.purpose,
+        now=principal.at,
+        ceiling=ceiling,
+        named=named,
+        keeps=keeps,
+        alarmed=alarmed,
+    )
