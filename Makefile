@@ -5,7 +5,7 @@ PYTHON ?= $(shell for found in python3.11 python3.12 python3.13 python3.14 pytho
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-WORKERS ?= auto
+WORKERS ?= logical
 
 # A stamp per set-up, named by what it depends on: the locks, the project file and the place.
 sum = $(shell { pwd; cat pyproject.toml $(1); } | cksum | cut -d' ' -f1)
