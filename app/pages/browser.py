@@ -83,6 +83,11 @@ class Browser:
         return self.signed_in if self.signed_in and self.signed_in.is_complete else None
 
     @property
+    def secret(self) -> str:
+        """What only this browser knows."""
+        return self._form_cookie
+
+    @property
     def token(self) -> str:
         """What a form of this browser must carry."""
         bound = f"{self._form_cookie}|{self._session_cookie}".encode()

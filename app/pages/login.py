@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -12,7 +12,8 @@ from starlette.responses import Response
 from app.core.errors import AppError, Category
 from app.pages.browser import Browser, local
 from app.pages.route import PageRoute
-from app.security.ports import EventName, SecurityEvent
+from app.routers.forms import query_of
+from app.security.ports import EventName, FetchRefused, SecurityEvent
 from app.security.sessions import ENROLMENT_OWED, SECOND_FACTOR_OWED, SignedIn
 from app.security.sign_in import Opened, WrongSecret
 
@@ -45,7 +46,7 @@ async def home(request: Request) -> Response:
 async def login_page(request: Request) -> Response:
     """Asks for username and password."""
     browser = await Browser.of(request)
-    return _form(browser, local(request.query_params.get("next")))
+    return await _form(browser, local(request.query_params.get("next")))
 
 
 @router.post("/login")
@@ -59,11 +60,13 @@ async def login(request: Request) -> Response:
             fields.get("username", ""), fields.get("password", ""), caller=browser.caller
         )
     except WrongSecret:
-        return _form(browser, destination, problem="wrong", status=401)
+        return await _form(browser, destination, problem="wrong", status=401)
     except AppError as refusal:
         if refusal.category is not Category.THROTTLED:
             raise
-        return _throttled(_form(browser, destination, problem="throttled", status=429), refusal)
+        return _throttled(
+            await _form(browser, destination, problem="throttled", status=429), refusal
+        )
     return _opened(browser, opened, destination)
 
 
@@ -105,6 +108,39 @@ async def second(request: Request) -> Response:
     return _opened(browser, opened, destination)
 
 
+@router.get("/login/elsewhere")
+async def elsewhere(request: Request) -> Response:
+    """Sends somebody to their clinic's identity provider."""
+    browser = await Browser.of(request)
+    destination = local(request.query_params.get("next"))
+    tenant = await _clinic(browser, destination)
+    try:
+        if tenant is None:
+            raise WrongSecret
+        address = await browser.server.federation.begin(
+            tenant,
+            request.query_params.get("provider", ""),
+            destination=destination,
+            browser=browser.secret,
+        )
+    except (WrongSecret, FetchRefused):
+        return await _form(browser, destination, problem="elsewhere-failed", status=502)
+    return browser.go(address)
+
+
+@router.get("/login/callback")
+async def callback(request: Request) -> Response:
+    """Takes somebody back from their clinic's identity provider."""
+    browser = await Browser.of(request)
+    try:
+        opened, destination = await browser.server.federation.finish(
+            query_of(request), browser=browser.secret, caller=browser.caller
+        )
+    except WrongSecret:
+        return await _form(browser, "/", problem="elsewhere-failed", status=401)
+    return _opened(browser, opened, destination)
+
+
 @router.post("/logout")
 async def logout(request: Request) -> Response:
     """Ends the session."""
@@ -138,12 +174,22 @@ async def _passkey(browser: Browser, person: SignedIn) -> str:
     return "get" if known and browser.server.passkeys.is_offered else ""
 
 
-def _form(
+async def _form(
     browser: Browser, destination: str, *, problem: str | None = None, status: int = 200
 ) -> Response:
+    tenant = await _clinic(browser, destination)
+    offered = await browser.server.federation.offered(tenant) if tenant is not None else ()
     return browser.page(
-        "login.html", status=status, next=destination, problem=problem, providers=()
+        "login.html", status=status, next=destination, problem=problem, providers=offered
     )
+
+
+async def _clinic(browser: Browser, destination: str) -> int | None:
+    """The clinic of the program that somebody comes from, where they come from one."""
+    client_id = dict(parse_qsl(urlsplit(destination).query)).get("client_id", "")
+    async with browser.server.units.read() as unit:
+        client = await unit.accounts.clients.find(client_id)
+    return client.tenant if client is not None else None
 
 
 def _opened(browser: Browser, opened: Opened, destination: str) -> Response:

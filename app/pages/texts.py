@@ -30,6 +30,9 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     "signed-in-as": _("Signed in as", "مسجّل الدخول باسم"),
     "forgot": _("Forgot your password?", "هل نسيت كلمة المرور؟"),
     "elsewhere": _("Sign in with", "تسجيل الدخول عبر"),
+    "elsewhere-failed": _(
+        "Signing in elsewhere did not work.", "تعذّر تسجيل الدخول عبر الجهة الأخرى."
+    ),
     "wrong": _("The username or password is not right.", "اسم المستخدم أو كلمة المرور غير صحيحة."),
     "wrong-code": _("The code is not right.", "الرمز غير صحيح."),
     "throttled": _(

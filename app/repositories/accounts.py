@@ -8,6 +8,7 @@ from app.repositories.accounts_factors import Factors
 from app.repositories.accounts_grants import Grants
 from app.repositories.accounts_keys import SigningKeys
 from app.repositories.accounts_people import People
+from app.repositories.accounts_providers import Providers
 from app.repositories.accounts_sessions import Sessions
 from app.repositories.accounts_tokens import Tokens
 
@@ -15,7 +16,16 @@ from app.repositories.accounts_tokens import Tokens
 class Accounts:
     """The account repositories of one unit of work."""
 
-    __slots__ = ("clients", "factors", "grants", "keys", "people", "sessions", "tokens")
+    __slots__ = (
+        "clients",
+        "factors",
+        "grants",
+        "keys",
+        "people",
+        "providers",
+        "sessions",
+        "tokens",
+    )
 
     def __init__(self, connection: Connection) -> None:
         self.clients = Clients(connection)
@@ -23,6 +33,7 @@ class Accounts:
         self.grants = Grants(connection)
         self.keys = SigningKeys(connection)
         self.people = People(connection)
+        self.providers = Providers(connection)
         self.sessions = Sessions(connection)
         self.tokens = Tokens(connection)
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from app.core.clock import SECOND
 from app.core.errors import AppError, Category
 from app.fhir.registry import REGISTRY, ResourceType
+from app.search.asker import Concern
 from app.search.expression import EVERYTHING, And, Chain, Expression, Missing, Or
 from app.search.parser import parse_criteria
 from app.search.sight import Ways
@@ -64,27 +65,28 @@ def check_owners(
         raise forbidden()
 
 
-def visible(principal: Principal, action: str) -> Visible:
+def visible(principal: Principal, action: str, concern: Concern) -> Visible:
     """The rows that the caller may see in an interaction of this kind.
 
     It follows from the caller's rights and the second of the request, so equal callers share it.
-    What the rows say is not part of it, and is judged anew by every query.
+    What the rows say is not part of it, and is judged anew by every query; ``concern`` is how
+    Consents concern the caller now.
     """
     second = principal.at - principal.at % SECOND
     return _visible(
-        replace(principal, token_id="", name="", auth_time=None, amr=(), at=second), action
+        replace(principal, token_id="", name="", auth_time=None, amr=(), at=second), action, concern
     )
 
 
 @lru_cache(maxsize=2048)
-def _visible(principal: Principal, action: str) -> Visible:
+def _visible(principal: Principal, action: str, concern: Concern) -> Visible:
     reach = _Reach.of(principal)
     grants = {}
-    for name, definition in REGISTRY.items():
-        ways = tuple(dict.fromkeys(_ways(principal, definition, name, action, reach)))
+    for definition in REGISTRY.values():
+        ways = tuple(dict.fromkeys(_ways(principal, definition, action, reach, concern)))
         if ways:
             grants[definition.code] = (Alternative(),) if Alternative() in ways else ways
-    return Visible(principal.tenant, grants, _denials(principal, action))
+    return Visible(principal.tenant, grants, _denials(principal, action, concern))
 
 
 def own_patient(principal: Principal) -> str | None:
@@ -126,8 +128,13 @@ class _Reach:
 
 
 def _ways(
-    principal: Principal, definition: ResourceType, name: str, action: str, reach: _Reach
+    principal: Principal,
+    definition: ResourceType,
+    action: str,
+    reach: _Reach,
+    concern: Concern,
 ) -> Iterator[Alternative]:
+    name = definition.name
     scopes = list(principal.scopes.covering(name, action))
     if not scopes:
         return
@@ -136,7 +143,7 @@ def _ways(
             for way in _role_ways(principal, definition, rule.condition, reach):
                 for scope in scopes:
                     yield from _scoped(principal, definition, way, scope)
-    for way in consents.ways(principal, definition, action):
+    for way in consents.ways(principal, definition, action, concern):
         for scope in scopes:
             yield from _scoped(principal, definition, way, scope)
 
@@ -234,9 +241,9 @@ def _and(way: Alternative, more: Expression) -> Alternative:
     return replace(way, constraint=constraint)
 
 
-def _denials(principal: Principal, action: str) -> Mapping[int, Ways]:
+def _denials(principal: Principal, action: str, concern: Concern) -> Mapping[int, Ways]:
     """What is never seen, whatever the conditions of the role reach."""
-    found = dict(consents.denials(principal, action))
+    found = dict(consents.denials(principal, action, concern))
     if principal.role == "client":
         for kind, where in (
             (_RESPONSE, _rated_by_staff()),

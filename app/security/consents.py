@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from app.fhir.registry import REGISTRY, ResourceType
-from app.search.asker import Asker, Form
+from app.search.asker import Asker, Concern, Form
 from app.search.expression import Chain, Ids
 from app.search.sight import Alternative, Ways
 from app.security import clearance, roles
@@ -26,7 +26,9 @@ _NEVER_CLOSED: Final = frozenset(("Consent",))
 MAY_BREAK_GLASS: Final = frozenset(("therapist", "supervisor", "clinical_lead"))
 
 
-def ways(principal: Principal, definition: ResourceType, action: str) -> Iterator[Alternative]:
+def ways(
+    principal: Principal, definition: ResourceType, action: str, concern: Concern
+) -> Iterator[Alternative]:
     """The ways to see rows of a type that permits and declared emergencies give."""
     if definition.store != "resource" or not is_personal(definition) or action not in _READ:
         return
@@ -37,12 +39,15 @@ def ways(principal: Principal, definition: ResourceType, action: str) -> Iterato
     outside = principal.role == "outside_system"
     ceiling = clearance.rank(principal.role, principal.clearance)
     ceiling = min(ceiling, clearance.RANKS["R"])
-    yield Alternative(
-        consent=_asker(principal, action, Form.PERMIT, ceiling=ceiling, named=not outside)
-    )
-    if principal.role in MAY_BREAK_GLASS:
+    if concern.named or (outside and concern.open):
         yield Alternative(
-            consent=_asker(principal, action, Form.GLASS),
+            consent=_asker(
+                principal, action, Form.PERMIT, concern, ceiling=ceiling, named=not outside
+            )
+        )
+    if concern.glass and principal.role in MAY_BREAK_GLASS:
+        yield Alternative(
+            consent=_asker(principal, action, Form.GLASS, concern),
             confidentiality=clearance.RANKS["R"],
             sensitivity=clearance.in_emergency(),
         )
@@ -56,16 +61,17 @@ def joint(definition: ResourceType, patient: str) -> Iterator[Alternative]:
         yield Alternative(within=(GROUP, couple))
 
 
-def denials(principal: Principal, action: str) -> Mapping[int, Ways]:
+def denials(principal: Principal, action: str, concern: Concern) -> Mapping[int, Ways]:
     """By type number, what Consents withhold from a caller."""
-    if principal.actor is None:
-        return {}
     client = principal.role == "client"
+    if principal.actor is None or not (client or concern.refused):
+        return {}
     way = Alternative(
         consent=_asker(
             principal,
             action if action in "rscud" else "r",
             Form.PARTNER if client else Form.REFUSAL,
+            concern,
             keeps=PRACTITIONER if principal.actor.startswith("Practitioner/") else None,
             alarmed=principal.role == "clinical_lead",
         )
@@ -92,6 +98,7 @@ def _asker(
     principal: Principal,
     action: str,
     form: Form,
+    concern: Concern,
     *,
     ceiling: int = 0,
     named: bool = False,
@@ -101,9 +108,9 @@ def _asker(
     actor = principal.actor or ""
     return Asker(
         form=form,
-        tenant=principal.tenant,
         actor=actor,
         own=actor.partition("/")[2],
+        actors=concern.actors,
         action=action,
         purpose=principal.purpose,
         now=principal.at,
@@ -111,4 +118,6 @@ def _asker(
         named=named,
         keeps=keeps,
         alarmed=alarmed,
+        opened=concern.named,
+        glass=concern.glass,
     )

@@ -11,7 +11,7 @@ import asyncio
 import ipaddress
 import re
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -96,16 +96,16 @@ class GuardedFetch:
         self._resolve = resolve
         self._transport = transport
 
-    async def __call__(self, url: str) -> Fetched:
-        """The document at ``url``, or ``FetchRefused``."""
+    async def __call__(self, url: str, *, form: Mapping[str, str] | None = None) -> Fetched:
+        """The document at ``url``, or the answer to a form; or ``FetchRefused``."""
         parts = checked_url(url, demo=self._demo)
         try:
             async with asyncio.timeout(TIMEOUT):
-                return await self._get(parts)
+                return await self._ask(parts, form)
         except (TimeoutError, httpx.HTTPError, OSError):
             raise FetchRefused("no answer") from None
 
-    async def _get(self, parts: SplitResult) -> Fetched:
+    async def _ask(self, parts: SplitResult, form: Mapping[str, str] | None) -> Fetched:
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
         addresses = await self._resolve(host, port)
@@ -118,8 +118,9 @@ class GuardedFetch:
                 transport=self._transport, trust_env=False, follow_redirects=False
             ) as client,
             client.stream(
-                "GET",
+                "GET" if form is None else "POST",
                 pinned,
+                data=form,
                 headers={
                     "Host": parts.netloc,
                     "Accept": "application/json",

@@ -24,7 +24,8 @@ from jose.exceptions import JOSEError
 from app.core.errors import AppError
 from app.fhir import json
 
-Algorithm = Literal["ES384", "RS384"]
+# The last two are for tokens of identity providers that a clinic trusts.
+Algorithm = Literal["ES384", "RS384", "ES256", "RS256"]
 
 MAX_TOKEN: Final = 16 * 1024
 SKEW: Final = 30
@@ -94,11 +95,12 @@ def sign(claims: Mapping[str, Any], key: KeyPair, *, typ: str) -> str:
     )
 
 
-def read(token: str, *, allow_jku: bool = False) -> UnverifiedToken:
+def read(token: str, *, also: frozenset[str] = frozenset()) -> UnverifiedToken:
     """Takes a token apart, or raises ``TokenRefused("malformed")``.
 
-    A ``jku`` is let through only for a client assertion, whose checker compares it with the
-    registered address (SMART App Launch 2.2, asymmetric client authentication); nobody fetches it.
+    ``also`` names header members beyond algorithm, key and type that are let through and not
+    believed: a client assertion's ``jku``, which its checker compares with the registered address
+    (SMART App Launch 2.2), an identity provider's ``x5t``. Nobody fetches anything.
     """
     if len(token) > MAX_TOKEN or not token.isascii():
         raise TokenRefused("malformed")
@@ -107,8 +109,9 @@ def read(token: str, *, allow_jku: bool = False) -> UnverifiedToken:
         raise TokenRefused("malformed")
     head, body, _ = [_decoded(segment) for segment in segments]
     header, claims = _object(head), _object(body)
-    allowed = _HEADER_MEMBERS | {"jku"} if allow_jku else _HEADER_MEMBERS
-    if not header.keys() <= allowed or not all(isinstance(v, str) for v in header.values()):
+    if not header.keys() <= _HEADER_MEMBERS | also or not all(
+        isinstance(v, str) for v in header.values()
+    ):
         raise TokenRefused("header")
     algorithm, kid = header.get("alg"), header.get("kid")
     if algorithm is None or not kid or len(kid) > 255:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -175,3 +175,38 @@ def client_keys(jwks: Mapping[str, Any]) -> tuple[jose.PublicKey, ...]:
         except jose.TokenRefused:
             continue
     return tuple(usable)
+
+
+_PROVIDER_EC: Final[Mapping[str, jose.Algorithm]] = {"P-256": "ES256", "P-384": "ES384"}
+
+
+def provider_keys(jwks: Mapping[str, Any]) -> tuple[jose.PublicKey, ...]:
+    """The keys of a trusted identity provider: P-256, P-384, or RSA for RS256 or RS384."""
+    listed = jwks.get("keys")
+    usable = []
+    for jwk in listed if isinstance(listed, list) else ():
+        try:
+            usable.append(_provider_key(jwk if isinstance(jwk, dict) else {}))
+        except jose.TokenRefused:
+            continue
+    return tuple(usable)
+
+
+def _provider_key(jwk: Mapping[str, Any]) -> jose.PublicKey:
+    algorithm: jose.Algorithm
+    if jwk.get("use", "sig") != "sig":
+        raise jose.TokenRefused("key")
+    if jwk.get("kty") == "EC" and jwk.get("crv") in _PROVIDER_EC:
+        algorithm = _PROVIDER_EC[jwk["crv"]]
+        members: tuple[str, ...] = ("kty", "crv", "x", "y")
+    elif jwk.get("kty") == "RSA" and jwk.get("alg", "RS256") in ("RS256", "RS384"):
+        algorithm = "RS384" if jwk.get("alg") == "RS384" else "RS256"
+        members = ("kty", "n", "e")
+        if len(jose.decode(jose.text(jwk, "n"))) * 8 < _MIN_RSA_BITS:
+            raise jose.TokenRefused("key")
+    else:
+        raise jose.TokenRefused("key")
+    if jwk.get("alg", algorithm) != algorithm:
+        raise jose.TokenRefused("key")
+    public = {member: jose.text(jwk, member) for member in members}
+    return jose.public_key(public, kid=jose.text(jwk, "kid"), algorithm=algorithm)

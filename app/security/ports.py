@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -105,8 +106,8 @@ class Fetched:
 class Fetch(Protocol):
     """Gets a public https document; raises ``FetchRefused`` for anything else."""
 
-    async def __call__(self, url: str) -> Fetched:
-        """The document at ``url``."""
+    async def __call__(self, url: str, *, form: Mapping[str, str] | None = None) -> Fetched:
+        """The document at ``url``, or the answer to a form that is sent there."""
         ...
 
 

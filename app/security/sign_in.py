@@ -95,9 +95,18 @@ class SignIn:
                 await unit.accounts.people.rehash(account, password_hash=rehashed)
             return await self.open(unit, account, amr="pwd", caller=caller)
 
-    async def open(self, unit: Unit, account: Account, *, amr: str, caller: Caller) -> Opened:
-        """A session for somebody whose first factor was right."""
-        pending = await self._owed(unit.accounts, account)
+    async def open(
+        self,
+        unit: Unit,
+        account: Account,
+        *,
+        amr: str,
+        caller: Caller,
+        pending: int | None = None,
+    ) -> Opened:
+        """A session for somebody whose first factor was right; what it owes unless said."""
+        if pending is None:
+            pending = await self._owed(unit.accounts, account)
         cookie = await self._keeper.open(unit.accounts, account, amr=amr, pending=pending)
         await self._record(EventName.LOGIN, account, caller, unit=unit, reason=amr)
         return Opened(cookie, pending)

@@ -22,6 +22,7 @@ from app.db.engine import Database, connect
 from app.db.metadata import metadata
 from app.db.sqlite import SqliteConnection
 from app.db.tables.resources import tenant
+from app.pages.routes import ROUTERS
 from app.repositories.accounts import Accounts
 from app.routers import discovery, oauth
 from app.security.jose import KeyPair, encode, key_pair, sign
@@ -95,7 +96,7 @@ class Web:
         self.documents: dict[str, Fetched] = {}
         self.asked: list[str] = []
 
-    async def __call__(self, url: str) -> Fetched:
+    async def __call__(self, url: str, *, form: Any = None) -> Fetched:
         self.asked.append(url)
         if url not in self.documents:
             raise FetchRefused("no answer")
@@ -183,7 +184,9 @@ class Door:
 
 
 @asynccontextmanager
-async def open_door(directory: Path, *, database_url: str = "") -> AsyncIterator[Door]:
+async def open_door(
+    directory: Path, *, database_url: str = "", fetch: Any = None
+) -> AsyncIterator[Door]:
     """A server with two tenants and nothing else, on SQLite unless told otherwise."""
     settings = Settings(env="demo", data_dir=directory, base_url=ORIGIN, database_url=database_url)
     database = await connect(settings.database, pool_size=4, lock_timeout=5, statement_timeout=10)
@@ -209,8 +212,10 @@ async def open_door(directory: Path, *, database_url: str = "") -> AsyncIterator
         application = FastAPI()
         application.include_router(oauth.router)
         application.include_router(discovery.router)
+        for router in ROUTERS:
+            application.include_router(router)
         application.state.authorization_server = server.build(
-            settings, units, root=root, clock=clock, ids=ids, audit=events, fetch=web
+            settings, units, root=root, clock=clock, ids=ids, audit=events, fetch=fetch or web
         )
         transport = httpx.ASGITransport(application, client=("192.0.2.7", 4711))
         async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as http:

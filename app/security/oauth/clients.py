@@ -27,6 +27,7 @@ from app.security.ports import Fetch, FetchRefused, Units
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_ASSERTION_LIFE: Final = 300
+_JKU: Final = frozenset({"jku"})
 _BETWEEN_FETCHES: Final = 30 * SECOND
 _DUMMY_HASH: Final = hashlib.sha256(b"no client has this secret").digest()
 
@@ -112,7 +113,7 @@ class ClientAuthenticator:
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise invalid_client("client_assertion_type")
         try:
-            token = jose.read(form.get("client_assertion", ""), allow_jku=True)
+            token = jose.read(form.get("client_assertion", ""), also=_JKU)
             issuer = jose.text(token.claims, "iss")
             if jose.text(token.claims, "sub") != issuer:
                 raise jose.TokenRefused("claim sub")

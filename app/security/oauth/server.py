@@ -10,6 +10,7 @@ from app.core.clock import Clock
 from app.core.config import Settings
 from app.core.ids import IdSource
 from app.security.authentication import Authenticator
+from app.security.federation import Federation
 from app.security.keyring import KeyRing
 from app.security.keys import RootKey
 from app.security.links import AccountLinks
@@ -55,6 +56,7 @@ class AuthorizationServer:
     sign_in: SignIn
     links: AccountLinks
     passkeys: Passkeys
+    federation: Federation
 
 
 def build(
@@ -134,6 +136,17 @@ def build(
         keeper=keeper,
         sign_in=sign_in,
         passkeys=Passkeys(units, sign_in=sign_in, audit=audit, clock=clock, ids=ids, origin=issuer),
+        federation=Federation(
+            units,
+            sign_in=sign_in,
+            fetch=fetch,
+            root=root,
+            audit=audit,
+            clock=clock,
+            ids=ids,
+            origin=issuer,
+            demo=settings.env == "demo",
+        ),
         links=AccountLinks(
             units,
             hasher=hasher,
