@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from app.core.errors import AppError, Category, Issue
 from app.fhir import json
 from app.fhir.json import Tree
@@ -10,6 +12,7 @@ from app.interactions.call import Outcome
 from app.interactions.context import Context
 from app.interactions.rules import BEFORE_STORE
 from app.repositories.resources import StoredVersion
+from app.services import labels, projections
 from app.services.changes import Change
 
 __all__ = ["Change", "check_rules", "check_version", "store"]
@@ -19,9 +22,13 @@ async def store(context: Context, change: Change) -> Outcome:
     """Runs the type's rules, checks that the caller may write what results, stores it."""
     for rule in BEFORE_STORE.get(change.type, ()):
         change = await rule(context.engine.services, context.uow, context.principal, change)
+    tenant = context.principal.tenant
+    inherited = await labels.inherited_from(context.uow, change.tree, change.type, tenant=tenant)
     stored, changed = context.engine.records.store(
-        context.uow, change, tenant=context.principal.tenant
+        context.uow, replace(change, inherited=inherited), tenant=tenant
     )
+    if changed and change.type in projections.DECIDING:
+        await context.learn()
     context.touched.append(stored)
     created = change.previous is None or change.previous.deleted
     return Outcome("created" if created else "ok", stored=stored, changed=changed)

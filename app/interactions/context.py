@@ -13,6 +13,7 @@ from app.fhir.registry import REGISTRY
 from app.interactions.rules import Services
 from app.repositories.resources import StoredVersion
 from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
+from app.search.asker import Concern
 from app.search.cursor import CursorCipher
 from app.search.visibility import Visible
 from app.security import access
@@ -52,6 +53,7 @@ class Context:
     uow: UnitOfWork
     touched: list[StoredVersion] = field(default_factory=list)
     patients: tuple[str, ...] = ()
+    concern: Concern = field(default_factory=Concern)
 
     @property
     def binding(self) -> str:
@@ -60,7 +62,15 @@ class Context:
 
     def visible(self, action: str) -> Visible:
         """The caller's visible set for a SMART action: c r u d s."""
-        return access.visible(self.principal, action)
+        return access.visible(self.principal, action, self.concern)
+
+    async def learn(self) -> None:
+        """Reads anew how Consents concern the caller."""
+        actor = self.principal.actor
+        if actor is not None:
+            self.concern = await self.uow.consents.concern(
+                actor, tenant=self.principal.tenant, now=self.principal.at
+            )
 
     def kind(self, type_name: str) -> int:
         """The type's number in the database."""

@@ -116,7 +116,9 @@ async def _in_unit(engine: Engine, principal: Principal, call: Call) -> Outcome:
         writes = ACTIONS[call.interaction] in WRITES
 
     async def work(uow: UnitOfWork) -> Outcome:
-        return await perform(Context(engine, principal, call.facts, uow), call)
+        context = Context(engine, principal, call.facts, uow)
+        await context.learn()
+        return await perform(context, call)
 
     return await _attempt(lambda: engine.units.write() if writes else engine.units.read(), work)
 
@@ -205,6 +207,7 @@ async def _run_transaction(
 
     async def work(uow: UnitOfWork) -> Outcome:
         context = Context(engine, principal, call.facts, uow)
+        await context.learn()
         document = await transaction(context, planned, perform, minimal=call.minimal)
         context.touched, context.patients = [], ()
         record(context, replace(call, interaction=Interaction.TRANSACTION))

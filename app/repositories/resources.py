@@ -32,6 +32,7 @@ from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.resources import compartment, resource, resource_author, resource_history
 from app.fhir.registry import REGISTRY
 from app.repositories.codec import Codec, Sealed
+from app.repositories.consents import Consents
 from app.search.indexer import Indexed
 from app.search.visibility import Alternative, Visible, visible_clause
 
@@ -72,6 +73,7 @@ class Locked:
 
 
 _PATIENT = REGISTRY["Patient"].code
+_GROUP = REGISTRY["Group"].code
 _PATIENTS = (
     select(func.aggregate_strings(compartment.c.owner_id, ","))
     .where(
@@ -122,9 +124,10 @@ _DELETE_OWNERS = [
 class Resources:
     """Current versions, their history, their owners and their index rows."""
 
-    def __init__(self, connection: Connection, codec: Codec) -> None:
+    def __init__(self, connection: Connection, codec: Codec, consents: Consents) -> None:
         self._connection = connection
         self._codec = codec
+        self._consents = consents
         self._retired: list[Params] = []
         self._inserted: list[Params] = []
         self._replaced: list[Params] = []
@@ -133,6 +136,7 @@ class Resources:
         self._owners: list[Params] = []
         self._authors: list[Params] = []
         self._index: dict[str, list[Params]] = {}
+        self._joint: dict[tuple[int, int], None] = {}
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -159,15 +163,22 @@ class Resources:
             {**key, "kind": new.kind, "owner_kind": owner_kind, "owner_id": owner_id}
             for owner_kind, owner_id in indexed.compartments
         )
+        if any(owner_kind == _GROUP for owner_kind, _ in indexed.compartments):
+            self._joint[new.tenant, new.rid] = None
         self._authors.extend(
             {**key, "author_kind": author_kind, "author_id": author_id}
             for author_kind, author_id in indexed.authors
         )
 
     async def flush(self) -> None:
-        """Sends what was appended."""
-        if not (self._inserted or self._replaced):
-            return
+        """Sends what was appended, and what follows from it for who may see what."""
+        if self._inserted or self._replaced:
+            await self._flush()
+        await self._consents.join(self._joint)
+        self._joint.clear()
+        await self._consents.flush()
+
+    async def _flush(self) -> None:
         await self._many([_RETIRE], self._retired)
         await self._many([_INSERT], self._inserted)
         await self._many([_REPLACE], self._replaced)

@@ -19,6 +19,7 @@ from app.repositories.allocator import Allocator
 from app.repositories.audit_log import AuditLog
 from app.repositories.audit_writer import AuditWriter
 from app.repositories.codec import Codec
+from app.repositories.consents import Consents
 from app.repositories.histories import Histories
 from app.repositories.installation import Installation
 from app.repositories.outbox import Outbox, Written
@@ -35,6 +36,7 @@ class UnitOfWork:
 
     connection: Connection
     resources: Resources
+    consents: Consents
     histories: Histories
     searches: Searches
     outbox: Outbox
@@ -84,9 +86,11 @@ class UnitsOfWork:
             await AuditLog(connection).append(unit.audited)
 
     def _unit(self, connection: Connection, numbers: Iterator[int]) -> UnitOfWork:
+        consents = Consents(connection)
         return UnitOfWork(
             connection=connection,
-            resources=Resources(connection, self._codec),
+            resources=Resources(connection, self._codec, consents),
+            consents=consents,
             histories=Histories(connection, self._codec),
             searches=Searches(connection, self._codec),
             outbox=Outbox(connection),

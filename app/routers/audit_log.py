@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from app.core.errors import AppError, Category
 from app.fhir.registry import REGISTRY
 from app.routers.dependencies import Services, services_of
+from app.search.asker import Concern
 from app.search.visibility import Alternative
 from app.security import access
 from app.security.principal import Principal
@@ -83,7 +84,7 @@ async def _for_auditors(request: Request) -> Principal:
     principal = await services.authenticate(request)
     facts = services.facts(request)
     async with services.units.read() as unit:
-        if Alternative() in access.visible(principal, "s").grants.get(_EVENT, ()):
+        if Alternative() in access.visible(principal, "s", Concern()).grants.get(_EVENT, ()):
             unit.audited.extend(services.trail.success("audit-used", principal, facts))
             return principal
         refusal = AppError.of(Category.FORBIDDEN, "forbidden", "this is for auditors")

@@ -13,6 +13,7 @@ from typing import Any, assert_never
 from sqlalchemy import ColumnElement, FromClause, and_, false, not_, or_, select, true
 
 from app.fhir.registry import by_code
+from app.search import consents
 from app.search.expression import (
     And,
     Chain,
@@ -88,6 +89,8 @@ class Compiler:
             conditions.append(trusted.within(way.within, rows))
         if way.constraint is not None:
             conditions.append(trusted.where(way.constraint, rows))
+        if way.consent is not None:
+            conditions.append(consents.condition(rows, way.consent))
         # Rows without labels of their own are as confidential as anything can be.
         for name, limit in (
             ("confidentiality", way.confidentiality),

@@ -31,6 +31,10 @@ _AUTHORS = frozenset(
     ("Patient", "RelatedPerson", "Practitioner", "PractitionerRole", "Organization", "CareTeam")
 )
 
+# The definitions leave these out: a couple is whom its records are about, a task is somebody's.
+_OWNED = (("subject", "Group"), ("patient", "Patient"))
+_GROUP = REGISTRY["Group"].code
+
 _Rows = dict[str, list[dict[str, Any]]]
 _Write = Callable[[Node, str, _Rows], None]
 
@@ -55,7 +59,7 @@ def index(tree: Tree, type_name: str, *, id: str, base: str) -> Indexed:
     for keys, write in plan.writes:
         if keys is None or not keys.isdisjoint(tree):
             write(start, base, rows)
-    owners = {(plan.kind, id)} if plan.is_owner else set()
+    owners = {(plan.kind, id)} if plan.is_owner or plan.kind == _GROUP else set()
     references = [row for row in rows.get("idx_reference", ()) if row["target_kind"]]
     for row in references:
         if row["target_kind"] in plan.memberships.get(row["param"], ()):
@@ -96,6 +100,10 @@ def _plan(type_name: str) -> _Plan:
             for code in codes:
                 number = index_number(entry.code, code)
                 memberships.setdefault(number, set()).add(REGISTRY[owner].code)
+    for code, owner in _OWNED:
+        if code in entry.search and (type_name == "Task" or owner == "Group"):
+            number = index_number(entry.code, code)
+            memberships.setdefault(number, set()).add(REGISTRY[owner].code)
     return _Plan(
         kind=entry.code,
         writes=tuple(

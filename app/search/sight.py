@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from app.fhir.registry import ENTRIES
+from app.search.asker import Asker
 from app.search.expression import Expression, Shaper, Value
 
 SHARED_TENANT = 0
@@ -19,7 +20,8 @@ class Alternative:
     ``within`` is an owner type and what must be true of an owner in whose compartment the row
     is; ``constraint`` what must be true of the row itself. Both are judged on what is stored,
     not on what the caller may see. ``confidentiality`` is the highest level that may be seen,
-    ``sensitivity`` the bits of the labels that may be.
+    ``sensitivity`` the bits of the labels that may be. ``consent`` is what the Consents of those
+    whom it is about must say.
     """
 
     compartment: tuple[int, Value] | None = None
@@ -28,6 +30,7 @@ class Alternative:
     constraint: Expression | None = None
     confidentiality: Value = None
     sensitivity: Value = None
+    consent: Asker | None = None
 
     def shaped(self, shaper: Shaper) -> Alternative:
         """The same with slots."""
@@ -38,6 +41,7 @@ class Alternative:
             constraint=shaper.expression(self.constraint) if self.constraint else None,
             confidentiality=shaper.slot(self.confidentiality),
             sensitivity=shaper.slot(self.sensitivity),
+            consent=self.consent.shaped(shaper) if self.consent else None,
         )
 
 

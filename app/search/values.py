@@ -108,3 +108,25 @@ def bind(values: list[Value], dialect: DialectName) -> dict[str, Any]:
 
 def _listed(values: tuple[Any, ...], dialect: DialectName) -> Any:
     return list(values) if dialect == "postgresql" else orjson.dumps(values).decode()
+
+
+class within(ColumnElement[bool]):  # noqa: N801 - reads as a function
+    """Whether a text occurs in another."""
+
+    inherit_cache = True
+
+    def __init__(self, part: ColumnElement[str], whole: ColumnElement[str]) -> None:
+        self.part = part
+        self.whole = whole
+
+
+@compiles(within, "postgresql")
+def _strpos(element: within, compiler: SQLCompiler, **options: Any) -> str:
+    part = compiler.process(element.part, **options)
+    return f"strpos({compiler.process(element.whole, **options)}, {part}) > 0"
+
+
+@compiles(within, "sqlite")
+def _instr(element: within, compiler: SQLCompiler, **options: Any) -> str:
+    part = compiler.process(element.part, **options)
+    return f"instr({compiler.process(element.whole, **options)}, {part}) > 0"

@@ -80,6 +80,14 @@ def stated(codings: Iterable[Tree]) -> Labels:
     return labels
 
 
+def bits(codes: Iterable[str], *, permit: bool) -> int:
+    """The bits of sensitivity codes in a rule: one that is not known permits nothing."""
+    found = 0
+    for code in codes:
+        found |= _bits().get(code, 0 if permit else _UNKNOWN)
+    return found
+
+
 async def inherited_from(uow: UnitOfWork, tree: Tree, type_name: str, *, tenant: int) -> Labels:
     """The high-water mark of what a resource is made from."""
     sources = list(_sources(tree, type_name))

@@ -17,7 +17,7 @@ from app.repositories.outbox import Written
 from app.repositories.resources import StoredVersion
 from app.repositories.unit_of_work import UnitOfWork
 from app.search import indexer
-from app.services import labels
+from app.services import labels, projections
 from app.services.changes import Change
 
 _INTERACTIONS = {
@@ -89,6 +89,7 @@ class Records:
             patients=_patients(indexed),
         )
         uow.resources.append(stored, indexed=indexed, previous=previous)
+        projections.project(uow, tree, change.type, change.id, tenant=tenant)
         self._call_for_reactions(uow, stored, change.type)
         return stored, True
 
@@ -103,7 +104,9 @@ class Records:
             text=b"",
         )
         uow.resources.append(stored, indexed=None, previous=previous)
-        self._call_for_reactions(uow, stored, by_code(stored.kind).name)
+        name = by_code(stored.kind).name
+        projections.project(uow, None, name, stored.id, tenant=stored.tenant)
+        self._call_for_reactions(uow, stored, name)
         return stored
 
     def _moment(self, previous: StoredVersion | None) -> int:

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.db import append_only
-from app.db.statistics import sqlite_statistics
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
@@ -166,15 +165,12 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(
+        "ix_idx_date_high", "idx_date", ["tenant", "param", "high", "rid"], unique=False
+    )
+    op.create_index(
         "ix_idx_date_low",
         "idx_date",
         ["tenant", "param", "low", "high", "rid", "position"],
-        unique=False,
-    )
-    op.create_index(
-        "ix_idx_date_high",
-        "idx_date",
-        ["tenant", "param", "high", "rid"],
         unique=False,
     )
     op.create_table(
@@ -192,15 +188,12 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(
+        "ix_idx_quantity_high", "idx_quantity", ["tenant", "param", "high", "rid"], unique=False
+    )
+    op.create_index(
         "ix_idx_quantity_low",
         "idx_quantity",
         ["tenant", "param", "low", "high", "rid", "position"],
-        unique=False,
-    )
-    op.create_index(
-        "ix_idx_quantity_high",
-        "idx_quantity",
-        ["tenant", "param", "high", "rid"],
         unique=False,
     )
     op.create_table(
@@ -270,10 +263,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(
-        "ix_idx_uri_value",
-        "idx_uri",
-        ["tenant", "param", "value", "rid", "position"],
-        unique=False,
+        "ix_idx_uri_value", "idx_uri", ["tenant", "param", "value", "rid", "position"], unique=False
     )
     op.create_table(
         "installation",
@@ -471,6 +461,22 @@ def upgrade() -> None:
         op.f("ix_authorization_request_expires"), "authorization_request", ["expires"], unique=False
     )
     op.create_table(
+        "broken_glass",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("actor", TEXT, nullable=False),
+        sa.Column("patient", TEXT, nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant"], ["tenant.id"], name=op.f("fk_broken_glass_tenant_tenant")
+        ),
+        sa.PrimaryKeyConstraint(
+            "tenant", "actor", "patient", "since", name=op.f("pk_broken_glass")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "browser_session",
         sa.Column("session_hash", sa.LargeBinary(), nullable=False),
         sa.Column("tenant", sa.Integer(), nullable=False),
@@ -521,6 +527,46 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "client_id", name=op.f("pk_client")),
     )
     op.create_index("uq_client_client_id", "client", ["client_id"], unique=True)
+    op.create_table(
+        "consent_rule",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("patient", TEXT, nullable=False),
+        sa.Column("consent", TEXT, nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("permit", sa.SmallInteger(), nullable=False),
+        sa.Column("weight", sa.SmallInteger(), nullable=False),
+        sa.Column("partial", sa.SmallInteger(), nullable=False),
+        sa.Column("actor", TEXT, nullable=False),
+        sa.Column("actions", TEXT, nullable=False),
+        sa.Column("purposes", TEXT, nullable=False),
+        sa.Column("classes", TEXT, nullable=False),
+        sa.Column("code", TEXT, nullable=False),
+        sa.Column("rank", sa.SmallInteger(), nullable=True),
+        sa.Column("sensitivity", sa.BigInteger(), nullable=False),
+        sa.Column("labelled", sa.SmallInteger(), nullable=False),
+        sa.Column("notes", sa.SmallInteger(), nullable=False),
+        sa.Column("meaning", TEXT, nullable=False),
+        sa.Column("data_kind", sa.SmallInteger(), nullable=False),
+        sa.Column("data_id", TEXT, nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("data_since", sa.BigInteger(), nullable=True),
+        sa.Column("data_until", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["tenant"], ["tenant.id"], name=op.f("fk_consent_rule_tenant_tenant")
+        ),
+        sa.PrimaryKeyConstraint("tenant", "patient", "consent", "n", name=op.f("pk_consent_rule")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        op.f("ix_consent_rule_tenant_actor_permit_patient"),
+        "consent_rule",
+        ["tenant", "actor", "permit", "patient"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_consent_rule_tenant_consent"), "consent_rule", ["tenant", "consent"], unique=False
+    )
     op.create_table(
         "external_identity",
         sa.Column("tenant", sa.Integer(), nullable=False),
@@ -589,6 +635,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("launch_hash", name=op.f("pk_launch_context")),
     )
     op.create_index(op.f("ix_launch_context_expires"), "launch_context", ["expires"], unique=False)
+    op.create_table(
+        "membership",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("stated_by", TEXT, nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("owner", TEXT, nullable=False),
+        sa.Column("member", TEXT, nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant"], ["tenant.id"], name=op.f("fk_membership_tenant_tenant")
+        ),
+        sa.PrimaryKeyConstraint("tenant", "stated_by", "n", name=op.f("pk_membership")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        op.f("ix_membership_tenant_member"), "membership", ["tenant", "member"], unique=False
+    )
+    op.create_index(
+        op.f("ix_membership_tenant_owner"), "membership", ["tenant", "owner"], unique=False
+    )
     op.create_table(
         "passkey",
         sa.Column("tenant", sa.Integer(), nullable=False),
@@ -725,9 +792,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["tenant"], ["tenant.id"], name=op.f("fk_totp_tenant_tenant")),
         sa.PrimaryKeyConstraint("tenant", "account_id", name=op.f("pk_totp")),
     )
-    if op.get_bind().dialect.name == "sqlite":
-        for statement in sqlite_statistics():
-            op.execute(statement)
     for statement in append_only.statements(op.get_bind().dialect.name):
         op.execute(statement)
 
@@ -753,6 +817,9 @@ def downgrade() -> None:
     op.drop_table("recovery_code")
     op.drop_index("uq_passkey_credential_id", table_name="passkey")
     op.drop_table("passkey")
+    op.drop_index(op.f("ix_membership_tenant_owner"), table_name="membership")
+    op.drop_index(op.f("ix_membership_tenant_member"), table_name="membership")
+    op.drop_table("membership")
     op.drop_index(op.f("ix_launch_context_expires"), table_name="launch_context")
     op.drop_table("launch_context")
     op.drop_index(op.f("ix_issued_token_expires"), table_name="issued_token")
@@ -760,11 +827,15 @@ def downgrade() -> None:
     op.drop_table("identity_provider")
     op.drop_index(op.f("ix_external_identity_tenant_account_id"), table_name="external_identity")
     op.drop_table("external_identity")
+    op.drop_index(op.f("ix_consent_rule_tenant_consent"), table_name="consent_rule")
+    op.drop_index(op.f("ix_consent_rule_tenant_actor_permit_patient"), table_name="consent_rule")
+    op.drop_table("consent_rule")
     op.drop_index("uq_client_client_id", table_name="client")
     op.drop_table("client")
     op.drop_index(op.f("ix_browser_session_tenant_account_id"), table_name="browser_session")
     op.drop_index(op.f("ix_browser_session_expires"), table_name="browser_session")
     op.drop_table("browser_session")
+    op.drop_table("broken_glass")
     op.drop_index(op.f("ix_authorization_request_expires"), table_name="authorization_request")
     op.drop_table("authorization_request")
     op.drop_index(op.f("ix_authorization_code_expires"), table_name="authorization_code")
@@ -797,11 +868,11 @@ def downgrade() -> None:
     op.drop_table("idx_string")
     op.drop_index("ix_idx_reference_target_id", table_name="idx_reference")
     op.drop_table("idx_reference")
-    op.drop_index("ix_idx_quantity_high", table_name="idx_quantity")
     op.drop_index("ix_idx_quantity_low", table_name="idx_quantity")
+    op.drop_index("ix_idx_quantity_high", table_name="idx_quantity")
     op.drop_table("idx_quantity")
-    op.drop_index("ix_idx_date_high", table_name="idx_date")
     op.drop_index("ix_idx_date_low", table_name="idx_date")
+    op.drop_index("ix_idx_date_high", table_name="idx_date")
     op.drop_table("idx_date")
     op.drop_index(op.f("ix_compartment_tenant_rid"), table_name="compartment")
     op.drop_table("compartment")

@@ -73,6 +73,9 @@ resource_history = Table(
     Index(None, "tenant", "kind", "updated", "rid"),
 )
 
+# An owner that is not a type: somebody in the Group that a row is about.
+JOINT = -1
+
 compartment = Table(
     "compartment",
     metadata,

@@ -41,10 +41,11 @@ def members(tree: Tree, *, id: str) -> tuple[Member, ...]:
 
 def _group(tree: Tree, owner: str) -> Iterator[Member]:
     for member in tree.get("member", ()):
+        since, until = _period(member.get("period"))
         if member.get("inactive") is True:
-            continue
+            until = since  # was one, at no time that is told
         if named := _named(member.get("entity")):
-            yield Member(owner, named, *_period(member.get("period")))
+            yield Member(owner, named, since, until)
 
 
 def _team(tree: Tree, owner: str) -> Iterator[Member]:

@@ -1,8 +1,9 @@
 """A Consent as rules, or the reason why it is none.
 
 The form is IHE PCF's: the root provision says permit or deny, one level of nested provisions
-makes exceptions. A nested rule keeps each criterion of the root that it does not state itself,
-so an exception never reaches further than the rule it is made to. A Consent that says anything
+makes exceptions. A nested rule keeps what the root says of actor, action and purpose, and a
+permit also what it says of the data, where it does not say so itself: an exception never reaches
+further than the rule it is made to. A Consent that says anything
 this reading does not know has no rules: half of what a person decided must not be enforced as
 if it were all.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Final
 
 from app.fhir import primitives
@@ -18,6 +20,7 @@ from app.fhir.json import Tree
 
 RANKS: Final = {"U": 0, "L": 1, "M": 2, "N": 3, "R": 4, "V": 5}
 NOTES: Final = "PSYTHPN"
+MOST: Final = 2000
 FOREVER: Final = (-(2**62), 2**62)
 
 _CONFIDENTIALITY: Final = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
@@ -28,6 +31,7 @@ _TYPES: Final = "http://hl7.org/fhir/resource-types"
 _ACTIONS: Final = frozenset(("collect", "access", "use", "disclose", "correct"))
 _MEANINGS: Final = frozenset(("instance", "related", "dependents", "authoredby"))
 _INDIVIDUALS: Final = frozenset(("Practitioner", "RelatedPerson", "Patient"))
+_GOVERNING: Final = ("actors", "actions", "purposes")
 _KNOWN: Final = frozenset(
     (
         "id", "type", "period", "actor", "action", "securityLabel", "purpose", "class", "code",
@@ -73,6 +77,12 @@ class Rule:
     data: frozenset[tuple[str, str]] = frozenset()
     period: tuple[int, int] = FOREVER
     data_period: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> int:
+        """How many ways there are to meet it, its lists multiplied."""
+        ways = (self.actors, self.classes, self.codes, self.data)
+        return prod(max(len(each), 1) for each in ways)
 
     @property
     def is_partial(self) -> bool:
@@ -126,7 +136,10 @@ def read(tree: Tree, *, id: str, version: int) -> Policy | Uncomputable:
             raise _Refused("has no provision", "provision")
         if "modifierExtension" in tree:
             raise _Refused("has a modifier extension that is not known here", "modifierExtension")
-        return Policy(id, version, patient_id, tuple(_rules(root)))
+        rules = tuple(_rules(root))
+        if sum(rule.size for rule in rules) > MOST:
+            raise _Refused("says more than can be enforced", "provision")
+        return Policy(id, version, patient_id, rules)
     except _Refused as refused:
         return refused.refusal
 
@@ -159,13 +172,21 @@ def _rule(provision: Tree, path: str, base: Rule | None) -> Rule:
         "data_period": _period(provision.get("dataPeriod"), f"{path}.dataPeriod"),
     }
     own = {name: value for name, value in stated.items() if value}
+    if stated["codes"] and any("|" in each for each in stated["classes"]):
+        raise _Refused("asks for documents by class and by code at once", f"{path}.class")
     period = _period(provision.get("period"), f"{path}.period") or FOREVER
     weight = 0
     if base is not None:
         # One person is named more exactly than a group is.
         individual = bool(actors) and all(a.partition("/")[0] in _INDIVIDUALS for a in actors)
         weight = 1 + len(own) + individual
-        kept = {name: getattr(base, name) for name in stated}
+        # Beyond the data of the rule there is nothing that a denial could take away.
+        names = stated if provision["type"] == "permit" else _GOVERNING
+        kept = {name: getattr(base, name) for name in names}
+        # To name what data are by one criterion is to name them anew.
+        if own.keys() & {"classes", "codes"}:
+            kept.pop("classes", None)
+            kept.pop("codes", None)
         own = {**kept, **own}
         period = max(period[0], base.period[0]), min(period[1], base.period[1])
     return Rule(provision["type"] == "permit", path, weight, period=period, **own)

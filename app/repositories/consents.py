@@ -1,0 +1,228 @@
+"""Rules of Consents, memberships and declared emergencies, kept in step with their resources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    FromClause,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    union,
+    union_all,
+)
+
+from app.db.engine import Connection, Params, Statement
+from app.db.metadata import Str
+from app.db.tables.consents import broken_glass, consent_rule, membership
+from app.db.tables.resources import JOINT, compartment
+from app.fhir.registry import REGISTRY
+from app.search.asker import Concern
+
+_GROUP = REGISTRY["Group"].code
+_TENANT = bindparam("this_tenant", type_=Integer())
+_THIS = bindparam("this", type_=Str)
+_FORGET_RULES = Statement(
+    delete(consent_rule).where(consent_rule.c.tenant == _TENANT, consent_rule.c.consent == _THIS)
+)
+_FORGET_MEMBERS = Statement(
+    delete(membership).where(membership.c.tenant == _TENANT, membership.c.stated_by == _THIS)
+)
+_INSERT_RULES = Statement(insert(consent_rule))
+_INSERT_MEMBERS = Statement(insert(membership))
+_INSERT_GLASS = Statement(insert(broken_glass))
+_NOW = bindparam("now", type_=BigInteger())
+
+
+def _in_time(table: FromClause) -> ColumnElement[bool]:
+    return and_(table.c.since <= _NOW, table.c.until > _NOW)
+
+
+def _concern() -> CompoundSelect[Any]:
+    first, second, third = membership.alias(), membership.alias(), membership.alias()
+    further = second.join(
+        third, and_(third.c.tenant == second.c.tenant, third.c.member == second.c.owner)
+    )
+    mine = union(
+        select(_THIS.label("owner")),
+        select(first.c.owner).where(
+            first.c.tenant == _TENANT, first.c.member == _THIS, _in_time(first)
+        ),
+        select(third.c.owner)
+        .select_from(further)
+        .where(
+            second.c.tenant == _TENANT, second.c.member == _THIS, _in_time(second), _in_time(third)
+        ),
+    ).cte("mine")
+
+    def some(table: FromClause, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+        return exists(
+            select(literal(1))
+            .select_from(table)
+            .where(table.c.tenant == _TENANT, _in_time(table), *conditions)
+        )
+
+    def flag(name: str, condition: ColumnElement[bool]) -> Select[str, str]:
+        return select(literal(name).label("what"), literal("").label("which")).where(condition)
+
+    rule = consent_rule
+    me = rule.c.actor.in_(select(mine.c.owner))
+    anybody = rule.c.actor == ""
+    closes = or_(rule.c.permit == 0, rule.c.partial == 1)
+    return union_all(
+        select(literal("actor").label("what"), mine.c.owner.label("which")),
+        flag("refused", or_(some(rule, closes, anybody), some(rule, closes, me))),
+        flag("named", some(rule, rule.c.permit == 1, me)),
+        flag("open", some(rule, rule.c.permit == 1, anybody)),
+        flag("glass", some(broken_glass, broken_glass.c.actor == _THIS)),
+    )
+
+
+_ABOUT, _MEMBER = compartment.alias("about"), membership.alias("belongs")
+
+
+def _joining(condition: ColumnElement[bool]) -> Statement:
+    """Makes everybody who is or was in a Group an owner of the rows that are about it."""
+    about, member = _ABOUT, _MEMBER
+    return Statement(
+        insert(compartment).from_select(
+            ["tenant", "owner_kind", "owner_id", "kind", "rid"],
+            select(
+                about.c.tenant,
+                literal_column(str(JOINT)),
+                func.substr(member.c.member, len("Patient/") + 1),
+                about.c.kind,
+                about.c.rid,
+            )
+            .where(
+                about.c.tenant == _TENANT,
+                about.c.owner_kind == literal_column(str(_GROUP)),
+                member.c.tenant == about.c.tenant,
+                member.c.owner == literal_column("'Group/'", Str) + about.c.owner_id,
+                func.substr(member.c.member, 1, len("Patient/")) == "Patient/",
+                condition,
+            )
+            .distinct(),
+        )
+    )
+
+
+_JOIN_ROW = _joining(_ABOUT.c.rid == bindparam("rid", type_=BigInteger()))
+_JOIN_GROUP = _joining(_ABOUT.c.owner_id == _THIS)
+_FORGET_JOINT = Statement(
+    delete(compartment).where(
+        compartment.c.tenant == _TENANT,
+        compartment.c.owner_kind == literal_column(str(JOINT)),
+        compartment.c.rid.in_(
+            select(_ABOUT.c.rid).where(
+                _ABOUT.c.tenant == _TENANT,
+                _ABOUT.c.owner_kind == literal_column(str(_GROUP)),
+                _ABOUT.c.owner_id == _THIS,
+            )
+        ),
+    )
+)
+_CONCERN = Statement(_concern())
+_MEMBERS = Statement(
+    select(membership.c.member, membership.c.since, membership.c.until).where(
+        membership.c.tenant == _TENANT, membership.c.owner == _THIS
+    )
+)
+_CONSENTS = Statement(
+    select(consent_rule.c.consent)
+    .where(consent_rule.c.tenant == _TENANT, consent_rule.c.patient == _THIS)
+    .distinct()
+)
+
+
+class Consents:
+    """What Consents, groups, teams and roles come to, as rows that queries join."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rules: dict[tuple[int, str], list[Params]] = {}
+        self._members: dict[tuple[int, str], list[Params]] = {}
+
+    def decide(self, tenant: int, consent: str, rules: Iterable[dict[str, Any]]) -> None:
+        """Replaces the rules of a Consent (an id)."""
+        self._rules[tenant, consent] = [
+            {"tenant": tenant, "consent": consent, "n": n, **rule} for n, rule in enumerate(rules)
+        ]
+
+    def belong(self, tenant: int, stated_by: str, members: Iterable[dict[str, Any]]) -> None:
+        """Replaces the memberships that a resource (``Type/id``) states."""
+        self._members[tenant, stated_by] = [
+            {"tenant": tenant, "stated_by": stated_by, "n": n, **member}
+            for n, member in enumerate(members)
+        ]
+
+    async def flush(self) -> None:
+        """Sends what was changed."""
+        for changes, forget, add in (
+            (self._rules, _FORGET_RULES, _INSERT_RULES),
+            (self._members, _FORGET_MEMBERS, _INSERT_MEMBERS),
+        ):
+            for (tenant, this), rows in changes.items():
+                await self._connection.execute(forget, {"this_tenant": tenant, "this": this})
+                if rows:
+                    await self._connection.execute_many(add, rows)
+        changed = [(tenant, this) for tenant, this in self._members if this.startswith("Group/")]
+        self._rules.clear()
+        self._members.clear()
+        for tenant, this in changed:
+            group = {"this_tenant": tenant, "this": this.partition("/")[2]}
+            await self._connection.execute(_FORGET_JOINT, group)
+            await self._connection.execute(_JOIN_GROUP, group)
+
+    async def join(self, rids: Iterable[tuple[int, int]]) -> None:
+        """Gives rows about a Group (tenant and row number) its members as owners."""
+        for tenant, rid in rids:
+            await self._connection.execute(_JOIN_ROW, {"this_tenant": tenant, "rid": rid})
+
+    async def concern(self, actor: str, *, tenant: int, now: int) -> Concern:
+        """How Consents concern an actor (``Type/id``) now."""
+        await self.flush()
+        rows = await self._connection.fetch(
+            _CONCERN, {"this_tenant": tenant, "this": actor, "now": now}
+        )
+        flags = {row[0] for row in rows}
+        return Concern(
+            actors=tuple(sorted(row[1] for row in rows if row[0] == "actor")),
+            refused="refused" in flags,
+            named="named" in flags,
+            open="open" in flags,
+            glass="glass" in flags,
+        )
+
+    async def members(self, owner: str, *, tenant: int) -> list[tuple[str, int, int]]:
+        """Who belongs, or did, to a group, team, role or organization: since and until."""
+        await self.flush()
+        rows = await self._connection.fetch(_MEMBERS, {"this_tenant": tenant, "this": owner})
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    async def of_patient(self, patient: str, *, tenant: int) -> list[str]:
+        """The ids of a patient's Consents that decide anything."""
+        await self.flush()
+        rows = await self._connection.fetch(_CONSENTS, {"this_tenant": tenant, "this": patient})
+        return sorted(row[0] for row in rows)
+
+    async def break_glass(
+        self, actor: str, patient: str, *, tenant: int, since: int, until: int, reason: str
+    ) -> None:
+        """Opens a patient to somebody who declared an emergency."""
+        values = {"tenant": tenant, "actor": actor, "patient": patient, "since": since}
+        await self._connection.execute(_INSERT_GLASS, {**values, "until": until, "reason": reason})
