@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app import account_commands
 from app.core import logs
 from app.core.config import Settings
 
@@ -26,6 +27,8 @@ openapi_app = typer.Typer(no_args_is_help=True, help="The API's description.")
 app.add_typer(tenant_app, name="tenant")
 app.add_typer(client_app, name="client")
 app.add_typer(audit_app, name="audit")
+app.add_typer(account_commands.users, name="user")
+app.add_typer(account_commands.keys, name="keys")
 app.add_typer(openapi_app, name="openapi")
 
 
@@ -285,9 +288,15 @@ def openapi_export(path: Annotated[Path, typer.Argument()] = Path("openapi/opena
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    roles: Annotated[bool, typer.Option("--roles", help="Print who may do what, and end.")] = False,
+) -> None:
     """Checks the settings and the database."""
     from app.main import opened
+
+    if roles:
+        account_commands.print_roles()
+        return
 
     settings = Settings()
     problems = settings.refusals()

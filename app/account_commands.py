@@ -1,0 +1,157 @@
+"""``rapport user``, ``rapport keys`` and ``rapport provider``: people, signing keys, trust."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.core.clock import SECOND
+from app.core.config import Settings
+from app.core.errors import AppError, Category
+
+if TYPE_CHECKING:  # a command that is not run costs no start-up time
+    from app.main import Core
+    from app.security.ports import EventName
+
+users = typer.Typer(no_args_is_help=True, help="People.")
+keys = typer.Typer(no_args_is_help=True, help="Keys that sign access tokens.")
+
+
+@users.command("add")
+def user_add(
+    tenant: Annotated[str, typer.Option(help="The clinic's slug.")],
+    username: Annotated[str, typer.Option(help="Unique over all clinics.")],
+    name: Annotated[str, typer.Option(help="What people call them.")],
+    role: Annotated[str, typer.Option(help="A role of the table that `doctor --roles` prints.")],
+    fhir_user: Annotated[str | None, typer.Option(help="Practitioner/1 or Patient/1.")] = None,
+    email: str | None = None,
+    locale: str = "en",
+    with_password: Annotated[
+        bool, typer.Option(help="Ask for a password now instead of printing an invitation.")
+    ] = False,
+) -> None:
+    """Adds a person; prints the link by which they choose a password."""
+    from app.main import authorization_of
+    from app.security.oauth.token import Caller
+    from app.security.people import NewUser, add_user
+    from app.security.ports import EventName
+
+    password = _password() if with_password else None
+
+    async def run(core: Core) -> str:
+        server = authorization_of(core)
+        try:
+            account = await add_user(
+                core.units,
+                NewUser(
+                    tenant=await _tenant(core, tenant),
+                    username=username,
+                    name=name,
+                    role=role,
+                    fhir_user=fhir_user,
+                    password=password,
+                    email=email,
+                    locale=locale,
+                ),
+                hasher=server.hasher,
+                ids=core.ids,
+                now=core.clock.now(),
+            )
+            await _record(
+                core, EventName.ACCOUNT_CREATED, tenant=account.tenant, subject=account.account_id
+            )
+            if password is not None:
+                return f"user {account.account_id}"
+            link = await server.links.invite(account, caller=Caller())
+            return f"user {account.account_id}\ninvitation {link}"
+        finally:
+            server.hasher.close()
+
+    _do(run)
+
+
+@keys.command("rotate")
+def keys_rotate(
+    at_once: Annotated[
+        bool, typer.Option(help="After a leak: the old keys and their tokens end now.")
+    ] = False,
+) -> None:
+    """Makes a new signing key; it signs when verifiers have had time to see it."""
+    from app.security.keyring import rotate_signing_key
+    from app.security.ports import EventName
+
+    async def run(core: Core) -> str:
+        life = core.settings.access_token_seconds
+        async with core.units.write() as uow:
+            kid = await rotate_signing_key(
+                uow.accounts.keys,
+                root=core.root,
+                now=core.clock.now(),
+                publish_for=0 if at_once else 600 * SECOND,
+                overlap=0 if at_once else (life + 60) * SECOND,
+            )
+        await _record(core, EventName.KEY_ROTATED)
+        return f"key {kid}"
+
+    _do(run)
+
+
+def print_roles() -> None:
+    """Prints who may do what, one line a role and type."""
+    from app.security import roles
+
+    for role, row in roles.table().items():
+        for type_name, cell in row.items():
+            rules = " ".join(f"{rule.actions}@{rule.condition}" for rule in cell) or roles.REFUSAL
+            typer.echo(f"{role:15} {type_name:22} {rules}")
+
+
+def _do(work: Callable[[Core], Awaitable[str]]) -> None:
+    from app.main import opened
+
+    async def run() -> str:
+        async with opened(Settings()) as core:
+            return await work(core)
+
+    try:
+        typer.echo(asyncio.run(run()))
+    except AppError as refusal:
+        for issue in refusal.issues:
+            typer.echo(issue.diagnostics, err=True)
+        raise typer.Exit(1) from None
+
+
+async def _record(
+    core: Core, name: EventName, *, tenant: int | None = None, subject: str | None = None
+) -> None:
+    from app.security.ports import SecurityEvent
+    from app.services.sink import Sink
+
+    event = SecurityEvent(
+        name,
+        at=core.clock.now(),
+        outcome="success",
+        tenant=tenant,
+        subject=subject,
+        reason="by command",
+    )
+    await Sink(core.units, core.trail).record(event)
+
+
+async def _tenant(core: Core, slug: str) -> int:
+    async with core.units.read() as uow:
+        found = await uow.accounts.clients.tenant_by_slug(slug)
+    if found is None:
+        raise AppError.of(Category.NOT_FOUND, "not-found", f"no tenant {slug}")
+    return found.id
+
+
+def _password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    return getpass.getpass("Password: ")
