@@ -15,11 +15,14 @@ from starlette.responses import JSONResponse, Response
 from app.core.clock import SECOND
 from app.core.errors import AppError, Category
 from app.db.engine import UniqueViolation
+from app.interactions.handover import hand_over
 from app.repositories.accounts_clients import Client
 from app.repositories.accounts_people import Account
+from app.routers.dependencies import services_of
 from app.routers.oauth import OAuthRoute, Server, caller_of
 from app.security import access, roles
 from app.security.authentication import require_recent
+from app.security.federation import NewProvider
 from app.security.oauth.registration import NewClient, register_client
 from app.security.oauth.server import AuthorizationServer
 from app.security.people import NewUser, change_role, close_account, new_account
@@ -59,6 +62,17 @@ class ClientChange(_Strict):
     enabled: bool
 
 
+class ProviderBody(_Strict):
+    """An identity provider to trust."""
+
+    issuer: str
+    name: str
+    client_id: str
+    client_secret: str | None = None
+    role_claim: str
+    role_map: dict[str, str]
+
+
 class UserBody(_Strict):
     """A person to add; they get in by the invitation that follows."""
 
@@ -71,9 +85,10 @@ class UserBody(_Strict):
 
 
 class UserChange(_Strict):
-    """What may change of a person."""
+    """What may change of a person; a leaver's patients pass to ``transfer_to``."""
 
     enabled: bool | None = None
+    transfer_to: str | None = Field(default=None, pattern=r"^Practitioner/[A-Za-z0-9\-.]{1,64}$")
     role: str | None = None
     fhir_user: str | None = None
 
@@ -225,7 +240,33 @@ async def change_user(request: Request, server: Server, admin: Admin, account_id
                 server, unit, request, admin, EventName.ACCOUNT_CHANGED, subject=account_id
             )
         changed = await people.find(admin.tenant, account_id)
-    return JSONResponse(_user(changed or account))
+    shown = _user(changed or account)
+    if body.transfer_to is not None and account.fhir_user is not None:
+        services = services_of(request)
+        shown["transferred"] = await hand_over(
+            services.engine,
+            admin,
+            services.facts(request),
+            leaver=account.fhir_user,
+            successor=body.transfer_to,
+        )
+    return JSONResponse(shown)
+
+
+@router.post("/providers")
+async def trust_provider(request: Request, server: Server, admin: Admin) -> Response:
+    """Trusts the clinic's own identity provider; ``/login/callback`` is where it answers."""
+    body = await _read(request, ProviderBody)
+    try:
+        provider = await server.federation.trust(
+            NewProvider(tenant=admin.tenant, **body.model_dump())
+        )
+    except UniqueViolation:
+        raise AppError.of(Category.CONFLICT, "duplicate", "issuer is trusted") from None
+    async with server.units.write() as unit:
+        await _record(server, unit, request, admin, EventName.PROVIDER_CHANGED)
+    shown = {"issuer": provider.issuer, "name": provider.name, "enabled": provider.enabled}
+    return JSONResponse(shown, status_code=201)
 
 
 async def _read(request: Request, model: type[_Body]) -> _Body:

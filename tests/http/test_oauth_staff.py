@@ -444,3 +444,27 @@ async def test_nobody_else_administers(application, world, dashboard):
     for headers in ({"Authorization": f"Bearer {plain}"}, dict(world.http.headers)):
         async with application.http(headers=headers) as http:
             assert (await http.get("/admin/clients")).status_code == 403
+
+
+async def test_a_leaver_s_patients_pass_to_a_colleague(application, world, dashboard):
+    leaver = await token_of(application, world, dashboard, "tess", "therapist", "Practitioner/tess")
+    colleague = await token_of(
+        application, world, dashboard, "theo", "therapist", "Practitioner/theo"
+    )
+    assert await ids(application, colleague, "Patient") == ["berta"]
+    console = await add_client(world, name="Console", scope="openid rapport/admin")
+    token = await token_of(
+        application, world, console, "root", "admin", scope="openid rapport/admin"
+    )
+    async with application.http(headers={"Authorization": f"Bearer {token}"}) as http:
+        people = (await http.get("/admin/users")).json()["users"]
+        tess = next(one for one in people if one["fhir_user"] == "Practitioner/tess")
+        closed = await http.patch(
+            f"/admin/users/{tess['id']}",
+            json={"enabled": False, "transfer_to": "Practitioner/theo"},
+        )
+        assert closed.status_code == 200, closed.text
+        assert closed.json()["transferred"] == 3
+    async with application.http(headers={"Authorization": f"Bearer {leaver}"}) as http:
+        assert (await http.get("/fhir/Patient")).status_code == 401
+    assert await ids(application, colleague, "Patient") == ["anna", "berta", "carla"]
