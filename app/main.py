@@ -17,7 +17,7 @@ from app.db.engine import Database, connect
 from app.interactions.context import Engine
 from app.interactions.relay import Relay
 from app.interactions.rules import AFTER_COMMIT, OF_THE_PATIENT
-from app.interactions.rules import Services as Rules
+from app.interactions.services import assembled
 from app.pages import routes as pages
 from app.repositories.codec import IdentityCodec
 from app.repositories.unit_of_work import UnitsOfWork
@@ -42,23 +42,12 @@ from app.security import egress
 from app.security.keyring import ensure_signing_key
 from app.security.keys import RootKey
 from app.security.oauth import server
-from app.services.alliance import Alliance
 from app.services.audit import AuditTrail
 from app.services.audit_copies import Copy, FileCopy, WitnessCopy
 from app.services.audit_keys import LogKeys
 from app.services.audit_refusals import Refusals
 from app.services.audit_sequencer import Sequencer
-from app.services.caseloads import Caseloads
-from app.services.couples import Couples
-from app.services.courses import Courses
-from app.services.definitions import Definitions
-from app.services.derived import Derived
-from app.services.episodes import Episodes
-from app.services.questionnaires import Questionnaires
 from app.services.records import Records
-from app.services.responsible import Responsible
-from app.services.safety import Safety
-from app.services.scoring import Scoring
 from app.services.sink import Sink
 from app.services.tenants import Tenants
 
@@ -129,7 +118,9 @@ def _core(
         cursors=CursorCipher(
             root.derive("cursor"), clock=clock, ids=ids, lifetime=settings.cursor_seconds
         ),
-        services=_rules(clock, records, trail, base),
+        services=assembled(
+            records=records, trail=trail, clock=clock, key=root.derive("benchmark"), base=base
+        ),
         statuses=STATUS,
     )
     return Core(
@@ -142,32 +133,6 @@ def _core(
         tenants=Tenants(units, records, clock=clock),
         root=root,
         engine=engine,
-    )
-
-
-def _rules(clock: Clock, records: Records, trail: AuditTrail, base: str) -> Rules:
-    """The services behind the tables of ``interactions/rules.py``."""
-    questionnaires, definitions = Questionnaires(base=base), Definitions(base=base)
-    derived = Derived(records=records, trail=trail)
-    courses = Courses(definitions=definitions, base=base)
-    return Rules(
-        questionnaires=questionnaires,
-        scoring=Scoring(
-            derived=derived, definitions=definitions, questionnaires=questionnaires, base=base
-        ),
-        episodes=Episodes(clock=clock),
-        alliance=Alliance(
-            derived=derived, definitions=definitions, courses=courses, clock=clock, base=base
-        ),
-        safety=Safety(
-            derived=derived,
-            definitions=definitions,
-            questionnaires=questionnaires,
-            responsible=Responsible(clock=clock, base=base),
-        ),
-        courses=courses,
-        couples=Couples(courses=courses, base=base),
-        caseloads=Caseloads(courses=courses, definitions=definitions, clock=clock, base=base),
     )
 
 

@@ -15,7 +15,8 @@ import structlog
 from app.core.clock import SECOND, Clock
 from app.core.errors import AppError
 from app.db.engine import DatabaseBusy, UniqueViolation
-from app.interactions.rules import REACTIONS, Services
+from app.interactions.rules import REACTIONS
+from app.interactions.services import Services
 from app.repositories.leases import Leases
 from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitsOfWork

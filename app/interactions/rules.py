@@ -7,37 +7,14 @@ after the commit, from the outbox, in a unit of work of its own.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from app.interactions.services import Services
 from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork
 from app.security.principal import Principal
 from app.services import subscriptions
-from app.services.alliance import Alliance
-from app.services.caseloads import Caseloads
 from app.services.changes import Change
-from app.services.couples import Couples
-from app.services.courses import Courses
-from app.services.episodes import Episodes
-from app.services.questionnaires import Questionnaires
-from app.services.safety import Safety
-from app.services.scoring import Scoring
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """The services that rules, reactions and operations use."""
-
-    questionnaires: Questionnaires
-    scoring: Scoring
-    episodes: Episodes
-    alliance: Alliance
-    safety: Safety
-    courses: Courses
-    couples: Couples
-    caseloads: Caseloads
-
 
 Rule: TypeAlias = Callable[[Services, UnitOfWork, Principal, Change], Awaitable[Change]]
 Reaction: TypeAlias = Callable[[Services, UnitOfWork, Written], Awaitable[None]]

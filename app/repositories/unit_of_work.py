@@ -23,6 +23,7 @@ from app.repositories.consents import Consents
 from app.repositories.histories import Histories
 from app.repositories.installation import Installation
 from app.repositories.outbox import Outbox, Written
+from app.repositories.releases import Releases
 from app.repositories.resources import Resources
 from app.repositories.searches import Searches
 
@@ -42,6 +43,7 @@ class UnitOfWork:
     outbox: Outbox
     accounts: Accounts
     installation: Installation
+    releases: Releases
     _numbers: Iterator[int]
     written: list[Written] = field(default_factory=list)
     audited: list[AuditRecord] = field(default_factory=list)
@@ -96,5 +98,6 @@ class UnitsOfWork:
             outbox=Outbox(connection),
             accounts=Accounts(connection),
             installation=Installation(connection),
+            releases=Releases(connection),
             _numbers=numbers,
         )

@@ -161,3 +161,61 @@ async def test_a_caseload_holds_what_the_caller_may_see(clinic):
     client = await signed_in(clinic, "client", mine.patient)
     refused(await client.get("Practitioner/amal/$caseload"), 403, "forbidden")
     refused(await amal.get("Practitioner/nobody/$caseload"), 404, "not-found")
+
+
+# -- $benchmark
+
+
+@pytest.fixture
+async def organization(clinic):
+    tree = {"resourceType": "Organization", "id": "harbour", "name": "Harbour"}
+    ok_or_made = await clinic.http.put("Organization/harbour", json=tree)
+    assert ok_or_made.status_code in (200, 201)
+    return "Organization/harbour"
+
+
+async def clients(clinic, organization, *totals):
+    for total in totals:
+        course = await therapy.begin(clinic, organization=organization)
+        await course.sessions("wai-sr", [wai(total), wai(total + 2)])
+
+
+async def figures(http, organization, scale="total"):
+    answer = ok(await http.get(f"{organization}/$benchmark", params={"scale": scale}))
+    return all_of(answer, "cell")
+
+
+async def test_figures_of_five_clients_and_none_of_four(clinic, organization):
+    await clients(clinic, organization, 40, 42, 44, 46)
+    assert await figures(clinic.http, organization) == [
+        {"instrument": "wai-sr", "scale": "total", "suppressed": True}
+    ]
+    await clients(clinic, organization, 48)
+    (cell,) = await figures(clinic.http, organization)
+    assert (cell["n"], cell["mean"]) == (5, 45)
+    assert cell["sd"] == pytest.approx(3.1622776602)
+
+
+async def test_a_sixth_client_cannot_be_told_from_the_difference(clinic, organization):
+    await clients(clinic, organization, 40, 42, 44, 46, 48)
+    before = await figures(clinic.http, organization)
+    await clients(clinic, organization, 20)
+    assert await figures(clinic.http, organization) == before
+    await clients(clinic, organization, 30, 31, 32, 33)
+    (cell,) = await figures(clinic.http, organization)
+    assert cell["n"] == 10
+
+
+async def test_everybody_gets_the_same_figures(clinic, organization):
+    await clients(clinic, organization, 40, 42, 44, 46, 48)
+    of_all = await figures(clinic.http, organization)
+    for role in ("therapist", "clinical_lead", "researcher"):
+        http = await signed_in(clinic, role, f"Practitioner/a-{role.replace('_', '-')}")
+        assert await figures(http, organization) == of_all
+
+
+async def test_figures_are_not_for_clients(clinic, organization):
+    course = await therapy.begin(clinic, organization=organization)
+    client = await signed_in(clinic, "client", course.patient)
+    refused(await client.get(f"{organization}/$benchmark"), 403, "forbidden")
+    refused(await clinic.http.get("Organization/nowhere/$benchmark"), 404, "not-found")

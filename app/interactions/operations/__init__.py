@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from app.interactions.address import Address
 from app.interactions.operations import (
     alliance_trend,
+    benchmark,
     caseload,
     congruence,
     couple_summary,
     detect_ruptures,
     everything,
+    expand,
+    lookup,
     reliable_change,
     resolve,
     score,
     validate,
+    validate_code,
 )
-from app.interactions.operations.operation import Operation
+from app.interactions.operations.operation import Operation, unknown
 
 OPERATIONS: Mapping[str, Operation] = {
     operation.name: operation
@@ -30,8 +35,21 @@ OPERATIONS: Mapping[str, Operation] = {
         reliable_change.OPERATION,
         couple_summary.OPERATION,
         caseload.OPERATION,
+        benchmark.OPERATION,
         resolve.OPERATION,
+        expand.OPERATION,
+        validate_code.OPERATION,
+        lookup.OPERATION,
     )
 }
 
-__all__ = ["OPERATIONS", "Operation"]
+__all__ = ["OPERATIONS", "Operation", "offered"]
+
+
+def offered(address: Address, *, method: str) -> Operation:
+    """The operation at an address; raises where there is none, or not for the method."""
+    operation = OPERATIONS.get(address.operation or "")
+    if operation is None:
+        raise unknown()
+    operation.check(address.type, address.id, method=method)
+    return operation

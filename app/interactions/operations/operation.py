@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from app.core.errors import AppError, Category
+from app.interactions.address import NotAllowed
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
 
@@ -32,8 +33,8 @@ class Operation:
         offered = type_name is not None and (not self.types or type_name in self.types)
         if not offered or not (self.instance_level if id is not None else self.type_level):
             raise unknown()
-        if method == "GET" and not self.get:
-            raise AppError.of(Category.NOT_ALLOWED, "not-supported", "the operation takes a POST")
+        if method != "POST" and not self.get:
+            raise NotAllowed(["POST"])
 
 
 def unknown() -> AppError:

@@ -1,0 +1,74 @@
+"""The services that rules, reactions and operations use, built once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.core.clock import Clock
+from app.services.alliance import Alliance
+from app.services.audit import AuditTrail
+from app.services.benchmarks import Benchmarks
+from app.services.caseloads import Caseloads
+from app.services.couples import Couples
+from app.services.courses import Courses
+from app.services.definitions import Definitions
+from app.services.derived import Derived
+from app.services.episodes import Episodes
+from app.services.questionnaires import Questionnaires
+from app.services.records import Records
+from app.services.responsible import Responsible
+from app.services.safety import Safety
+from app.services.scoring import Scoring
+from app.services.terminology import Terminology
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One of each."""
+
+    questionnaires: Questionnaires
+    scoring: Scoring
+    episodes: Episodes
+    alliance: Alliance
+    safety: Safety
+    courses: Courses
+    couples: Couples
+    caseloads: Caseloads
+    benchmarks: Benchmarks
+    terminology: Terminology
+
+
+def assembled(
+    *, records: Records, trail: AuditTrail, clock: Clock, key: bytes, base: str
+) -> Services:
+    """Every service, wired; ``key`` is for the pseudonyms behind published figures."""
+    questionnaires, definitions = Questionnaires(base=base), Definitions(base=base)
+    derived = Derived(records=records, trail=trail)
+    courses = Courses(definitions=definitions, base=base)
+    return Services(
+        questionnaires=questionnaires,
+        scoring=Scoring(
+            derived=derived, definitions=definitions, questionnaires=questionnaires, base=base
+        ),
+        episodes=Episodes(clock=clock),
+        alliance=Alliance(
+            derived=derived, definitions=definitions, courses=courses, clock=clock, base=base
+        ),
+        safety=Safety(
+            derived=derived,
+            definitions=definitions,
+            questionnaires=questionnaires,
+            responsible=Responsible(clock=clock, base=base),
+        ),
+        courses=courses,
+        couples=Couples(courses=courses, base=base),
+        caseloads=Caseloads(courses=courses, definitions=definitions, clock=clock, base=base),
+        benchmarks=Benchmarks(
+            courses=courses,
+            definitions=definitions,
+            clock=clock,
+            key=key,
+            base=base,
+        ),
+        terminology=Terminology(base=base),
+    )
