@@ -6,9 +6,10 @@ The one table for requests and for Bundle entries.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from app.core.errors import AppError, Category
+from app.core.errors import AppError, Category, Issue
 from app.fhir.registry import REGISTRY, Interaction
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
@@ -27,6 +28,15 @@ class Address:
     compartment: tuple[str, str] | None = None
 
 
+class NotAllowed(AppError):
+    """The address exists and does not answer to the method, but to ``methods``."""
+
+    def __init__(self, methods: Iterable[str]) -> None:
+        text = "this address does not offer that interaction"
+        super().__init__(Category.NOT_ALLOWED, (Issue("not-supported", text),))
+        self.methods = tuple(methods)
+
+
 def resolve(method: str, path: str) -> Address:
     """The meaning of a method and a path below the base.
 
@@ -38,6 +48,8 @@ def resolve(method: str, path: str) -> Address:
         raise _unknown()
     method = "GET" if method == "HEAD" else method
     match segments:
+        case ["metadata"]:  # read where no token is asked for
+            raise NotAllowed(["GET"])
         case []:
             return _pick(method, {"GET": Interaction.SEARCH_SYSTEM, "POST": Interaction.BATCH})
         case ["_search"]:
@@ -114,6 +126,13 @@ def _instance(method: str, type_name: str, id: str, rest: list[str]) -> Address:
 def _member(
     method: str, expected: str, compartment: tuple[str, str], type_name: str | None
 ) -> Address:
+    owner = compartment[0]
+    if type_name is None:
+        members = any(owner in entry.compartments for entry in REGISTRY.values())
+    else:
+        members = owner in REGISTRY[type_name].compartments or owner == type_name
+    if not members:
+        raise _unknown()
     interaction = Interaction.SEARCH_TYPE if type_name else Interaction.SEARCH_SYSTEM
     return _pick(method, {expected: interaction}, type=type_name, compartment=compartment)
 
@@ -127,19 +146,21 @@ def _pick(
     version: int | None = None,
     compartment: tuple[str, str] | None = None,
 ) -> Address:
-    interaction = choices.get(method)
-    if interaction is None:
-        raise not_allowed()
-    if type is not None and interaction not in REGISTRY[type].interactions:
-        raise not_allowed()
-    return Address(interaction, None, type, id, version, compartment)
+    offered = {
+        name: interaction
+        for name, interaction in choices.items()
+        if type is None or interaction in REGISTRY[type].interactions
+    }
+    if method not in offered:
+        raise NotAllowed(offered)
+    return Address(offered[method], None, type, id, version, compartment)
 
 
 def _operation(
     method: str, name: str, *, type: str | None = None, id: str | None = None
 ) -> Address:
     if method not in ("GET", "POST"):
-        raise not_allowed()
+        raise NotAllowed(["GET", "POST"])
     return Address(None, name[1:], type, id)
 
 
@@ -157,10 +178,3 @@ def _checked(id: str) -> str:
 
 def _unknown() -> AppError:
     return AppError.of(Category.NOT_FOUND, "not-found", "no such resource")
-
-
-def not_allowed() -> AppError:
-    """The address exists and does not offer this."""
-    return AppError.of(
-        Category.NOT_ALLOWED, "not-supported", "this address does not offer that interaction"
-    )

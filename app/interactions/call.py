@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Protocol
 
 from app.core.errors import Issue
 from app.fhir.json import Tree
 from app.fhir.registry import Interaction
-from app.repositories.resources import StoredVersion
+from app.interactions.part import WHOLE, Part
+from app.interactions.tags import Tags
 from app.services.audit import RequestFacts
 
 Pairs = tuple[tuple[str, str], ...]
@@ -30,9 +31,10 @@ class PatchFormat(StrEnum):
 class Call:
     """One interaction asked for.
 
-    ``query`` holds the decoded query pairs: search parameters, or the criteria of a
-    conditional update, patch or delete. ``if_match`` is a version number. ``if_none_match``
-    is ``*`` or a version number as text. ``condition`` is the query of ``If-None-Exist``.
+    ``query`` holds the decoded pairs of a search, a history or an operation, ``condition`` the
+    criteria of a conditional write. ``identity`` tells whether the client gave the ``id``, a
+    condition found it, or the server made it. ``tree`` is the body where it came parsed, as a
+    Bundle entry's does.
     """
 
     interaction: Interaction
@@ -46,17 +48,48 @@ class Call:
     tree: Tree | None = None
     patch_format: PatchFormat | None = None
     condition: Pairs | None = None
-    if_match: int | None = None
-    if_none_match: str | None = None
+    identity: Literal["given", "found", "made"] = "given"
+    if_match: Tags | None = None
+    if_none_match: Tags | None = None
     if_modified_since: int | None = None
     strict: bool = False
     minimal: bool = False
+    part: Part = WHOLE
     compartment: tuple[str, str] | None = None
 
     @property
     def event(self) -> str:
         """What the audit log calls it."""
         return "operation" if self.operation else str(self.interaction)
+
+
+class Shown(Protocol):
+    """One version of a resource as an answer shows it; ``updated`` in microseconds."""
+
+    @property
+    def kind(self) -> int:
+        """The type's number."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """The logical id."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """The version's number."""
+        ...
+
+    @property
+    def updated(self) -> int:
+        """When it was written."""
+        ...
+
+    @property
+    def text(self) -> bytes:
+        """The JSON text."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +101,6 @@ class Outcome:
     """
 
     result: Literal["ok", "created", "deleted", "not-modified", "accepted"]
-    stored: StoredVersion | None = None
+    stored: Shown | None = None
     document: bytes | None = None
     issues: tuple[Issue, ...] = field(default=())
-    changed: bool = True

@@ -8,18 +8,22 @@ from app.core.errors import AppError, Category, Issue
 from app.fhir import json
 from app.fhir.json import Tree
 from app.fhir.registry import Interaction
-from app.interactions.call import Outcome
+from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
 from app.interactions.rules import BEFORE_STORE
-from app.repositories.resources import StoredVersion
+from app.repositories.resources import StoredVersion, as_seen
+from app.security import access
 from app.services import labels, projections
 from app.services.changes import Change
 
 __all__ = ["Change", "check_rules", "check_version", "store"]
 
 
-async def store(context: Context, change: Change) -> Outcome:
-    """Runs the type's rules, checks that the caller may write what results, stores it."""
+async def store(context: Context, change: Change, *, action: str) -> Outcome:
+    """Runs the type's rules, stores the change, checks that the caller may write what results.
+
+    ``action`` is the SMART letter under which it is written: ``c`` or ``u``.
+    """
     for rule in BEFORE_STORE.get(change.type, ()):
         change = await rule(context.engine.services, context.uow, context.principal, change)
     tenant = context.principal.tenant
@@ -29,15 +33,43 @@ async def store(context: Context, change: Change) -> Outcome:
     )
     if changed and change.type in projections.DECIDING:
         await context.learn()
+    if changed:
+        await _check_reach(context, change.previous, stored, action)
+    stored = as_seen(stored, context.visible(action))
     context.touched.append(stored)
-    created = change.previous is None or change.previous.deleted
-    return Outcome("created" if created else "ok", stored=stored, changed=changed)
+    is_new = change.previous is None or change.previous.deleted
+    return Outcome("created" if is_new else "ok", stored=stored)
 
 
-def check_version(if_match: int | None, current: int) -> None:
-    """Refuses a change that was made for another version."""
-    if if_match is not None and if_match != current:
-        raise AppError.of(Category.PRECONDITION, "conflict", f"the current version is {current}")
+async def _check_reach(
+    context: Context, previous: StoredVersion | None, stored: StoredVersion, action: str
+) -> None:
+    """Refuses a version out of the writer's reach: what would be another's, or of no scope.
+
+    Labels do not count: who may not see what is very restricted may still write it.
+    """
+    access.check_owners(
+        context.principal,
+        before=previous.patients if previous is not None else None,
+        after=stored.patients,
+    )
+    if not await context.uow.resources.reaches(stored, visible=context.visible(action)):
+        raise access.forbidden()
+
+
+def check_version(call: Call, current: StoredVersion | None) -> None:
+    """Refuses a change that was made for another version, or for none."""
+    wanted, unwanted = call.if_match, call.if_none_match
+    version = current.version if current is not None else 0
+    there = current is not None and not current.deleted
+    if wanted is not None and not wanted.include(version, there=there):
+        raise _precondition("it is not the version that the change was made for")
+    if unwanted is not None and there and unwanted.include(version):
+        raise _precondition("the resource exists")
+
+
+def _precondition(text: str) -> AppError:
+    return AppError.of(Category.PRECONDITION, "conflict", text)
 
 
 async def check_rules(

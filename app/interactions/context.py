@@ -10,8 +10,8 @@ from app.core.config import Settings
 from app.core.errors import Category
 from app.core.ids import IdSource
 from app.fhir.registry import REGISTRY
-from app.interactions.rules import Services
-from app.repositories.resources import StoredVersion
+from app.interactions.call import Shown
+from app.interactions.services import Services
 from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
 from app.search.asker import Concern
 from app.search.cursor import CursorCipher
@@ -44,14 +44,15 @@ class Engine:
 class Context:
     """One request inside its unit of work.
 
-    ``touched`` and ``patients`` are what the audit record will name.
+    ``touched`` and ``patients`` (ids of those not named by ``touched``) are what the audit
+    record will tell.
     """
 
     engine: Engine
     principal: Principal
     facts: RequestFacts
     uow: UnitOfWork
-    touched: list[StoredVersion] = field(default_factory=list)
+    touched: list[Shown] = field(default_factory=list)
     patients: tuple[str, ...] = ()
     concern: Concern = field(default_factory=Concern)
 

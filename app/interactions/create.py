@@ -9,28 +9,30 @@ from app.interactions.context import Context
 from app.interactions.refusals import not_found
 
 
-async def create(context: Context, call: Call, *, new_id: str | None = None) -> Outcome:
+async def create(context: Context, call: Call) -> Outcome:
     """Makes a resource under a new id, unless a condition already finds one."""
+    call = await conditional.settle(context, call)
     assert call.type is not None and call.tree is not None
-    if call.condition is not None:
-        await conditional.hold(context, call.type)
-        found = await conditional.one_match(context, call.type, call.condition)
-        if found is not None:
-            stored = await context.uow.resources.read(
-                found.kind, found.id, visible=context.visible("s")
-            )
-            if stored is None:
-                raise not_found()
-            context.touched.append(stored)
-            return Outcome("ok", stored=stored, changed=False)
-    return await store(
-        context,
-        Change(
-            type=call.type,
-            id=new_id or context.engine.ids.new_id(),
-            text=call.body,
-            tree=call.tree,
-            previous=None,
-            interaction=call.interaction,
-        ),
+    if call.identity == "found":
+        return await _found(context, call)
+    change = Change(
+        type=call.type,
+        id=call.id or context.engine.ids.new_id(),
+        text=call.body,
+        tree=call.tree,
+        previous=None,
+        interaction=call.interaction,
     )
+    return await store(context, change, action="c")
+
+
+async def _found(context: Context, call: Call) -> Outcome:
+    """What is there already, for a caller who may search for it."""
+    assert call.type is not None and call.id is not None
+    stored = await context.uow.resources.read(
+        context.kind(call.type), call.id, visible=context.visible("s")
+    )
+    if stored is None or stored.deleted:
+        raise not_found()
+    context.touched.append(stored)
+    return Outcome("ok", stored=stored)

@@ -11,25 +11,21 @@ from app.interactions.refusals import hidden
 
 async def delete(context: Context, call: Call) -> Outcome:
     """Ends a resource with a tombstone; its history stays. Deleting twice is no error."""
+    call = await conditional.settle(context, call)
     assert call.type is not None
-    id = call.id
-    if id is None:
-        await conditional.hold(context, call.type)
-        found = await conditional.one_match(context, call.type, call.query)
-        if found is None:
-            return Outcome("deleted", changed=False)
-        id = found.id
+    if call.id is None:
+        return Outcome("deleted")
     locked = await context.uow.resources.lock(
-        context.kind(call.type), id, visible=context.visible("d")
+        context.kind(call.type), call.id, visible=context.visible("d")
     )
     if locked is None or (not locked.seen and context.principal.is_person):
         # What is hidden is answered like what never was.
-        return Outcome("deleted", changed=False)
+        return Outcome("deleted")
     if not locked.seen:
         raise hidden(context)
-    check_version(call.if_match, locked.stored.version)
     if locked.stored.deleted:
-        return Outcome("deleted", stored=locked.stored, changed=False)
+        return Outcome("deleted", stored=locked.stored)
+    check_version(call, locked.stored)
     stored = context.engine.records.end(context.uow, locked.stored)
     context.touched.append(stored)
     return Outcome("deleted", stored=stored)

@@ -22,39 +22,42 @@ _OWNED = ("resourceType", "id")
 
 async def patch(context: Context, call: Call) -> Outcome:
     """Changes the current version; the result is checked like any other update."""
-    assert call.type is not None and call.patch_format is not None
-    id = call.id
-    if id is None:
-        await conditional.hold(context, call.type)
-        found = await conditional.one_match(context, call.type, call.query)
-        if found is None:
-            raise not_found()
-        id = found.id
+    call = await conditional.settle(context, call)
+    assert call.type is not None
+    if call.id is None:
+        raise not_found()
     locked = await context.uow.resources.lock(
-        context.kind(call.type), id, visible=context.visible("u")
+        context.kind(call.type), call.id, visible=context.visible("u")
     )
-    if locked is None or (not locked.seen and context.principal.is_person):
+    if locked is None:
         raise not_found()
     if not locked.seen:
         raise hidden(context)
     if locked.stored.deleted:
         raise gone()
-    check_version(call.if_match, locked.stored.version)
-    before = json.parse_resource(locked.stored.text)
-    after = _APPLY[call.patch_format](before, json.parse(call.body))
-    _check_owned(call.type, before, after)
-    issues = validation.check(after, call.type)
-    if issues:
-        raise AppError(Category.UNPROCESSABLE, issues)
+    check_version(call, locked.stored)
+    after = _changed(call, json.parse_resource(locked.stored.text))
     change = Change(
         type=call.type,
-        id=id,
+        id=call.id,
         text=json.dumps(after),
         tree=after,
         previous=locked.stored,
         interaction=call.interaction,
     )
-    return await store(context, change)
+    return await store(context, change, action="u")
+
+
+def _changed(call: Call, before: Tree) -> Tree:
+    """The resource with the patch applied; it must still be one."""
+    assert call.type is not None and call.patch_format is not None
+    given = call.tree if call.tree is not None else json.parse(call.body)
+    after = _APPLY[call.patch_format](before, given)
+    _check_owned(call.type, before, after)
+    issues = validation.check(after, call.type)
+    if issues:
+        raise AppError(Category.UNPROCESSABLE, issues)
+    return after
 
 
 def _check_owned(type_name: str, before: Tree, after: Tree) -> None:

@@ -7,17 +7,18 @@ commits. Only then is there an answer. A refusal undoes the unit and is recorded
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 
-from app.core.errors import AppError, Category, Issue
+from app.core.errors import AppError, Category
 from app.db.engine import UniqueViolation
-from app.fhir import json, validation
+from app.fhir import json, references, validation
 from app.fhir.registry import Interaction, by_code
 from app.interactions.bundle import entries
 from app.interactions.bundle.batch import batch
-from app.interactions.bundle.entries import Entry
+from app.interactions.bundle.entries import Entry, Refused
+from app.interactions.bundle.links import Links
 from app.interactions.bundle.transaction import transaction
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context, Engine
@@ -29,6 +30,7 @@ from app.interactions.patch import patch
 from app.interactions.read import read, vread
 from app.interactions.search import search
 from app.interactions.update import update
+from app.repositories.resources import StoredVersion
 from app.repositories.unit_of_work import UnitOfWork
 from app.security import access
 from app.security.principal import Principal
@@ -73,37 +75,36 @@ _TRIES = 3
 async def run(engine: Engine, principal: Principal, call: Call) -> Outcome:
     """Performs a call and records it; raises ``AppError`` for every refusal."""
     try:
-        if call.interaction in (Interaction.BATCH, Interaction.TRANSACTION):
+        if call.interaction is Interaction.BATCH:
+            bundle = json.parse_resource(call.body)
+            entries.check_envelope(bundle, most=engine.settings.max_bundle_entries)
+            call = replace(call, interaction=Interaction(bundle["type"]), tree=bundle)
             return await _run_bundle(engine, principal, call)
-        call = prepare(principal, call)
-        return await _in_unit(engine, principal, call)
+        return await _in_unit(engine, principal, prepare(principal, call))
     except AppError as refusal:
         await _record_refusal(engine, principal, call, refusal)
         raise
 
 
-def prepare(principal: Principal, call: Call, *, conditional: bool = False) -> Call:
+def prepare(principal: Principal, call: Call, *, links: Mapping[str, str] | None = None) -> Call:
     """Refuses what the caller may never do, and a body that is not right.
 
-    ``conditional`` lets references be searches, as in a transaction.
+    ``links`` are given in a transaction: what stands for the links of its entries while they
+    are checked; references by search are allowed there too.
     """
     if call.operation is None:
-        action = ACTIONS[call.interaction]
-        access.decide(principal, call.type, action)
-        if call.condition is not None or (action in WRITES and call.id is None and call.query):
+        access.decide(principal, call.type, ACTIONS[call.interaction])
+        if call.condition is not None:
             access.decide(principal, call.type, "s")
     if call.interaction not in _BODIES or call.operation is not None:
         return call
     assert call.type is not None
     tree = call.tree if call.tree is not None else json.parse_resource(call.body)
     if tree.get("resourceType") != call.type:
-        raise AppError.of(
-            Category.INVALID,
-            "invalid",
-            f"the body must be a {call.type}",
-            "resourceType" if "resourceType" not in tree else call.type,
-        )
-    issues = validation.check(tree, call.type, conditional=conditional)
+        place = "resourceType" if "resourceType" not in tree else call.type
+        raise AppError.of(Category.INVALID, "invalid", f"the body must be a {call.type}", place)
+    linked = tree if links is None else references.rewrite(tree, links)
+    issues = validation.check(linked, call.type, conditional=links is not None)
     if issues:
         raise AppError(Category.UNPROCESSABLE, issues)
     return replace(call, tree=tree)
@@ -148,77 +149,75 @@ async def perform(context: Context, call: Call) -> Outcome:
 
 def record(context: Context, call: Call) -> None:
     """Adds what a call did to the audit records of its unit of work."""
-    named = context.touched[0] if len(context.touched) == 1 else None
-    one = named if call.interaction not in QUERIES else None
-    patients = {*context.patients, *(p for stored in context.touched for p in stored.patients)}
+    touched = context.touched
+    names = {f"{by_code(shown.kind).name}/{shown.id}" for shown in touched}
+    is_named = len(names) == 1 and call.interaction not in QUERIES
+    patients = {
+        patient
+        for shown in touched
+        if isinstance(shown, StoredVersion)
+        for patient in shown.patients
+    }
     context.uow.audited.extend(
         context.engine.audit.success(
             call.event,
             context.principal,
             context.facts,
-            entity=f"{by_code(one.kind).name}/{one.id}" if one else None,
-            version=one.version if one else None,
-            patients=sorted(patients),
+            entity=names.pop() if is_named else None,
+            version=touched[0].version if is_named and len(touched) == 1 else None,
+            patients=sorted(patients.union(context.patients)),
         )
     )
 
 
 async def _run_bundle(engine: Engine, principal: Principal, call: Call) -> Outcome:
-    bundle = json.parse_resource(call.body)
-    if bundle.get("resourceType") != "Bundle":
-        raise AppError.of(Category.INVALID, "invalid", "the body must be a Bundle")
-    too_many = entries.too_many(bundle, engine.settings.max_bundle_entries)
-    if too_many:
-        raise AppError(Category.TOO_LARGE, [too_many])
-    kind = bundle.get("type")
-    if kind not in ("batch", "transaction"):
-        raise AppError.of(
-            Category.UNPROCESSABLE, "value", "a batch or a transaction is expected", "Bundle.type"
-        )
-    issues = validation.check(bundle, "Bundle", entries=False)
-    if issues:
-        raise AppError(Category.UNPROCESSABLE, issues)
-    parsed = list(
-        entries.entries(
-            bundle, facts=call.facts, base=engine.settings.fhir_base, strict=call.strict
-        )
-    )
-    if kind == "batch":
-        return Outcome(
-            "ok", document=await batch(engine, principal, parsed, run, minimal=call.minimal)
-        )
-    return await _run_transaction(engine, principal, call, parsed)
+    assert call.tree is not None
+    base = engine.settings.fhir_base
+    found = entries.read(call.tree, facts=call.facts, base=base, strict=call.strict)
+    if call.interaction is Interaction.TRANSACTION:
+        return await _run_transaction(engine, principal, call, found)
+    document = await batch(engine, principal, found, run, minimal=call.minimal)
+    async with engine.units.read() as uow:
+        record(Context(engine, principal, call.facts, uow), call)
+    return Outcome("ok", document=document)
 
 
 async def _run_transaction(
-    engine: Engine, principal: Principal, call: Call, parsed: list[Entry | tuple[int, AppError]]
+    engine: Engine, principal: Principal, call: Call, found: Sequence[Entry | Refused]
 ) -> Outcome:
-    planned, refusals = [], []
-    for item in parsed:
-        if not isinstance(item, Entry):
-            refusals.append(item[1])
-            continue
-        try:
-            planned.append(replace(item, call=prepare(principal, item.call, conditional=True)))
-        except AppError as error:
-            refusals.append(entries.at(error, item.path))
-    if refusals:
-        raise _all_of(refusals)
+    planned = _planned(principal, found, engine.settings.fhir_base)
 
     async def work(uow: UnitOfWork) -> Outcome:
         context = Context(engine, principal, call.facts, uow)
         await context.learn()
         document = await transaction(context, planned, perform, minimal=call.minimal)
         context.touched, context.patients = [], ()
-        record(context, replace(call, interaction=Interaction.TRANSACTION))
+        record(context, call)
         return Outcome("ok", document=document)
 
     return await _attempt(lambda: engine.units.write(resources=len(planned) + 1), work)
 
 
-def _all_of(refusals: list[AppError]) -> AppError:
-    issues: list[Issue] = [issue for refusal in refusals for issue in refusal.issues]
-    return AppError(refusals[0].category, issues)
+def _planned(principal: Principal, found: Sequence[Entry | Refused], base: str) -> list[Entry]:
+    """Every entry prepared, or every problem of all of them."""
+    targets = [entry for entry in found if isinstance(entry, Entry) and entry.writes]
+    links = Links.to(((e.full_url, f"{e.call.type}/0") for e in targets if e.full_url), base=base)
+    planned: list[Entry] = []
+    refusals: list[AppError] = []
+    for entry in found:
+        if isinstance(entry, Refused):
+            refusals.append(entry.error)
+            continue
+        try:
+            planned.append(
+                replace(entry, call=prepare(principal, entry.call, links=links.of(entry)))
+            )
+        except AppError as error:
+            refusals.append(entries.at(error, entry.path))
+    if refusals:
+        issues = [issue for refusal in refusals for issue in refusal.issues]
+        raise AppError(refusals[0].category, issues)
+    return planned
 
 
 async def _record_refusal(

@@ -24,3 +24,8 @@ def hidden(context: Context) -> AppError:
     if context.principal.is_person:
         return not_found()
     return AppError.of(Category.CONFLICT, "conflict", "the id is not available")
+
+
+def unavailable() -> AppError:
+    """The database could not serve in time."""
+    return AppError.of(Category.UNAVAILABLE, "transient", "the server is busy; try again")

@@ -13,11 +13,17 @@ from app.interactions.services import Services
 from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork
 from app.security.principal import Principal
-from app.services import subscriptions
+from app.services import responses, subscriptions
 from app.services.changes import Change
 
 Rule: TypeAlias = Callable[[Services, UnitOfWork, Principal, Change], Awaitable[Change]]
 Reaction: TypeAlias = Callable[[Services, UnitOfWork, Written], Awaitable[None]]
+
+
+async def _private_answers_stay(
+    services: Services, uow: UnitOfWork, principal: Principal, change: Change
+) -> Change:
+    return await responses.keep_private(uow, principal, change)
 
 
 async def _answers_fit(
@@ -57,7 +63,7 @@ async def _warn(services: Services, uow: UnitOfWork, written: Written) -> None:
 
 
 BEFORE_STORE: Mapping[str, tuple[Rule, ...]] = {
-    "QuestionnaireResponse": (_answers_fit,),
+    "QuestionnaireResponse": (_private_answers_stay, _answers_fit,),
     "Questionnaire": (_questionnaire_compiles,),
     "EpisodeOfCare": (_episode_steps,),
     "Subscription": (_subscription_delivers,),

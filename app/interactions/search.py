@@ -7,11 +7,12 @@ from urllib.parse import quote, urlencode
 
 from app.core.clock import format_instant
 from app.core.errors import AppError, Category, Issue
-from app.fhir import bundles, elements, json
+from app.fhir import bundles, json
 from app.fhir.outcome import operation_outcome
 from app.fhir.registry import by_code
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
+from app.interactions.part import Part
 from app.interactions.refusals import not_found
 from app.search import cursor as cursors
 from app.search import parser
@@ -101,21 +102,13 @@ def _entries(
     context: Context, query: SearchQuery, rows: Iterable[Found], mode: bundles.SearchMode
 ) -> Iterable[bundles.Entry]:
     base = context.engine.settings.fhir_base
+    part = Part(query.summary, query.elements)
     for found in rows:
         yield bundles.Entry(
-            resource=_shown(found.text, query),
+            resource=part.of(found.text),
             full_url=f"{base}/{by_code(found.kind).name}/{found.id}",
             search=mode,
         )
-
-
-def _shown(text: bytes, query: SearchQuery) -> bytes:
-    if query.summary in (None, "false") and not query.elements:
-        return text
-    part = elements.subset(
-        json.parse_resource(text), summary=query.summary or "false", elements=query.elements
-    )
-    return json.dumps(part)
 
 
 def _note(issues: Iterable[Issue]) -> bundles.Entry:

@@ -13,57 +13,39 @@ from app.repositories.resources import Locked
 
 async def update(context: Context, call: Call) -> Outcome:
     """Stores a new version, or makes the resource under the id that the client chose."""
-    assert call.type is not None and call.tree is not None
-    id = call.id if call.id is not None else await _meant(context, call)
-    if id is None:
-        return await _make(context, call, context.engine.ids.new_id())
-    _check_body_id(call, id)
+    call = await conditional.settle(context, call)
+    assert call.type is not None and call.id is not None
+    _check_body_id(call)
     locked = await context.uow.resources.lock(
-        context.kind(call.type), id, visible=context.visible("u")
+        context.kind(call.type), call.id, visible=context.visible("u")
     )
     if locked is None:
-        if call.if_match is not None:
-            raise AppError.of(Category.PRECONDITION, "not-found", "there is no such version")
-        return await _make(context, call, id)
-    if not locked.seen:
+        _check_may_be_made(context, call)
+    elif not locked.seen:
         raise hidden(context)
-    check_version(call.if_match, locked.stored.version)
-    if call.if_none_match == "*" and not locked.stored.deleted:
-        raise AppError.of(Category.PRECONDITION, "conflict", "the resource exists")
-    return await store(context, _change(call, id, locked))
+    check_version(call, locked.stored if locked else None)
+    return await store(context, _change(call, locked), action="u")
 
 
-async def _meant(context: Context, call: Call) -> str | None:
-    assert call.type is not None and call.tree is not None
-    await conditional.hold(context, call.type)
-    found = await conditional.one_match(context, call.type, call.query)
-    if found is not None:
-        return found.id
-    own = call.tree.get("id")
-    return own if isinstance(own, str) else None
-
-
-def _check_body_id(call: Call, id: str) -> None:
+def _check_body_id(call: Call) -> None:
     assert call.tree is not None
     own = call.tree.get("id")
-    if own == id or (own is None and call.id is None):
-        return
-    text = "the resource has no id" if own is None else "the id is not the one in the address"
-    raise AppError.of(Category.INVALID, "invalid", text, f"{call.type}.id")
+    if own != call.id and not (own is None and call.identity != "given"):
+        text = "the resource has no id" if own is None else "the id is not the one that is meant"
+        raise AppError.of(Category.INVALID, "invalid", text, f"{call.type}.id")
 
 
-async def _make(context: Context, call: Call, id: str) -> Outcome:
-    if call.id is not None and context.principal.is_person:
+def _check_may_be_made(context: Context, call: Call) -> None:
+    if call.identity == "given" and context.principal.is_person:
         # Ids chosen by the client are for system clients; for others nothing is there.
         raise not_found()
-    return await store(context, _change(call, id, None))
 
 
-def _change(call: Call, id: str, locked: Locked | None) -> Change:
-    assert call.type is not None and call.tree is not None
+def _change(call: Call, locked: Locked | None) -> Change:
+    assert call.type is not None and call.id is not None and call.tree is not None
     return Change(
         type=call.type,
-        id=id,
+        id=call.id,
         text=call.body,
         tree=call.tree,
         previous=locked.stored if locked else None,

@@ -228,7 +228,7 @@ class Resources:
         rows = await self._connection.fetch(statement)
         if not rows:
             return None
-        return Locked(self._stored(rows[0]), bool(rows[0][-1]))
+        return Locked(self._stored(rows[0], visible), bool(rows[0][-1]))
 
     async def reaches(self, stored: StoredVersion, *, visible: Visible) -> bool:
         """Whether a version that this unit wrote is within reach, its labels left aside."""
@@ -249,7 +249,7 @@ class Resources:
             _this(visible, kind, id), visible_clause(visible, kind, resource.c)
         )
         rows = await self._connection.fetch(statement)
-        return self._stored(rows[0]) if rows else None
+        return self._stored(rows[0], visible) if rows else None
 
     async def read_version(
         self, kind: int, id: str, version: int, *, visible: Visible
@@ -266,10 +266,11 @@ class Resources:
         rows = await self._connection.fetch(statement)
         if not rows:
             return None
-        return replace(self._stored(rows[0]), patients=current.patients)
+        return replace(self._stored(rows[0], visible), patients=current.patients)
 
-    def _stored(self, row: Row) -> StoredVersion:
-        return open_row(dict(zip((*_COLUMNS, "patients"), row, strict=False)), self._codec)
+    def _stored(self, row: Row, visible: Visible) -> StoredVersion:
+        stored = open_row(dict(zip((*_COLUMNS, "patients"), row, strict=False)), self._codec)
+        return as_seen(stored, visible)
 
     async def labels(
         self, sources: Collection[tuple[int, str]], *, tenant: int
@@ -310,6 +311,12 @@ def _this(visible: Visible, kind: int, id: str) -> ColumnElement[bool]:
     return and_(
         resource.c.tenant == visible.tenant_of(kind), resource.c.kind == kind, resource.c.id == id
     )
+
+
+def as_seen(stored: StoredVersion, visible: Visible) -> StoredVersion:
+    """The version with the text that may be seen."""
+    text = visible.shown(stored.kind, stored.text)
+    return stored if text is stored.text else replace(stored, text=text)
 
 
 def open_row(values: Mapping[str, Any], codec: Codec) -> StoredVersion:

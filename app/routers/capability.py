@@ -11,8 +11,9 @@ from app.fhir import json
 from app.fhir.capability import Authorization, Offered, capability_statement
 from app.fhir.registry import Interaction
 from app.interactions.operations import OPERATIONS, Operation
+from app.interactions.part import Part
 from app.routers.dependencies import services_of
-from app.routers.requests import Shape, query_pairs
+from app.routers.requests import Layout, query_pairs
 from app.security.oauth import discovery
 
 router = APIRouter(include_in_schema=False)
@@ -50,9 +51,13 @@ def statement(settings: Settings) -> json.Tree:
     )
 
 
-@router.get("/fhir/metadata")
+@router.api_route("/fhir/metadata", methods=["GET", "HEAD"])
 async def metadata(request: Request) -> Response:
     """The CapabilityStatement; open to everyone."""
-    shape = Shape.of(request, query_pairs(request))
-    tree = statement(services_of(request).settings)
-    return Response(json.dumps(tree, pretty=shape.pretty), media_type=shape.media_type)
+    query = query_pairs(request)
+    layout = Layout.of(request, query)
+    part = Part.asked(query)
+    text = part.of(json.dumps(statement(services_of(request).settings)))
+    if layout.pretty:
+        text = json.dumps(json.parse(text), pretty=True)
+    return Response(text, media_type=layout.media_type)

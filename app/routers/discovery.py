@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from app.routers.oauth import Server
 
 router = APIRouter(include_in_schema=False)
+_METHODS = ["GET", "HEAD"]
 _HEADERS = {
     "Cache-Control": "public, max-age=300",
     "Access-Control-Allow-Origin": "*",
@@ -18,15 +19,15 @@ _HEADERS = {
 }
 
 
-@router.get("/fhir/.well-known/smart-configuration")
-@router.get("/.well-known/smart-configuration")
+@router.api_route("/fhir/.well-known/smart-configuration", methods=_METHODS)
+@router.api_route("/.well-known/smart-configuration", methods=_METHODS)
 async def smart_configuration(server: Server) -> Response:
     """SMART App Launch 2.2, whatever the request accepts."""
     return _document(server.smart)
 
 
-@router.get("/.well-known/openid-configuration")
-@router.get("/.well-known/oauth-authorization-server")
+@router.api_route("/.well-known/openid-configuration", methods=_METHODS)
+@router.api_route("/.well-known/oauth-authorization-server", methods=_METHODS)
 async def openid_configuration(server: Server) -> Response:
     """OpenID Connect Discovery 1.0 and RFC 8414."""
     return _document(server.openid)

@@ -18,6 +18,8 @@ from app.core.errors import AppError, Category
 from app.db.engine import DatabaseBusy
 from app.fhir import json
 from app.fhir.outcome import operation_outcome
+from app.interactions.address import NotAllowed
+from app.interactions.refusals import unavailable
 from app.security.ports import Unauthenticated
 
 log = structlog.get_logger("rapport.http")
@@ -48,9 +50,11 @@ _RETRY_SECONDS = 2
 
 def respond(error: AppError) -> Response:
     """The refusal as an OperationOutcome."""
-    headers = {}
+    headers: dict[str, str] = {}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = error.challenge
+    if isinstance(error, NotAllowed):
+        headers["Allow"] = ", ".join(error.methods)
     if error.category in (Category.UNAVAILABLE, Category.THROTTLED):
         headers["Retry-After"] = str(error.retry_after or _RETRY_SECONDS)
     return Response(
@@ -59,11 +63,6 @@ def respond(error: AppError) -> Response:
         headers=headers,
         media_type=FHIR_JSON,
     )
-
-
-def busy() -> AppError:
-    """The database could not serve in time."""
-    return AppError.of(Category.UNAVAILABLE, "transient", "the server is busy; try again")
 
 
 async def on_app_error(_request: Request, error: Exception) -> Response:
@@ -75,7 +74,7 @@ async def on_app_error(_request: Request, error: Exception) -> Response:
 async def on_busy(_request: Request, error: Exception) -> Response:
     """Answers while the database cannot."""
     log.warning("database busy", cause=type(error.__cause__).__name__)
-    return respond(busy())
+    return respond(unavailable())
 
 
 async def on_http_error(_request: Request, error: Exception) -> Response:

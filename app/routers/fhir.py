@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/http.html. What a method and a path mean is told by
 
 from __future__ import annotations
 
+from dataclasses import replace
 from email.utils import formatdate
 
 from fastapi import Request
@@ -13,80 +14,74 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.core.clock import SECOND
-from app.fhir import elements, json
+from app.fhir import json
 from app.fhir.outcome import operation_outcome
 from app.fhir.registry import Interaction, by_code
 from app.interactions import address, pipeline
 from app.interactions.call import Call, Outcome
-from app.repositories.resources import StoredVersion
 from app.routers.dependencies import services_of
-from app.routers.requests import Preferences, Shape, call_of, query_pairs
+from app.routers.requests import Layout, Preferences, asked, call_of
 
 _STATUS = {"ok": 200, "created": 201, "deleted": 204, "not-modified": 304, "accepted": 202}
 _WRITES = (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE)
 
 
 async def handle(request: Request) -> Response:
-    """Answers one request below the base."""
+    """Answers one request below the base; without a token every one in the same way."""
     services = services_of(request)
-    shape = Shape.of(request, query_pairs(request))
-    found = address.resolve(request.method, request.path_params.get("path", ""))
-    facts = services.facts(request)
+    base = services.engine.settings.fhir_base
     principal = await services.authenticate(request)
-    preferences = Preferences.of(request.headers.get("prefer"))
-    call = await call_of(request, found, facts, preferences)
+    found = address.resolve(request.method, request.path_params.get("path", ""))
+    query, form = await asked(request, found)
+    layout = Layout.of(request, query)
+    facts = replace(services.facts(request), body=form)
+    call = await call_of(request, found, query=query, facts=facts, base=base)
     outcome = await pipeline.run(services.engine, principal, call)
-    if call.interaction in _WRITES:
+    if _writes(call) or call.interaction is Interaction.BATCH:
         services.wake()
-    return _answer(services.engine.settings.fhir_base, call, outcome, shape, preferences)
+    return _answer(base, call, outcome, layout, Preferences.of(request))
 
 
 def _answer(
-    base: str, call: Call, outcome: Outcome, shape: Shape, preferences: Preferences
+    base: str, call: Call, outcome: Outcome, layout: Layout, preferences: Preferences
 ) -> Response:
     status = _STATUS[outcome.result]
     headers = _version_headers(base, call, outcome)
-    body = b"" if status in (204, 304) else _body(call, outcome, shape, preferences)
-    return Response(
-        body, status_code=status, headers=headers, media_type=shape.media_type if body else None
-    )
+    body = b"" if status == 304 else _body(call, outcome, preferences)
+    if status == 204 and body:
+        status = 200
+    if layout.pretty and body:
+        body = json.dumps(json.parse(body), pretty=True)
+    media_type = layout.media_type if body else None
+    return Response(body, status_code=status, headers=headers, media_type=media_type)
+
+
+def _writes(call: Call) -> bool:
+    return call.operation is None and call.interaction in _WRITES
 
 
 def _version_headers(base: str, call: Call, outcome: Outcome) -> dict[str, str]:
     stored = outcome.stored
-    if stored is None or outcome.result == "deleted":
+    if stored is None:
         return {}
     headers = {
         "ETag": f'W/"{stored.version}"',
         "Last-Modified": formatdate(stored.updated // SECOND, usegmt=True),
     }
-    place = f"{base}/{by_code(stored.kind).name}/{stored.id}/_history/{stored.version}"
-    if call.interaction in _WRITES:
-        headers["Location"] = place
-        headers["Content-Location"] = place
+    if _writes(call) and outcome.result != "deleted":
+        place = f"{base}/{by_code(stored.kind).name}/{stored.id}/_history/{stored.version}"
+        headers["Location"] = headers["Content-Location"] = place
     return headers
 
 
-def _body(call: Call, outcome: Outcome, shape: Shape, preferences: Preferences) -> bytes:
-    if call.interaction in _WRITES and outcome.stored is not None:
-        if preferences.returned == "minimal":
-            return b""
-        if preferences.returned == "OperationOutcome":
-            return json.dumps(operation_outcome(outcome.issues), pretty=shape.pretty)
+def _body(call: Call, outcome: Outcome, preferences: Preferences) -> bytes:
+    if _writes(call) and preferences.returned == "OperationOutcome":
+        return json.dumps(operation_outcome(outcome.issues))
+    if outcome.result == "deleted" or (_writes(call) and preferences.returned == "minimal"):
+        return b""
     if outcome.stored is not None:
-        return _resource(outcome.stored, shape)
-    text = outcome.document or b""
-    return json.dumps(json.parse(text), pretty=True) if shape.pretty and text else text
-
-
-def _resource(stored: StoredVersion, shape: Shape) -> bytes:
-    """The stored text as it is, unless a part or another layout was asked for."""
-    if shape.summary is None and not shape.elements and not shape.pretty:
-        return stored.text
-    tree = json.parse_resource(stored.text)
-    if shape.summary is not None or shape.elements:
-        tree = elements.subset(tree, summary=shape.summary, elements=shape.elements)
-    return json.dumps(tree, pretty=shape.pretty)
+        return call.part.of(outcome.stored.text)
+    return outcome.document or b""
 
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from app.core.errors import AppError, Category
@@ -48,23 +49,39 @@ def response_type(accept: str | None, asked_format: str | None) -> str:
         accept = asked_format.replace(" ", "+")
     if not accept or not accept.strip():
         return FHIR_JSON
-    best: tuple[float, str] | None = None
-    for item in _ranges(accept):
-        if item.parameters.get("fhirversion", "4.0") not in _VERSIONS:
-            continue
-        if item.name in ("*/*", "application/*", "*"):
-            name = FHIR_JSON
-        elif item.name in _JSON_NAMES:
-            name = _JSON_NAMES[item.name]
-        else:
-            continue
-        if item.quality > 0 and (best is None or item.quality > best[0]):
-            best = (item.quality, name)
-    if best is None:
+    ranges = [item for item in _ranges(accept) if _is_r4(item)]
+    quality = {name: _quality(name, ranges) for name in (FHIR_JSON, JSON)}
+    best = max(quality, key=quality.__getitem__)  # of two that are equal FHIR's own
+    if not quality[best]:
         raise AppError.of(
             Category.NOT_ACCEPTABLE, "not-supported", "answers come as application/fhir+json"
         )
-    return best[1]
+    return best
+
+
+def _quality(media_type: str, ranges: list[_Range]) -> float:
+    """The weight of the most specific range that a media type is in. RFC 9110, 12.5.1"""
+    for names in ((media_type, *_aliases(media_type)), ("application/*",), ("*/*", "*")):
+        found = [item.quality for item in ranges if item.name in names]
+        if found:
+            return max(found)
+    return 0.0
+
+
+def _aliases(media_type: str) -> Iterator[str]:
+    return (alias for alias, name in _JSON_NAMES.items() if name == media_type)
+
+
+def _is_r4(item: _Range) -> bool:
+    return item.parameters.get("fhirversion", "4.0") in _VERSIONS
+
+
+def check_type(content_type: str | None, wanted: str) -> None:
+    """Refuses a body that is not said to be of a media type."""
+    if _body_name(content_type) != wanted:
+        raise AppError.of(
+            Category.UNSUPPORTED_MEDIA, "not-supported", f"this body is taken as {wanted}"
+        )
 
 
 def check_body_type(content_type: str | None) -> None:
@@ -87,7 +104,7 @@ def _body_name(content_type: str | None) -> str:
     item = _ranges(content_type)[0]
     if item.parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise _unsupported()
-    if item.parameters.get("fhirversion", "4.0") not in _VERSIONS:
+    if not _is_r4(item):
         raise _unsupported()
     return _JSON_NAMES.get(item.name, item.name)
 

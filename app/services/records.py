@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from app.core.clock import Clock, format_instant
+from app.core.clock import SECOND, Clock, format_instant
 from app.fhir import json, splice
 from app.fhir.registry import REGISTRY, Interaction, by_code
 from app.repositories.outbox import Written
@@ -26,6 +26,7 @@ _INTERACTIONS = {
     Interaction.PATCH: 3,
     Interaction.DELETE: 4,
 }
+MILLISECOND = SECOND // 1000
 METHODS = {1: "POST", 2: "PUT", 3: "PATCH", 4: "DELETE"}
 TENANT_OWNED = "tenant"
 _PATIENT = REGISTRY["Patient"].code
@@ -110,9 +111,10 @@ class Records:
         return stored
 
     def _moment(self, previous: StoredVersion | None) -> int:
-        # Versions of a resource stay in order even when the clock steps back.
-        now = self._clock.now()
-        return max(now, previous.updated + 1) if previous else now
+        # As lastUpdated tells it: a search or a history by that instant finds this version, and
+        # no other of the resource, even when the clock steps back.
+        now = self._clock.now() // MILLISECOND * MILLISECOND
+        return max(now, previous.updated + MILLISECOND) if previous else now
 
     def _call_for_reactions(self, uow: UnitOfWork, stored: StoredVersion, type_name: str) -> None:
         for reaction in self._reactions.get(type_name, ()):

@@ -109,9 +109,7 @@ async def test_a_subscription_that_nothing_would_deliver_is_refused(ehr):
         "channel": {"type": "rest-hook", "endpoint": "https://ehr.example.org/hook"},
     }
     refused(await ehr.post("Subscription", json=subscription), 422, "not-supported")
-    refused(
-        await ehr.put("Subscription/s", json=subscription | {"id": "s"}), 422, "not-supported"
-    )
+    refused(await ehr.put("Subscription/s", json=subscription | {"id": "s"}), 422, "not-supported")
     assert ok(await ehr.get("Subscription"))["total"] == 0
 
 

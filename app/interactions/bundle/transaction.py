@@ -1,26 +1,24 @@
 """transaction: all or nothing, in the specification's order.
 
 https://hl7.org/fhir/R4/http.html#trules. DELETE, POST, PUT and PATCH, then GET. First every
-entry gets its identity (conditions are judged, ids are made), then references between entries
-are rewritten, then the entries run in one unit of work. Entries with conditional references
-run after the writes they may refer to.
+entry that writes gets its identity: conditions are judged, ids are made. Then each runs with its
+links rewritten; those with references by search after the writes that these may mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from urllib.parse import parse_qsl
 
 from app.core.clock import format_instant
 from app.core.errors import AppError, Category, Issue
-from app.fhir import bundles, json, references, validation
-from app.fhir.registry import Interaction
-from app.interactions import conditional
+from app.fhir import bundles, json, references
+from app.fhir.registry import REGISTRY, Interaction
+from app.interactions import conditional, criteria
 from app.interactions.bundle.entries import Entry, answered, at
-from app.interactions.call import Call, Outcome
+from app.interactions.bundle.links import Links
+from app.interactions.call import Call, Outcome, Pairs
 from app.interactions.context import Context
-from app.interactions.create import create
 
 Perform = Callable[[Context, Call], Awaitable[Outcome]]
 
@@ -36,139 +34,132 @@ async def transaction(
     context: Context, planned: Sequence[Entry], perform: Perform, *, minimal: bool
 ) -> bytes:
     """Runs the entries; the response Bundle in the order of the request."""
-    identities = await _identities(context, planned)
-    _check_overlap(planned, identities)
-    urls = {
-        entry.full_url: identities[entry.place]
-        for entry in planned
-        if entry.full_url is not None and entry.place in identities
-    }
+    base = context.engine.settings.fhir_base
+    entries = await _identified(context, planned)
+    _check_overlap(entries)
+    links = Links.to(
+        ((e.full_url, identity) for e in entries if e.full_url and (identity := _identity(e))),
+        base=base,
+    )
     outcomes: dict[int, Outcome] = {}
-    plain = [entry for entry in planned if entry.writes and not _conditional(entry)]
-    referring = [entry for entry in planned if entry.writes and _conditional(entry)]
-    reading = [entry for entry in planned if not entry.writes]
-    for group in (plain, referring):
-        for entry in sorted(group, key=lambda entry: _ORDER[entry.call.interaction]):
-            try:
-                mapping = {**urls, **(await _resolved(context, entry))}
-                outcomes[entry.place] = await _run(
-                    context, _rewritten(entry, mapping), identities, perform
-                )
-            except AppError as error:
-                raise at(error, entry.path) from None
-    for entry in reading:
+    for entry in _in_order(entries):
         try:
-            outcomes[entry.place] = await perform(context, entry.call)
+            call = await _linked(context, entry, links)
+            outcomes[entry.place] = await perform(context, call)
         except AppError as error:
             raise at(error, entry.path) from None
-    base = context.engine.settings.fhir_base
     return bundles.bundle(
         "transaction-response",
-        [answered(outcomes[entry.place], base=base, minimal=minimal) for entry in planned],
+        [answered(e.call, outcomes[e.place], base=base, minimal=minimal) for e in entries],
         id=context.engine.ids.new_id(),
         timestamp=format_instant(context.engine.clock.now()),
     )
 
 
-async def _run(
-    context: Context, entry: Entry, identities: dict[int, str], perform: Perform
-) -> Outcome:
-    call = entry.call
-    if call.interaction is Interaction.CREATE:
-        new_id = identities[entry.place].partition("/")[2]
-        return await create(context, call, new_id=new_id)
-    return await perform(context, call)
+def _identity(entry: Entry) -> str | None:
+    """The ``Type/id`` that an entry writes."""
+    return f"{entry.call.type}/{entry.call.id}" if entry.writes and entry.call.id else None
 
 
-async def _identities(context: Context, planned: Sequence[Entry]) -> dict[int, str]:
-    """The ``Type/id`` of every entry that writes, as far as it is known before it runs."""
-    identities: dict[int, str] = {}
+async def _identified(context: Context, planned: Sequence[Entry]) -> list[Entry]:
+    """The entries with their conditions judged and every id made."""
+    await conditional.hold(
+        context, (str(entry.call.type) for entry in planned if entry.call.condition is not None)
+    )
+    made: dict[tuple[str | None, Pairs], str] = {}
+    found = []
     for entry in planned:
-        call = entry.call
-        if not entry.writes:
-            continue
-        assert call.type is not None
         try:
-            id = call.id
-            criteria = call.condition if call.interaction is Interaction.CREATE else call.query
-            if id is None and criteria:
-                await conditional.hold(context, call.type)
-                found = await conditional.one_match(context, call.type, criteria)
-                id = found.id if found else None
-            if id is None and call.interaction is Interaction.CREATE:
-                id = context.engine.ids.new_id()
-            if id is None and call.interaction is Interaction.UPDATE and call.tree is not None:
-                id = call.tree.get("id")
-            if id is not None:
-                identities[entry.place] = f"{call.type}/{id}"
+            found.append(replace(entry, call=await _settled(context, entry.call, made)))
         except AppError as error:
             raise at(error, entry.path) from None
-    return identities
+    return found
 
 
-def _check_overlap(planned: Sequence[Entry], identities: dict[int, str]) -> None:
-    seen: dict[str, Entry] = {}
+async def _settled(context: Context, call: Call, made: dict[tuple[str | None, Pairs], str]) -> Call:
+    """One call; ``made`` are the creates under a condition so far, which a like one finds."""
+    creates = call.interaction is Interaction.CREATE
+    if creates and call.condition is None:
+        return replace(call, id=context.engine.ids.new_id(), identity="made")
+    key = (call.type, call.condition or ())
+    if creates and key in made:
+        return replace(call, condition=None, id=made[key], identity="found")
+    settled = await conditional.settle(context, call)
+    if creates and settled.identity == "made" and settled.id is not None:
+        made[key] = settled.id
+    return settled
+
+
+def _check_overlap(entries: Iterable[Entry]) -> None:
+    """Refuses two entries that are about one resource, or have one ``fullUrl``."""
+    writers: dict[str, Entry] = {}
+    urls: set[str] = set()
     issues = []
-    for entry in planned:
-        identity = identities.get(entry.place)
-        if identity is None:
-            continue
-        if identity in seen and not (_only_finds(entry) and _only_finds(seen[identity])):
-            issues.append(Issue("duplicate", "another entry changes the same resource", entry.path))
-        seen[identity] = entry
-    urls = [entry.full_url for entry in planned if entry.writes and entry.full_url]
-    issues.extend(
-        Issue("duplicate", "another entry has the same fullUrl", f"{entry.path}.fullUrl")
-        for place, entry in enumerate(planned)
-        if entry.writes and entry.full_url and entry.full_url in urls[: urls.index(entry.full_url)]
-    )
+    for entry in entries:
+        identity = _identity(entry)
+        other = writers.setdefault(identity, entry) if identity else entry
+        # Creates under one condition are about one resource, and only the first makes it.
+        both_create = {entry.call.interaction, other.call.interaction} == {Interaction.CREATE}
+        if other is not entry and not both_create:
+            issues.append(Issue("duplicate", "another entry has this resource", entry.path))
+        if entry.writes and entry.full_url in urls:
+            path = f"{entry.path}.fullUrl"
+            issues.append(Issue("duplicate", "another entry has this fullUrl", path))
+        if entry.writes and entry.full_url:
+            urls.add(entry.full_url)
     if issues:
         raise AppError(Category.INVALID, issues)
 
 
-def _only_finds(entry: Entry) -> bool:
-    return entry.call.condition is not None
+def _in_order(entries: Iterable[Entry]) -> list[Entry]:
+    return sorted(entries, key=_rank)
 
 
-def _conditional(entry: Entry) -> bool:
-    return entry.call.tree is not None and any(
-        references.parse(str(place.value)).query is not None
-        for place in references.references(entry.call.tree)
-    )
+def _rank(entry: Entry) -> tuple[int, int, str]:
+    """The place in the specification's order; rows are locked in one order everywhere."""
+    call = entry.call
+    if not entry.writes:
+        return 3, 0, ""
+    if call.identity == "found" and call.interaction is Interaction.CREATE:
+        return 2, 0, ""  # what it found may be made by another entry
+    creates = call.interaction is Interaction.CREATE
+    searching = any(True for _ in _by_search(call))
+    return int(searching), _ORDER[call.interaction], "" if creates else f"{call.type}/{call.id}"
 
 
-async def _resolved(context: Context, entry: Entry) -> dict[str, str]:
-    """The entry's conditional references with the one resource that each means."""
-    found: dict[str, str] = {}
-    if entry.call.tree is None:
-        return found
-    for place in references.references(entry.call.tree):
-        reference = references.parse(str(place.value))
-        if reference.query is None or reference.raw in found:
-            continue
-        assert reference.type is not None
-        criteria = tuple(parse_qsl(reference.query, keep_blank_values=True))
-        match = await conditional.one_match(context, reference.type, criteria)
+def _by_search(call: Call) -> Iterable[tuple[references.Place, references.Reference]]:
+    """The references of a call's resource that are searches."""
+    for place in references.references(call.tree or {}):
+        reference = references.parse(place.value)
+        if reference.query is not None:
+            yield place, reference
+
+
+async def _linked(context: Context, entry: Entry, links: Links) -> Call:
+    """The entry's call with the links in its resource rewritten."""
+    call = entry.call
+    if call.tree is None:
+        return call
+    mapping = dict(links.of(entry))
+    for place, reference in _by_search(call):
+        if reference.raw not in mapping:
+            mapping[reference.raw] = await _meant(context, place, reference)
+    tree = references.rewrite(call.tree, mapping)
+    return call if tree is call.tree else replace(call, tree=tree, body=json.dumps(tree))
+
+
+async def _meant(context: Context, place: references.Place, reference: references.Reference) -> str:
+    """The one resource that a reference by search means."""
+    type_name, query = str(reference.type), str(reference.query)
+    try:
+        match = None
+        if type_name in REGISTRY:
+            match = await conditional.one_match(context, type_name, criteria.pairs(query))
         if match is None:
             raise AppError.of(
-                Category.PRECONDITION,
-                "not-found",
-                "a conditional reference matches nothing",
-                place.expression,
+                Category.PRECONDITION, "not-found", "a reference by search finds nothing"
             )
-        found[reference.raw] = f"{reference.type}/{match.id}"
-    return found
-
-
-def _rewritten(entry: Entry, mapping: dict[str, str]) -> Entry:
-    tree = entry.call.tree
-    if tree is None or not mapping:
-        return entry
-    new = references.rewrite(tree, mapping)
-    if new is tree:
-        return entry
-    # What a link leads to is known only now.
-    issues = validation.check(new, str(entry.call.type))
-    if issues:
-        raise AppError(Category.UNPROCESSABLE, issues)
-    return replace(entry, call=replace(entry.call, tree=new, body=json.dumps(new)))
+    except AppError as error:
+        issues = [replace(issue, expression=place.expression) for issue in error.issues]
+        raise AppError(error.category, issues) from None
+    return f"{type_name}/{match.id}"

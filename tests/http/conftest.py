@@ -1,0 +1,42 @@
+"""A clinic that tests share, for what looks at nothing but what it made itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+if TYPE_CHECKING:
+    from tests.support.application import Clinic
+
+
+@pytest_asyncio.fixture(scope="session")
+async def _houses(applications) -> AsyncIterator:
+    from tests.support.application import clinic_of
+
+    opened: dict[str, Clinic] = {}
+    async with AsyncExitStack() as stack:
+
+        async def house(dialect) -> Clinic:
+            if dialect not in opened:
+                opened[dialect] = await stack.enter_async_context(
+                    clinic_of(await applications(dialect))
+                )
+            return opened[dialect]
+
+        yield house
+
+
+@pytest.fixture
+async def house(dialect, _houses) -> Clinic:
+    """The shared clinic on each database in turn; its token lasts ten minutes."""
+    return await _houses(dialect)
+
+
+@pytest.fixture
+def ehr(house):
+    """The shared clinic's record system, signed in."""
+    return house.http
