@@ -15,7 +15,7 @@ from sqlalchemy import FromClause, Select, and_, exists, func, or_, select, tupl
 from app.db.engine import Connection
 from app.db.tables.resources import resource, resource_history
 from app.repositories.codec import Codec
-from app.repositories.resources import StoredVersion, open_row
+from app.repositories.resources import StoredVersion, as_seen, open_row
 from app.search.visibility import Visible, visible_clause
 
 _NAMES = tuple(column.name for column in resource.columns)
@@ -52,7 +52,8 @@ class Histories:
         if query.before is not None:
             statement = statement.where(tuple_(*key) < tuple_(*query.before))
         rows = await self._connection.fetch(statement.limit(query.limit))
-        return [open_row(dict(zip(_NAMES, row, strict=True)), self._codec) for row in rows]
+        found = [open_row(dict(zip(_NAMES, row, strict=True)), self._codec) for row in rows]
+        return [as_seen(version, visible) for version in found]
 
     async def total(self, query: HistoryQuery, *, visible: Visible) -> int:
         """How many versions there are on all pages together."""

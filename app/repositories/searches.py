@@ -6,6 +6,7 @@ Every row that is read here has come through ``search.compiler`` with the caller
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from app.core.errors import Issue, Severity
 from app.db.engine import Connection, Row
@@ -39,7 +40,7 @@ class Searches:
         if query.only_total:
             return Page(total=await self._total(planned))
         rows = await self._rows(planned, after, limit=query.count + 1)
-        matches = tuple([self._found(query, row) for row in rows[: query.count]])
+        matches = tuple([self._found(query, row, visible) for row in rows[: query.count]])
         total = None
         if query.total != "none":
             total = after.total if after else None
@@ -56,7 +57,7 @@ class Searches:
         """The first matches, at most ``limit``, in the order of the query."""
         planned = await self._looked(plan(query, visible=visible))
         rows = await self._rows(planned, None, limit=limit)
-        return [self._found(query, row) for row in rows]
+        return [self._found(query, row, visible) for row in rows]
 
     async def total(self, query: SearchQuery, *, visible: Visible) -> int:
         """How many match."""
@@ -99,19 +100,24 @@ class Searches:
             params = self._bind(step.values) | {"limit": inclusions.rows_to_ask}
             rows = await self._connection.fetch(step.statement, params)
             source = source_of(step.kinds[0])
-            inclusions.add(source.found(row, self._unseal) for row in rows)
+            inclusions.add(_seen(source.found(row, self._unseal), visible) for row in rows)
         return tuple(inclusions.found), inclusions.complete
 
     def _bind(self, values: list[Value]) -> dict[str, object]:
         return bind(values, self._connection.dialect)
 
-    def _found(self, query: SearchQuery, row: Row) -> Found:
-        return source_of(query.kinds[0]).found(row, self._unseal)
+    def _found(self, query: SearchQuery, row: Row, visible: Visible) -> Found:
+        return _seen(source_of(query.kinds[0]).found(row, self._unseal), visible)
 
     def _unseal(
         self, sealed: tuple[bytes, int, str | None, bytes | None], *, owner: str, context: str
     ) -> bytes:
         return self._codec.open(Sealed(*sealed), owner=owner, context=context)
+
+
+def _seen(found: Found, visible: Visible) -> Found:
+    text = visible.shown(found.kind, found.text)
+    return found if text is found.text else replace(found, text=text)
 
 
 _CUT = Issue(

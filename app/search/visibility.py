@@ -14,7 +14,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
-from app.fhir.registry import ENTRIES
+from app.domain import withholding
+from app.fhir.registry import ENTRIES, REGISTRY
 from app.search.compiler import Compiler
 from app.search.expression import Shaper
 from app.search.sight import SHARED, SHARED_TENANT, Alternative, Sight, Ways, merged
@@ -22,6 +23,7 @@ from app.search.sources import Rows
 
 __all__ = ["Alternative", "Visible", "visible_clause"]
 
+_RESPONSE = REGISTRY["QuestionnaireResponse"].code
 _NOTHING: Mapping[int, Ways] = MappingProxyType({})
 
 
@@ -29,12 +31,14 @@ _NOTHING: Mapping[int, Ways] = MappingProxyType({})
 class Visible:
     """The tenant, and for each type number the ways to see its rows.
 
-    Several ways are ORed; a row that meets a denial is hidden all the same.
+    Several ways are ORed; a row that meets a denial is hidden all the same. ``withholds`` tells
+    that answers for the person and the clinical lead are left out of what is seen.
     """
 
     tenant: int
     grants: Mapping[int, Ways]
     denials: Mapping[int, Ways] = field(default_factory=lambda: _NOTHING)
+    withholds: bool = False
 
     @classmethod
     def everything(cls, tenant: int, *, reason: str) -> Visible:
@@ -42,6 +46,10 @@ class Visible:
         if not reason:
             raise ValueError("say why everything is to be seen")
         return cls(tenant, {code: (Alternative(),) for code, _, _ in ENTRIES})
+
+    def shown(self, kind: int, text: bytes) -> bytes:
+        """A stored text as it may be seen."""
+        return withholding.shown(text) if self.withholds and kind == _RESPONSE else text
 
     def tenant_of(self, kind: int) -> int:
         """The tenant that has the rows of a type."""

@@ -31,6 +31,8 @@ _OBSERVATION = REGISTRY["Observation"].code
 _TASK = REGISTRY["Task"].code
 _TASK_CODES = "https://rapport.example.org/CodeSystem/task-code"
 _SAFETY = f"{_TASK_CODES}|safety-follow-up,{_TASK_CODES}|safety-notice"
+# The person, who reads of themselves only, and whom a private answer is for.
+_HEARS_ALL = frozenset(("client", "clinical_lead"))
 _STAFF_RATED = ("Practitioner", "PractitionerRole")
 
 
@@ -86,7 +88,13 @@ def _visible(principal: Principal, action: str, concern: Concern) -> Visible:
         ways = tuple(dict.fromkeys(_ways(principal, definition, action, reach, concern)))
         if ways:
             grants[definition.code] = (Alternative(),) if Alternative() in ways else ways
-    return Visible(principal.tenant, grants, _denials(principal, action, concern))
+    denials = _denials(principal, action, concern)
+    return Visible(principal.tenant, grants, denials, withholds=not hears_all(principal))
+
+
+def hears_all(principal: Principal) -> bool:
+    """Whether private answers are shown to the caller, in the responses that the caller sees."""
+    return principal.role in _HEARS_ALL
 
 
 def own_patient(principal: Principal) -> str | None:
