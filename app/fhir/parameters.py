@@ -18,7 +18,7 @@ from app.fhir.json import JSON, Tree
 
 Kind: TypeAlias = Literal[
     "code", "string", "uri", "integer", "decimal", "boolean", "dateTime",
-    "Reference", "Coding", "CodeableConcept", "resource",
+    "Reference", "Coding", "CodeableConcept", "resource", "parts",
 ]  # fmt: skip
 Part: TypeAlias = Tree | None
 
@@ -39,6 +39,7 @@ _CARRIERS: Mapping[Kind, tuple[str, ...]] = {
     "Coding": ("valueCoding",),
     "CodeableConcept": ("valueCodeableConcept",),
     "resource": ("resource",),
+    "parts": ("part",),
 }
 
 
@@ -57,8 +58,8 @@ class Input:
 class Given:
     """An input that came.
 
-    ``value`` is a ``str``, ``int``, ``Decimal`` or ``bool`` by its kind, else a tree; ``place``
-    is its FHIRPath.
+    ``value`` is a ``str``, ``int``, ``Decimal`` or ``bool`` by its kind, else a tree; of parts,
+    each parameter by its name. ``place`` is its FHIRPath.
     """
 
     name: str
@@ -204,7 +205,7 @@ def _shell(tree: Tree) -> Tree:
 
 
 def _choice(key: str) -> str:
-    return "resource" if key == "resource" else "value"
+    return key if key in ("resource", "part") else "value"
 
 
 def _carried(declared: Input, key: str, value: JSON) -> Any:
@@ -213,6 +214,8 @@ def _carried(declared: Input, key: str, value: JSON) -> Any:
         return value.get("code")
     if declared.kind == "decimal":
         return json.to_decimal(value)
+    if declared.kind == "parts":
+        return {part["name"]: part for part in value}
     return value
 
 
@@ -252,6 +255,13 @@ _TEXTS: Mapping[Kind, Callable[[str], Any]] = {
     "dateTime": _as_date,
     "Reference": lambda text: {"reference": _as_text(text)},
 }
+
+
+def text_of(parts: Tree, name: str) -> str | None:
+    """The text of a part, None where it has none."""
+    part = parts.get(name, {})
+    text = next((value for key, value in part.items() if key.startswith("value")), None)
+    return text if isinstance(text, str) else None
 
 
 # -- outputs -------------------------------------------------------------------------------------

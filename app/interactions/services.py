@@ -14,6 +14,7 @@ from app.services.courses import Courses
 from app.services.definitions import Definitions
 from app.services.derived import Derived
 from app.services.episodes import Episodes
+from app.services.population import Population
 from app.services.questionnaires import Questionnaires
 from app.services.records import Records
 from app.services.responsible import Responsible
@@ -36,6 +37,7 @@ class Services:
     caseloads: Caseloads
     benchmarks: Benchmarks
     terminology: Terminology
+    population: Population
 
 
 def assembled(
@@ -71,4 +73,5 @@ def assembled(
             base=base,
         ),
         terminology=Terminology(base=base),
+        population=Population(base=base),
     )

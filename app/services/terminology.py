@@ -25,13 +25,13 @@ class Terminology:
 
     async def value_set(self, uow: UnitOfWork, canonical: str, *, visible: Visible) -> Tree | None:
         """The value set at ``url`` or ``url|version``; the newest where no version is named."""
-        return await self._find(uow, "ValueSet", canonical, visible=visible)
+        return await self.canonical(uow, "ValueSet", canonical, visible=visible)
 
     async def code_system(
         self, uow: UnitOfWork, canonical: str, *, visible: Visible
     ) -> CodeSystem | None:
         """The same of a code system, if it comes with its concepts."""
-        tree = await self._find(uow, "CodeSystem", canonical, visible=visible)
+        tree = await self.canonical(uow, "CodeSystem", canonical, visible=visible)
         whole = tree is not None and tree.get("content") in ("complete", "example", "fragment")
         return fhir.code_system(tree) if tree is not None and whole else None
 
@@ -58,10 +58,13 @@ class Terminology:
                 )
         return fhir.expand(value_set, system=systems.get, other=others.get)
 
-    async def _find(
+    async def canonical(
         self, uow: UnitOfWork, type_name: str, canonical: str, *, visible: Visible
     ) -> Tree | None:
+        """The definition at ``url`` or ``url|version``."""
         url, _, version = canonical.partition("|")
+        if not url:
+            return None
         criteria = [("url", escape(url))]
         if version:
             criteria.append(("version", escape(version)))

@@ -14,7 +14,9 @@ from app.interactions.operations import (
     detect_ruptures,
     everything,
     expand,
+    extract,
     lookup,
+    populate,
     reliable_change,
     resolve,
     score,
@@ -40,6 +42,8 @@ OPERATIONS: Mapping[str, Operation] = {
         expand.OPERATION,
         validate_code.OPERATION,
         lookup.OPERATION,
+        populate.OPERATION,
+        extract.OPERATION,
     )
 }
 
