@@ -276,6 +276,26 @@ async def test_a_refresh_token_turns_over_and_its_reuse_ends_the_family(
     assert (await fhir(application, second["access_token"], "Patient/anna")).status_code == 401
 
 
+async def test_a_public_client_need_not_name_itself_to_refresh(
+    application, clinic, anna, portal, at_home
+):
+    first = await tokens(application, at_home, anna, portal)
+    async with application.http() as http:
+        form = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+        assert (await http.post("/oauth/token", data=form)).status_code == 200
+        refused(
+            await http.post("/oauth/token", data=form | {"refresh_token": "x"}),
+            "invalid_client",
+            401,
+        )
+    app = await add_client(clinic, name="Web", kind="confidential", with_secret=True)
+    code = (await authorized(at_home, anna, app, SCOPE))["code"]
+    kept = (await redeem(application, app, code, client_secret=app.secret)).json()
+    async with application.http() as http:
+        form = {"grant_type": "refresh_token", "refresh_token": kept["refresh_token"]}
+        refused(await http.post("/oauth/token", data=form), "invalid_client", 401)
+
+
 async def test_of_many_refreshes_at_once_one_succeeds(application, anna, portal, at_home):
     first = await tokens(application, at_home, anna, portal)
     answers = await asyncio.gather(

@@ -24,6 +24,7 @@ from app.security import jose
 from app.security.keys import client_keys
 from app.security.oauth.errors import OAuthError, invalid_client, invalid_request
 from app.security.ports import Fetch, FetchRefused, Units
+from app.security.sessions import hash_of
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_ASSERTION_LIFE: Final = 300
@@ -94,7 +95,22 @@ class ClientAuthenticator:
         client_id = form.get("client_id", "")
         if methods:
             return await self._by_secret(client_id, form["client_secret"], methods[0])
+        if not client_id and "refresh_token" in form:
+            client_id = await self._holder(form["refresh_token"])
         return await self._by_name(client_id)
+
+    async def _holder(self, refresh_token: str) -> str:
+        """The client that a refresh token is for: public clients in use do not name themselves.
+
+        RFC 6749 section 6 asks it of none; ``_by_name`` lets no other kind through.
+        """
+        now = self._clock.now()
+        async with self._units.read() as unit:
+            token = await unit.accounts.grants.refresh(hash_of(refresh_token))
+            if token is None:
+                return ""
+            grant = await unit.accounts.grants.standing(token.tenant, token.grant_id, now=now)
+        return grant.client_id if grant is not None else ""
 
     async def _by_name(self, client_id: str) -> ProvenClient:
         client = await self._usable(client_id)
