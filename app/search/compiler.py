@@ -13,7 +13,7 @@ from typing import Any, assert_never
 from sqlalchemy import ColumnElement, FromClause, and_, false, not_, or_, select, true
 
 from app.fhir.registry import by_code
-from app.search import consents
+from app.search import consents, starts
 from app.search.expression import (
     And,
     Chain,
@@ -104,9 +104,9 @@ class Compiler:
     def within(self, owner: tuple[int, Expression], rows: Rows) -> ColumnElement[bool]:
         """Whether a row is in the compartment of an owner that matches."""
         kind, where = owner
-        owners, readable = self.rows((kind,))
-        inside = source_of(rows.kinds[0]).compartment(rows, kind, owners.c.id)
-        return some(owners.table, where=(readable, inside, self.where(where, owners)))
+        # Who they are is found once for a statement, not once for a row.
+        owners = starts.ids(self, kind, where)
+        return source_of(rows.kinds[0]).compartment(rows, kind, owners)
 
     def where(self, node: Expression, rows: Rows) -> ColumnElement[bool]:
         """Whether a row matches."""

@@ -75,14 +75,13 @@ def plan(query: SearchQuery, *, visible: Visible) -> Plan:
     shape = Shape(query.kinds, criteria, sight, query.sort)
     if source_of(query.kinds[0]) is not RESOURCES:
         return Plan(shape, shaper.values, narrow=False)
-    narrow = next((i for i, item in enumerate(items) if starts.is_narrow(item)), None)
-    if narrow is not None:
-        return Plan(replace(shape, start=narrow), shaper.values, narrow=True)
-    candidates = tuple(
-        i
-        for i, item in enumerate(items)
-        if len(query.kinds) == 1 and starts.is_start(item, query.kinds[0])
-    )
+    ranks = [starts.rank(item, query.kinds[0]) for item in items]
+    if starts.NARROW in ranks:
+        start = ranks.index(starts.NARROW)
+        return Plan(replace(shape, start=start), shaper.values, narrow=True)
+    if len(query.kinds) > 1:
+        return Plan(shape, shaper.values, narrow=False)
+    candidates = tuple(i for i, rank in enumerate(ranks) if rank is not None)
     return Plan(shape, shaper.values, narrow=False, candidates=candidates)
 
 

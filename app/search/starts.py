@@ -9,34 +9,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, select
+from sqlalchemy import ColumnElement, CompoundSelect, FromClause, Select, and_, select, union
 
 from app.db.tables.indexes import idx_reference
 from app.db.tables.resources import compartment
 from app.fhir.registry import REGISTRY, by_code
-from app.search.compiler import Compiler, source_of
 from app.search.expression import (
     And,
     Chain,
     Compartment,
+    Composite,
     Expression,
     Has,
     Ids,
+    Or,
     Param,
+    Slot,
     Value,
 )
 from app.search.parameters import index_number
 from app.search.sources import Rows
-from app.search.sources.resource import index_table, passes
-from app.search.values import equals, number, one_of
+from app.search.sources.resource import components, index_table, passes
+from app.search.values import Then, equals, number, one_of
+
+if TYPE_CHECKING:
+    from app.search.compiler import Compiler
 
 # Of these there are few, and each has a great many referring to it.
 _SHARED_TARGETS = frozenset(
     REGISTRY[name].code for name in ("Organization", "Practitioner", "PractitionerRole")
 )
 _ORDERED = frozenset(("both", "code", "target", "id"))
+
+# How few rows meet a criterion by its looks, fewest first.
+NARROW, FEW, SOME, MANY = range(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +66,49 @@ def criteria(where: Expression) -> tuple[Expression, ...]:
     return where.items if isinstance(where, And) else (where,)
 
 
-def is_narrow(node: Expression) -> bool:
-    """Whether few rows meet a criterion, whatever it asks for: one person's, one session's."""
+def rank(node: Expression, kind: int) -> int | None:
+    """How few rows of a type meet a criterion; None where a statement cannot start from it.
+
+    ``NARROW`` is what one person or one session has, whatever the rest of the question.
+    """
     match node:
         case Ids() | Compartment():
-            return True
-        case Param(_, "identifier"):
-            return True
-        case Param(_, code, "reference", (test,)) if test.form == "target":
-            return test.values[0] not in _SHARED_TARGETS and test.values[0] != 0
-        case Param(_, code, "reference", (test,)):
-            return test.form == "id" and code in ("patient", "subject", "encounter")
-    return False
+            return NARROW
+        case Param():
+            return _rank_of_param(node)
+        case Composite(types=types):
+            return FEW if types[0] == "reference" else MANY
+        case Or(items) if items:
+            ranks = [_best(criteria(item), kind) for item in items]
+            return None if None in ranks else max(FEW, *(r for r in ranks if r is not None))
+        case Chain(_, _, ((target, where),)) if _is_plain(target):
+            far = _best(criteria(where), target)
+            return None if far is None else max(FEW, far)
+        case Has(source, _, where) if _is_plain(kind) and _is_plain(source):
+            far = _best(criteria(where), source)
+            return None if far is None else max(FEW, far)
+    return None
 
 
-def is_start(node: Expression, kind: int) -> bool:
-    """Whether a statement over a type can start from a criterion."""
-    match node:
-        case Chain(_, _, ((target, where),)):
-            return _is_plain(target) and any(is_start(item, target) for item in criteria(where))
-        case Has(source, _, where):
-            inner = any(is_start(item, source) for item in criteria(where))
-            return inner and _is_plain(kind) and _is_plain(source)
-    return isinstance(node, (Param, Compartment, Ids))
+def _rank_of_param(node: Param) -> int:
+    if node.type == "reference" and len(node.tests) == 1:
+        test = node.tests[0]
+        if test.form == "target":
+            # In a shape the target is a slot: the type of the parameter must do.
+            kind = test.values[0]
+            shared = kind in _SHARED_TARGETS or kind == 0
+            return FEW if isinstance(kind, Slot) or shared else NARROW
+        if test.form == "id" and node.code in ("patient", "subject", "encounter"):
+            return NARROW
+        return FEW
+    if node.code == "identifier":
+        return NARROW
+    return SOME if node.type in ("reference", "string", "uri") else MANY
+
+
+def _best(items: Sequence[Expression], kind: int) -> int | None:
+    ranks = [rank(item, kind) for item in items]
+    return min((r for r in ranks if r is not None), default=None)
 
 
 def _is_plain(kind: int) -> bool:
@@ -128,12 +156,18 @@ def start(compiler: Compiler, rows: Rows, node: Expression, *, limit: int | None
                 tenant,
                 reference.c.param == number(index_number(kind, code)),
                 reference.c.target_kind == number(target),
-                reference.c.target_id.in_(_ids(compiler, target, where, limit)),
+                reference.c.target_id.in_(ids(compiler, target, where, limit=limit)),
             )
+        case Composite():
+            values = _values(node, tenant).subquery()
+            return Start(values, values.c.rid == rows.c.rid, ())
         case Has():
             found = _referred(compiler, rows.kinds[0], node, limit)
             referred = (found if limit else found.distinct()).subquery()
             return Start(referred, referred.c.target_id == rows.c.id, (), repeats=False)
+        case Or():
+            met = ids(compiler, rows.kinds[0], node, limit=limit).subquery()
+            return Start(met, met.c.id == rows.c.id, (), repeats=False)
     return Start(None, None, (compiler.where(node, rows),), repeats=False)
 
 
@@ -144,12 +178,23 @@ def _indexed(
     return Start(index, joined, (equals(index.c.tenant, tenant), *conditions))
 
 
+def _values(node: Composite, tenant: Value) -> Select[Any]:
+    """The row numbers of the values that pass."""
+    indexes, conditions = components(node)
+    first, *others = indexes
+    same = [and_(i.c.tenant == first.c.tenant, i.c.rid == first.c.rid) for i in others]
+    return (
+        select(first.c.rid)
+        .select_from(*indexes)
+        .where(equals(first.c.tenant, tenant), *same, *conditions)
+    )
+
+
 def matching(compiler: Compiler, kind: int, where: Expression) -> tuple[Rows, Select[Any]]:
     """The readable rows of a type that match, from the narrowest criterion by its looks."""
     items = criteria(where)
-    which = next((i for i, node in enumerate(items) if is_narrow(node)), None)
-    if which is None:
-        which = next((i for i, node in enumerate(items) if is_start(node, kind)), None)
+    ranks = [(r, which) for which, item in enumerate(items) if (r := rank(item, kind)) is not None]
+    which = min(ranks)[1] if ranks else None
     rows, statement, _ = started(compiler, (kind,), items, which)
     return rows, statement
 
@@ -162,14 +207,20 @@ def started(
     begin = None if which is None else start(compiler, rows, items[which])
     source: FromClause = rows.table
     if begin is not None and begin.table is not None:
-        source = begin.table.join(rows.table, begin.joined)
+        source = Then(begin.table, rows.table, begin.joined)
     probes = [compiler.where(node, rows) for i, node in enumerate(items) if i != which]
     conditions = begin.conditions if begin else ()
     statement: Select[Any] = select().select_from(source).where(*conditions, *probes, readable)
     return rows, statement, begin
 
 
-def _ids(compiler: Compiler, kind: int, where: Expression, limit: int | None) -> Select[Any]:
+def ids(
+    compiler: Compiler, kind: int, where: Expression, *, limit: int | None = None
+) -> Select[Any] | CompoundSelect[Any]:
+    """The ids of the readable rows of a type that match, in a column ``id``."""
+    if isinstance(where, Or) and where.items:
+        each = [ids(compiler, kind, item, limit=limit) for item in where.items]
+        return each[0] if len(each) == 1 else union(*each)
     rows, statement = matching(compiler, kind, where)
     return _limited(statement.add_columns(rows.c.id), limit)
 
@@ -181,7 +232,7 @@ def _referred(compiler: Compiler, kind: int, node: Has, limit: int | None) -> Se
         statement.add_columns(reference.c.target_id)
         .select_from(reference)
         .where(
-            reference.c.tenant == source_of(node.source).tenant(found),
+            reference.c.tenant == found.c.tenant,
             reference.c.rid == found.c.rid,
             reference.c.param == number(index_number(node.source, node.code)),
             reference.c.target_kind == number(kind),

@@ -14,6 +14,8 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     ColumnElement,
+    Join,
+    SelectBase,
     and_,
     bindparam,
     false,
@@ -27,6 +29,7 @@ from app.db.engine import DialectName
 from app.search.expression import Slot, Value
 
 Columns: TypeAlias = Any  # the columns of an aliased table, by name
+Choice: TypeAlias = Value | ColumnElement[Any] | SelectBase
 
 
 def bound(value: Value, like: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -51,8 +54,10 @@ def equals(column: ColumnElement[Any], value: Value) -> ColumnElement[bool]:
     return column.is_(None) if value is None else column == bound(value, column)
 
 
-def one_of(column: ColumnElement[Any], value: Value | ColumnElement[Any]) -> ColumnElement[bool]:
-    """``column`` is the value, or one of the values where it is a list."""
+def one_of(column: ColumnElement[Any], value: Choice) -> ColumnElement[bool]:
+    """``column`` is the value, or one of the values of a list or of a query of one column."""
+    if isinstance(value, SelectBase):
+        return column.in_(value)
     if isinstance(value, ColumnElement):
         return column == value
     if isinstance(value, Slot) and value.is_list:
@@ -96,6 +101,25 @@ def _in_json(element: AnyOf, compiler: SQLCompiler, **options: Any) -> str:
     column = compiler.process(element.column, **options)
     values = compiler.process(element.values, **options)
     return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - both are compiled
+
+
+class Then(Join):
+    """A join that is carried out from left to right."""
+
+    inherit_cache = True
+
+
+@compiles(Then)
+def _planned(element: Then, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.visit_join(element, **options)
+
+
+@compiles(Then, "sqlite")
+def _in_order(element: Then, compiler: SQLCompiler, **options: Any) -> str:
+    options |= {"asfrom": True}
+    left = compiler.process(element.left, **options)
+    right = compiler.process(element.right, **options)
+    return f"{left} CROSS JOIN {right} ON {compiler.process(element.onclause, **options)}"
 
 
 def bind(values: list[Value], dialect: DialectName) -> dict[str, Any]:

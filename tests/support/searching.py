@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-from sqlalchemy import insert, select
+from sqlalchemy import Delete, Table, delete, insert, select, update
 
 from app.db import engine
+from app.db.tables.indexes import INDEX_TABLES
+from app.db.tables.resources import compartment, resource, resource_author
 from app.db.tables.resources import tenant as tenant_table
 from app.fhir.json import dumps, parse_resource
 from app.fhir.registry import REGISTRY, by_code
 from app.repositories.codec import IdentityCodec
-from app.repositories.resources import Resources, StoredVersion
 from app.repositories.searches import Searches
 from app.search import indexer, parser
 from app.search.cursor import Position
@@ -44,56 +44,69 @@ class World:
     def __init__(self, database: engine.Database) -> None:
         self.database = database
         self._rid = 0
-        self._stored: dict[tuple[int, str, str], StoredVersion] = {}
+        self._versions: dict[tuple[int, str, str], tuple[int, int]] = {}
 
-    async def put(self, *trees: Any, tenant: int = 1, **labels: Any) -> None:
+    async def put(self, *trees: Any, tenant: int = 1, **labels: int) -> None:
         """Stores resources (dicts), each a new one or a new version of its id."""
         async with self.database.write() as connection:
-            resources = Resources(connection, CODEC)
             for tree in trees:
-                self._append(resources, tree, tenant, labels)
-            await resources.flush()
-
-    def _append(self, resources: Resources, tree: Any, tenant: int, labels: Any) -> None:
-        name, id = tree["resourceType"], tree["id"]
-        text = dumps(tree)
-        previous = self._stored.get((tenant, name, id))
-        if previous is None:
-            self._rid += 1
-        version = previous.version + 1 if previous else 1
-        stored = StoredVersion(
-            tenant=tenant,
-            kind=REGISTRY[name].code,
-            id=id,
-            rid=previous.rid if previous else self._rid,
-            version=version,
-            updated=NOW + self._rid * 1_000_000 + version,
-            deleted=False,
-            interaction=1,
-            text=text,
-            key_owner="tenant",
-            confidentiality=labels.get("confidentiality", 1),
-            sensitivity=labels.get("sensitivity", 0),
-            data_class=None,
-        )
-        indexed = indexer.index(parse_resource(text), name, id=id, base=BASE)
-        resources.append(stored, indexed=indexed, previous=previous)
-        self._stored[tenant, name, id] = stored
+                await self._store(connection, tree, tenant, labels)
 
     def skip(self, count: int) -> None:
         """Leaves row numbers out, as if something that is not here had them."""
         self._rid += count
 
     async def remove(self, reference: str, *, tenant: int = 1) -> None:
-        """Deletes a resource."""
+        """Deletes a resource: its tombstone stays, its index rows go."""
         name, _, id = reference.partition("/")
-        previous = self._stored[tenant, name, id]
-        stored = replace(previous, version=previous.version + 1, deleted=True, text=b"")
+        rid, _ = self._versions[tenant, name, id]
         async with self.database.write() as connection:
-            resources = Resources(connection, CODEC)
-            resources.append(stored, indexed=None, previous=previous)
-            await resources.flush()
-        self._stored[tenant, name, id] = stored
+            for table in INDEX_TABLES:
+                await connection.execute(_gone(table, tenant, rid))
+            row = resource.c.tenant == tenant, resource.c.rid == rid
+            await connection.execute(update(resource).where(*row).values(deleted=1))
+
+    async def _store(
+        self, connection: engine.Connection, tree: Any, tenant: int, labels: dict[str, int]
+    ) -> None:
+        name, id = tree["resourceType"], tree["id"]
+        rid, version = self._versions.get((tenant, name, id), (0, 0))
+        if rid:
+            for table in (*INDEX_TABLES, compartment, resource_author, resource):
+                await connection.execute(_gone(table, tenant, rid))
+        else:
+            self._rid += 1
+            rid = self._rid
+        version += 1
+        self._versions[tenant, name, id] = rid, version
+        text, kind = dumps(tree), REGISTRY[name].code
+        indexed = indexer.index(parse_resource(text), name, id=id, base=BASE)
+        key = {"tenant": tenant, "rid": rid}
+        stored = key | {
+            "kind": kind,
+            "id": id,
+            "version": version,
+            "updated": NOW + self._rid * 1_000_000 + version,
+            "deleted": 0,
+            "interaction": 1,
+            "body": text,
+            "cipher": 0,
+            "key_id": None,
+            "nonce": None,
+            "key_owner": "tenant",
+            "confidentiality": labels.get("confidentiality", 1),
+            "sensitivity": labels.get("sensitivity", 0),
+            "data_class": None,
+        }
+        await connection.execute(_INSERT["resource"], stored)
+        for table_name, rows in indexed.rows.items():
+            await connection.execute_many(_INSERT[table_name], [key | row for row in rows])
+        for owner_kind, owner_id in indexed.compartments:
+            owner = {"owner_kind": owner_kind, "owner_id": owner_id, "kind": kind}
+            await connection.execute(_INSERT["compartment"], key | owner)
+        for author_kind, author_id in indexed.authors:
+            author = {"author_kind": author_kind, "author_id": author_id}
+            await connection.execute(_INSERT["resource_author"], key | author)
 
     async def page(
         self,
@@ -125,6 +138,16 @@ class World:
         found = [name_of(row) for page in pages for row in page.matches]
         assert all(page.total in (None, len(found)) for page in pages), text
         return found
+
+
+_INSERT = {
+    table.name: engine.Statement(insert(table))
+    for table in (*INDEX_TABLES, compartment, resource_author, resource)
+}
+
+
+def _gone(table: Table, tenant: int, rid: int) -> Delete:
+    return delete(table).where(table.c.tenant == tenant, table.c.rid == rid)
 
 
 def name_of(row: Found) -> str:

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import ColumnElement, FromClause
 
 from app.db.engine import Row
-from app.search.expression import Composite, Ids, Missing, Param, Value
+from app.search.expression import Composite, Ids, Missing, Param
 from app.search.found import Found
-from app.search.values import Columns
+from app.search.values import Choice, Columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +111,11 @@ class Source(Protocol):
         """Whether there is no value."""
         ...
 
-    def compartment(
-        self, rows: Rows, owner_kind: int, owner_id: Value | ColumnElement[str]
-    ) -> ColumnElement[bool]:
+    def compartment(self, rows: Rows, owner_kind: int, owner_id: Choice) -> ColumnElement[bool]:
         """Whether a row is in the compartment of the owner, or of one of several."""
         ...
 
-    def author(
-        self, rows: Rows, author_kind: int, author_id: Value | ColumnElement[str]
-    ) -> ColumnElement[bool]:
+    def author(self, rows: Rows, author_kind: int, author_id: Choice) -> ColumnElement[bool]:
         """Whether a person or organization, or one of several, is an author of the row."""
         ...
 

@@ -18,7 +18,7 @@ from app.db.tables.audit import audit_event
 from app.fhir import json
 from app.fhir.audit.event import render
 from app.fhir.registry import REGISTRY, by_code
-from app.search.expression import Composite, Ids, Missing, Param, Value
+from app.search.expression import Composite, Ids, Missing, Param
 from app.search.found import Found
 from app.search.parameters import TYPES
 from app.search.sources import Link, Order, Rows, Unseal
@@ -26,7 +26,7 @@ from app.search.sources.audit_ids import key_is
 from app.search.sources.audit_rows import COLUMNS, record_of
 from app.search.sources.audit_values import Part, parts
 from app.search.types import date
-from app.search.values import number, one_of
+from app.search.values import Choice, number, one_of
 
 _KIND = REGISTRY["AuditEvent"].code
 _COMPARTMENTS = {
@@ -97,9 +97,7 @@ class AuditSource:
             return false()
         return not_(or_(false(), *(part.there for part in parts(rows.c, node.code))))
 
-    def compartment(
-        self, rows: Rows, owner_kind: int, owner_id: Value | ColumnElement[str]
-    ) -> ColumnElement[bool]:
+    def compartment(self, rows: Rows, owner_kind: int, owner_id: Choice) -> ColumnElement[bool]:
         """Whether the event is about the owner, or one of several, or by them."""
         return or_(
             false(),
@@ -113,9 +111,7 @@ class AuditSource:
             ),
         )
 
-    def author(
-        self, rows: Rows, author_kind: int, author_id: Value | ColumnElement[str]
-    ) -> ColumnElement[bool]:
+    def author(self, rows: Rows, author_kind: int, author_id: Choice) -> ColumnElement[bool]:
         """Nobody: the server writes the log."""
         return false()
 

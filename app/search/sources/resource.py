@@ -11,12 +11,12 @@ from app.db.engine import Row
 from app.db.tables.indexes import idx_reference, idx_token, idx_uri
 from app.db.tables.resources import compartment, resource, resource_author
 from app.fhir.registry import by_code
-from app.search.expression import Composite, Ids, Missing, Param, Test, Value
+from app.search.expression import Composite, Ids, Missing, Param, Test
 from app.search.found import Found
 from app.search.parameters import TYPES, index_number
 from app.search.sources import Link, Order, Rows, Unseal
 from app.search.types import composite
-from app.search.values import Columns, number, one_of
+from app.search.values import Choice, Columns, number, one_of
 
 # ``position`` of an index row that is not a component's: which end of the order it is.
 FIRST, LAST = 1, 2
@@ -76,9 +76,11 @@ class ResourceSource:
     def param(self, rows: Rows, node: Param | Composite) -> ColumnElement[bool]:
         """Whether a value passes."""
         if isinstance(node, Composite):
-            return _composite(rows, node)
+            indexes, conditions = components(node)
+            joined = [_of(rows, index) for index in indexes]
+            return _some(*indexes, where=(*joined, *conditions))
         index = index_table(node).alias()
-        return _some(index, _of(rows, index), passes(index, node))
+        return _some(index, where=(_of(rows, index), passes(index, node)))
 
     def missing(self, rows: Rows, node: Missing) -> ColumnElement[bool]:
         """Whether there is no value."""
@@ -88,37 +90,25 @@ class ResourceSource:
         else:
             table, code = TYPES[node.type].INDEXES[""], node.code
         index = table.alias()
-        return not_(
-            _some(index, _of(rows, index), index.c.param == number(index_number(node.kind, code)))
-        )
+        param = index.c.param == number(index_number(node.kind, code))
+        return not_(_some(index, where=(_of(rows, index), param)))
 
-    def compartment(
-        self, rows: Rows, owner_kind: int, owner_id: Value | ColumnElement[str]
-    ) -> ColumnElement[bool]:
+    def compartment(self, rows: Rows, owner_kind: int, owner_id: Choice) -> ColumnElement[bool]:
         """Whether a row is in the compartment of the owner, or of one of several."""
         inside = compartment.alias()
-        return _some(
-            inside,
-            _of(rows, inside),
-            inside.c.owner_kind == number(owner_kind),
-            one_of(inside.c.owner_id, owner_id),
-        )
+        is_owner = inside.c.owner_kind == number(owner_kind), one_of(inside.c.owner_id, owner_id)
+        return _some(inside, where=(_of(rows, inside), *is_owner))
 
-    def author(
-        self, rows: Rows, author_kind: int, author_id: Value | ColumnElement[str]
-    ) -> ColumnElement[bool]:
+    def author(self, rows: Rows, author_kind: int, author_id: Choice) -> ColumnElement[bool]:
         """Whether a person or organization, or one of several, is an author of the row."""
         by = resource_author.alias()
-        return _some(
-            by,
-            _of(rows, by),
-            by.c.author_kind == number(author_kind),
-            one_of(by.c.author_id, author_id),
-        )
+        is_author = by.c.author_kind == number(author_kind), one_of(by.c.author_id, author_id)
+        return _some(by, where=(_of(rows, by), *is_author))
 
     def label(self, rows: Rows, name: str) -> ColumnElement[int] | None:
         """The ``confidentiality`` or ``sensitivity`` of a row."""
-        return rows.c[name]  # type: ignore[no-any-return]
+        # An expression: most rows have most labels, so no index of labels is a good start.
+        return rows.c[name] + number(0)  # type: ignore[no-any-return]
 
     def link(self, rows: Rows, code: str, target: Rows) -> Link | None:
         """Through a row of the reference index; never to a store without ids of its own."""
@@ -181,15 +171,19 @@ def leads(reference: FromClause, target: Rows) -> ColumnElement[bool]:
     url, version = idx_uri.alias(), idx_token.alias()
     names = _some(
         url,
-        _of(target, url),
-        url.c.param == number(index_number(kind, "url")),
-        url.c.value == reference.c.target_id,
+        where=(
+            _of(target, url),
+            url.c.param == number(index_number(kind, "url")),
+            url.c.value == reference.c.target_id,
+        ),
     )
     agrees = _some(
         version,
-        _of(target, version),
-        version.c.param == number(index_number(kind, "version")),
-        version.c.code == reference.c.version,
+        where=(
+            _of(target, version),
+            version.c.param == number(index_number(kind, "version")),
+            version.c.code == reference.c.version,
+        ),
     )
     by_url = and_(
         reference.c.target_kind == number(0), names, or_(reference.c.version.is_(None), agrees)
@@ -197,26 +191,23 @@ def leads(reference: FromClause, target: Rows) -> ColumnElement[bool]:
     return or_(by_id, by_url)
 
 
-def _composite(rows: Rows, node: Composite) -> ColumnElement[bool]:
+def components(node: Composite) -> tuple[list[FromClause], list[ColumnElement[bool]]]:
+    """An index for each component, and what their rows must meet to be a value that passes."""
     types = [TYPES[name] for name in node.types]
 
     def component_passes(which: int, columns: Columns, test: Test) -> ColumnElement[bool]:
         return types[which].predicate(columns, test)
 
-    return composite.predicate(
-        node,
-        [type_.INDEXES[""].alias() for type_ in types],
-        component_passes,
-        joined=lambda index: _of(rows, index),
-        params=[
-            number(index_number(node.kind, f"{node.code}${which}")) for which in range(len(types))
-        ],
-    )
+    indexes: list[FromClause] = [type_.INDEXES[""].alias() for type_ in types]
+    params = [
+        number(index_number(node.kind, f"{node.code}${which}")) for which in range(len(types))
+    ]
+    return indexes, list(composite.conditions(node, indexes, component_passes, params=params))
 
 
 def _of(rows: Rows, index: FromClause) -> ColumnElement[bool]:
     return and_(index.c.tenant == rows.c.tenant, index.c.rid == rows.c.rid)
 
 
-def _some(index: FromClause, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    return select(number(1)).select_from(index).where(*conditions).correlate_except(index).exists()
+def _some(*tables: FromClause, where: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    return select(number(1)).select_from(*tables).where(*where).correlate_except(*tables).exists()

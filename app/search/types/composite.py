@@ -6,9 +6,9 @@ https://hl7.org/fhir/R4/search.html#composite. Each component is indexed as its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from sqlalchemy import ColumnElement, FromClause, and_, or_, select
+from sqlalchemy import ColumnElement, FromClause, and_, or_
 
 from app.search.escapes import split
 from app.search.expression import Composite, Expression, Param, Test
@@ -35,32 +35,29 @@ def read(texts: Sequence[str], asked: Asked, read_component: ReadComponent) -> C
     return Composite(asked.kind, asked.parameter.code, types, tuple(alternatives))
 
 
-def predicate(
+def conditions(
     node: Composite,
     indexes: Sequence[FromClause],
     passes: PassesComponent,
     *,
-    joined: Callable[[FromClause], ColumnElement[bool]],
     params: Sequence[ColumnElement[int]],
-) -> ColumnElement[bool]:
-    """Whether the components of one value pass; ``indexes`` are aliases, one a component.
+) -> Iterator[ColumnElement[bool]]:
+    """That index rows, one a component, are of one value and pass an alternative.
 
-    ``joined`` ties an index to the resource row, ``params`` are the components' numbers.
+    ``params`` are the components' numbers. That the rows are of one resource is the caller's
+    to say.
     """
     first, *others = indexes
-    conditions = [
-        and_(joined(index), index.c.param == param)
-        for index, param in zip(indexes, params, strict=True)
-    ]
-    same = [index.c.position == first.c.position for index in others]
-    alternatives = [
-        and_(
-            *(
-                or_(*(passes(number, indexes[number].c, test) for test in tests))
-                for number, tests in enumerate(each)
+    yield from (index.c.param == param for index, param in zip(indexes, params, strict=True))
+    yield from (index.c.position == first.c.position for index in others)
+    yield or_(
+        *(
+            and_(
+                *(
+                    or_(*(passes(number, indexes[number].c, test) for test in tests))
+                    for number, tests in enumerate(each)
+                )
             )
+            for each in node.alternatives
         )
-        for each in node.alternatives
-    ]
-    found = select(first.c.rid).select_from(*indexes)
-    return found.where(*conditions, *same, or_(*alternatives)).correlate_except(*indexes).exists()
+    )
