@@ -7,11 +7,13 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from app.core.clock import format_instant
 from app.core.errors import AppError, Category
 from app.pages.browser import Browser, local
 from app.pages.route import PageRoute
 from app.security import totp
 from app.security.links import INVITATION
+from app.security.ports import EventName, SecurityEvent
 from app.security.sessions import SECOND_FACTOR_OWED, SignedIn
 from app.security.sign_in import WrongSecret
 
@@ -28,7 +30,43 @@ async def account(request: Request) -> Response:
     server = browser.server
     async with server.units.read() as unit:
         has_second = await server.sign_in.has_second_factor(unit.accounts, browser.person.account)
-    return browser.page("home.html", has_second=has_second)
+        own = browser.person.account
+        given = await unit.accounts.grants.of_person(
+            own.tenant, own.account_id, now=server.clock.now()
+        )
+    programs = [
+        {"id": one.grant_id, "name": one.client_name, "until": format_instant(one.expires)[:10]}
+        for one in given
+    ]
+    return browser.page("home.html", has_second=has_second, programs=programs)
+
+
+@router.post("/programs")
+async def take_back(request: Request) -> Response:
+    """Takes back what a program was allowed; its tokens end at once."""
+    browser = await Browser.of(request)
+    fields = await browser.form()
+    if browser.person is None:
+        return _sign_in("/account", browser)
+    server, own = browser.server, browser.person.account
+    now = server.clock.now()
+    async with server.units.write() as unit:
+        given = await unit.accounts.grants.of_person(own.tenant, own.account_id, now=now)
+        if fields.get("program") in [one.grant_id for one in given]:
+            await unit.accounts.grants.revoke(own.tenant, fields["program"], at=now)
+            await server.audit.record(
+                SecurityEvent(
+                    EventName.TOKEN_REVOKED,
+                    at=now,
+                    outcome="success",
+                    tenant=own.tenant,
+                    subject=own.account_id,
+                    address=browser.caller.address,
+                    request_id=browser.caller.request_id,
+                ),
+                unit=unit,
+            )
+    return browser.go("/account")
 
 
 @router.get("/second")

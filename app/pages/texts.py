@@ -131,6 +131,10 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     "second-on": _("The second step is on.", "الخطوة الثانية مفعّلة."),
     "second-off": _("The second step is off.", "الخطوة الثانية غير مفعّلة."),
     "second-add": _("Set it up", "إعداد"),
+    "programs": _("Programs that you let in", "البرامج التي سمحت لها"),
+    "no-programs": _("There are none.", "لا توجد أي برامج."),
+    "until": _("until", "حتى"),
+    "take-back": _("Take back", "سحب الإذن"),
 }
 
 # What kinds of records are called.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Integer, and_, bindparam, delete, insert, or_, select, update
 
 from app.db.engine import Connection, Statement
 from app.db.metadata import Blob, Micros, Str
-from app.db.tables.accounts import account
+from app.db.tables.accounts import account, client
 from app.db.tables.authorizations import (
     access_grant,
     authorization_code,
@@ -36,6 +37,16 @@ class Grant:
     auth_time: int
     amr: str
     nonce: str | None
+    created: int
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A grant as its person sees it: to which program, since when, until when at most."""
+
+    grant_id: str
+    client_name: str
     created: int
     expires: int
 
@@ -129,6 +140,24 @@ _REVOKE_ALL = Statement(
     )
     .values(revoked=_AT)
 )
+_OF_PERSON = Statement(
+    select(access_grant.c.grant_id, client.c.name, access_grant.c.created, access_grant.c.expires)
+    .join(
+        client,
+        and_(
+            client.c.tenant == access_grant.c.tenant,
+            client.c.client_id == access_grant.c.client_id,
+        ),
+    )
+    .where(
+        access_grant.c.tenant == bindparam("this_tenant", type_=Integer()),
+        access_grant.c.account_id == bindparam("this_account", type_=Str),
+        access_grant.c.revoked.is_(None),
+        access_grant.c.expires > _NOW,
+    )
+    .order_by(access_grant.c.created.desc())
+    .limit(100)
+)
 _ADD_CODE = Statement(insert(authorization_code))
 _CODE = Statement(
     select(*(authorization_code.c[name] for name in _CODE_COLUMNS)).where(
@@ -204,6 +233,13 @@ class Grants:
         await self._connection.execute(
             _REVOKE_ALL, {"this_tenant": tenant, "this_account": account_id, "at": at}
         )
+
+    async def of_person(self, tenant: int, account_id: str, *, now: int) -> Sequence[Given]:
+        """What a person lets clients do now, newest first."""
+        rows = await self._connection.fetch(
+            _OF_PERSON, {"this_tenant": tenant, "this_account": account_id, "now": now}
+        )
+        return [Given(*row) for row in rows]
 
     async def add_code(self, code: Code) -> None:
         """Keeps a code."""

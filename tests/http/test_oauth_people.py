@@ -343,6 +343,26 @@ async def test_without_leave_to_stay_there_is_no_refresh_token(application, anna
     assert "id_token" not in body
 
 
+async def test_a_person_takes_back_what_they_allowed(application, clinic, anna, portal, at_home):
+    body = await tokens(application, at_home, anna, portal)
+    page = await at_home.open("/account")
+    assert "Portal" in page.text
+    stranger = await add_person(clinic, "eve", "client", fhir_user="Patient/eve")
+    other = browser(application)
+    await other.sign_in(stranger)
+    await other.open("/account")
+    program = next(f for f in forms(page) if f.action == "/account/programs").fields["program"]
+    token = forms(other.page)[0].fields["token"]
+    forged = {"token": token, "program": program}
+    await other.http.post("/account/programs", data=forged)
+    await other.http.aclose()
+    assert (await fhir(application, body["access_token"], "Patient/anna")).status_code == 200
+    page = await at_home.submit("/account/programs")
+    assert "Portal" not in page.text
+    assert (await fhir(application, body["access_token"], "Patient/anna")).status_code == 401
+    refused(await refresh(application, portal, body["refresh_token"]), "invalid_grant")
+
+
 async def test_a_closed_account_or_new_password_ends_everything_at_once(
     application, anna, portal, at_home
 ):
