@@ -13,6 +13,7 @@ from app.services.couples import Couples
 from app.services.courses import Courses
 from app.services.definitions import Definitions
 from app.services.derived import Derived
+from app.services.emergencies import Emergencies
 from app.services.episodes import Episodes
 from app.services.population import Population
 from app.services.questionnaires import Questionnaires
@@ -32,6 +33,7 @@ class Services:
     episodes: Episodes
     alliance: Alliance
     safety: Safety
+    emergencies: Emergencies
     courses: Courses
     couples: Couples
     caseloads: Caseloads
@@ -47,6 +49,7 @@ def assembled(
     questionnaires, definitions = Questionnaires(base=base), Definitions(base=base)
     derived = Derived(records=records, trail=trail)
     courses = Courses(definitions=definitions, base=base)
+    responsible = Responsible(clock=clock, base=base)
     return Services(
         questionnaires=questionnaires,
         scoring=Scoring(
@@ -60,8 +63,9 @@ def assembled(
             derived=derived,
             definitions=definitions,
             questionnaires=questionnaires,
-            responsible=Responsible(clock=clock, base=base),
+            responsible=responsible,
         ),
+        emergencies=Emergencies(derived=derived, responsible=responsible),
         courses=courses,
         couples=Couples(courses=courses, base=base),
         caseloads=Caseloads(courses=courses, definitions=definitions, clock=clock, base=base),

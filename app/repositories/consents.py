@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -29,9 +30,11 @@ from sqlalchemy import (
 from app.db.engine import Connection, Params, Statement
 from app.db.metadata import Str
 from app.db.tables.consents import broken_glass, consent_rule, membership
-from app.db.tables.resources import JOINT, compartment
-from app.fhir.registry import REGISTRY
+from app.db.tables.indexes import idx_date, idx_reference
+from app.db.tables.resources import JOINT, compartment, resource, resource_author
+from app.fhir.registry import REGISTRY, by_code
 from app.search.asker import Concern
+from app.search.consents import dates
 
 _GROUP = REGISTRY["Group"].code
 _TENANT = bindparam("this_tenant", type_=Integer())
@@ -149,6 +152,18 @@ _CONSENTS = Statement(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What a row is joined to, as references: what the rules of Consents may name."""
+
+    reference: str
+    refers: frozenset[str]
+    referred: frozenset[str]
+    authors: frozenset[str]
+    period: tuple[int, int] | None
+    is_dated: bool
+
+
 class Consents:
     """What Consents, groups, teams and roles come to, as rows that queries join."""
 
@@ -226,3 +241,67 @@ class Consents:
         """Opens a patient to somebody who declared an emergency."""
         values = {"tenant": tenant, "actor": actor, "patient": patient, "since": since}
         await self._connection.execute(_INSERT_GLASS, {**values, "until": until, "reason": reason})
+
+    async def owners(self, tenant: int, rid: int) -> tuple[str, ...]:
+        """The patients whom a row is about, alone or as one of a couple."""
+        rows = await self._connection.fetch(
+            select(compartment.c.owner_id)
+            .where(
+                compartment.c.tenant == tenant,
+                compartment.c.rid == rid,
+                compartment.c.owner_kind.in_((REGISTRY["Patient"].code, JOINT)),
+            )
+            .distinct()
+        )
+        return tuple(sorted(row[0] for row in rows))
+
+    async def links(self, tenant: int, kind: int, id: str, rid: int) -> Links:
+        """What a row is joined to."""
+        own = (idx_reference.c.tenant == tenant, idx_reference.c.rid == rid)
+        refers = await self._connection.fetch(
+            select(idx_reference.c.target_kind, idx_reference.c.target_id).where(
+                *own, idx_reference.c.target_kind != 0
+            )
+        )
+        referred = await self._connection.fetch(
+            select(resource.c.kind, resource.c.id)
+            .select_from(
+                idx_reference.join(
+                    resource,
+                    and_(
+                        resource.c.tenant == idx_reference.c.tenant,
+                        resource.c.rid == idx_reference.c.rid,
+                    ),
+                )
+            )
+            .where(
+                idx_reference.c.tenant == tenant,
+                idx_reference.c.target_kind == kind,
+                idx_reference.c.target_id == id,
+            )
+        )
+        authors = await self._connection.fetch(
+            select(resource_author.c.author_kind, resource_author.c.author_id).where(
+                resource_author.c.tenant == tenant, resource_author.c.rid == rid
+            )
+        )
+        dated = dates()
+        period = await self._connection.fetch(
+            select(idx_date.c.low, idx_date.c.high).where(
+                idx_date.c.tenant == tenant,
+                idx_date.c.rid == rid,
+                idx_date.c.param == dated.get(kind, 0),
+            )
+        )
+        return Links(
+            reference=_named(kind, id),
+            refers=frozenset(_named(*row) for row in refers),
+            referred=frozenset(_named(*row) for row in referred),
+            authors=frozenset(_named(*row) for row in authors),
+            period=(period[0][0], period[0][1]) if period else None,
+            is_dated=kind in dated,
+        )
+
+
+def _named(kind: int, id: str) -> str:
+    return f"{by_code(kind).name}/{id}"

@@ -88,6 +88,11 @@ def bits(codes: Iterable[str], *, permit: bool) -> int:
     return found
 
 
+def codes(bits: int) -> list[str]:
+    """The sensitivity codes that bits stand for."""
+    return [code for code, bit in _bits().items() if bits & bit]
+
+
 async def inherited_from(uow: UnitOfWork, tree: Tree, type_name: str, *, tenant: int) -> Labels:
     """The high-water mark of what a resource is made from."""
     sources = list(_sources(tree, type_name))

@@ -8,12 +8,14 @@ from app.interactions.address import Address
 from app.interactions.operations import (
     alliance_trend,
     benchmark,
+    break_glass,
     caseload,
     congruence,
     couple_summary,
     detect_ruptures,
     everything,
     expand,
+    explain_access,
     extract,
     lookup,
     populate,
@@ -30,6 +32,8 @@ OPERATIONS: Mapping[str, Operation] = {
     for operation in (
         validate.OPERATION,
         everything.OPERATION,
+        break_glass.OPERATION,
+        explain_access.OPERATION,
         score.OPERATION,
         alliance_trend.OPERATION,
         congruence.OPERATION,

@@ -15,7 +15,7 @@ from app.interactions.context import Context
 class Operation:
     """A named operation.
 
-    ``types`` are the types it is offered on (empty: all); ``type_level`` and
+    ``types`` are the types it is offered on (empty: all); ``system_level``, ``type_level`` and
     ``instance_level`` say where. ``get`` tells whether GET may call it.
     """
 
@@ -23,6 +23,7 @@ class Operation:
     definition: str
     run: Callable[[Context, Call], Awaitable[Outcome]]
     types: frozenset[str] = frozenset()
+    system_level: bool = False
     type_level: bool = False
     instance_level: bool = False
     writes: bool = False
@@ -30,8 +31,13 @@ class Operation:
 
     def check(self, type_name: str | None, id: str | None, *, method: str) -> None:
         """Refuses a call where or how the operation is not offered."""
-        offered = type_name is not None and (not self.types or type_name in self.types)
-        if not offered or not (self.instance_level if id is not None else self.type_level):
+        if type_name is None:
+            offered = self.system_level
+        elif self.types and type_name not in self.types:
+            offered = False
+        else:
+            offered = self.type_level if id is None else self.instance_level
+        if not offered:
             raise unknown()
         if method != "POST" and not self.get:
             raise NotAllowed(["POST"])

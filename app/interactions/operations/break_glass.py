@@ -1,0 +1,87 @@
+"""``Patient/[id]/$break-glass``: an emergency lifts a missing care relationship for an hour.
+
+It opens N and R data of one patient for reading, never what is private, labelled for violence or
+a psychotherapy note. The record of it and the notice to the clinical lead are committed before
+the first row is seen.
+"""
+
+from __future__ import annotations
+
+from app.core.clock import SECOND, format_instant
+from app.core.errors import AppError, Category
+from app.fhir import json, parameters
+from app.interactions.call import Call, Outcome
+from app.interactions.context import Context
+from app.interactions.operations.operation import Operation
+from app.interactions.refusals import not_found
+from app.search.visibility import Visible
+from app.security import access, consents
+from app.services.audit import Grounds
+from app.services.operation_definitions import canonical, inputs
+
+_REASONS = ("ETREAT", "BTG")
+_LASTS = 3600 * SECOND
+_FRESH = 15 * 60  # seconds since the person proved who they are
+
+
+async def break_glass(context: Context, call: Call) -> Outcome:
+    """When the emergency ends, and the record of it."""
+    assert call.id is not None
+    principal = context.principal
+    if principal.role not in consents.MAY_BREAK_GLASS or principal.actor is None:
+        raise access.forbidden()
+    now = context.engine.clock.now()
+    if principal.auth_time is not None and now // SECOND - principal.auth_time > _FRESH:
+        raise AppError.of(Category.FORBIDDEN, "login", "sign in again to declare an emergency")
+    given = parameters.read(
+        inputs("break-glass", reason=_REASONS), body=call.body, query=call.query
+    )
+    reason, note = given.get("reason"), (given.get("note") or "").strip()
+    if reason == "BTG" and not note:
+        raise AppError.of(
+            Category.UNPROCESSABLE, "required", "say why: BTG needs a note", "Parameters.parameter"
+        )
+    tenant = principal.tenant
+    visible = Visible.everything(tenant, reason="an emergency is about somebody not yet in sight")
+    patient = await context.uow.resources.read(context.kind("Patient"), call.id, visible=visible)
+    if patient is None or patient.deleted:
+        raise not_found()
+    since = now - now % SECOND  # requests are judged by the second
+    expires = since + _LASTS
+    await context.uow.consents.break_glass(
+        principal.actor, call.id, tenant=tenant, since=since, until=expires, reason=reason
+    )
+    records = context.engine.audit.success(
+        "break-glass",
+        principal,
+        context.facts,
+        entity=f"Patient/{call.id}",
+        patients=[call.id],
+        grounds=Grounds("break-glass"),
+        detail={"reason": reason, "note": note},
+    )
+    context.uow.audited.extend(records)
+    await context.engine.services.emergencies.tell(
+        context.uow, patient=call.id, by=principal.actor, at=now, tenant=tenant
+    )
+    context.patients = (call.id,)
+    return Outcome(
+        "ok",
+        document=json.dumps(
+            parameters.parameters(
+                parameters.value("expires", "dateTime", format_instant(expires)),
+                parameters.reference("audit", f"AuditEvent/{records[0].id}"),
+            )
+        ),
+    )
+
+
+OPERATION = Operation(
+    name="break-glass",
+    definition=canonical("break-glass"),
+    run=break_glass,
+    types=frozenset(("Patient",)),
+    instance_level=True,
+    writes=True,
+    get=False,
+)
