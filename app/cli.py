@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app import account_commands
+from app import account_commands, upkeep_commands
 from app.core import logs
 from app.core.config import Settings
 
@@ -30,6 +30,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(account_commands.users, name="user")
 app.add_typer(account_commands.keys, name="keys")
 app.add_typer(openapi_app, name="openapi")
+upkeep_commands.register(app)
 
 
 @app.command()

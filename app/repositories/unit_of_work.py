@@ -21,6 +21,7 @@ from app.repositories.audit_writer import AuditWriter
 from app.repositories.codec import Codec
 from app.repositories.consents import Consents
 from app.repositories.histories import Histories
+from app.repositories.index import Index
 from app.repositories.installation import Installation
 from app.repositories.outbox import Outbox, Written
 from app.repositories.releases import Releases
@@ -39,6 +40,7 @@ class UnitOfWork:
     resources: Resources
     consents: Consents
     histories: Histories
+    index: Index
     searches: Searches
     outbox: Outbox
     accounts: Accounts
@@ -94,6 +96,7 @@ class UnitsOfWork:
             resources=Resources(connection, self._codec, consents),
             consents=consents,
             histories=Histories(connection, self._codec),
+            index=Index(connection, self._codec),
             searches=Searches(connection, self._codec),
             outbox=Outbox(connection),
             accounts=Accounts(connection),

@@ -1,0 +1,60 @@
+"""The search index as a whole, made anew from what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import BigInteger, Integer, bindparam, delete, insert, select
+
+from app.db.engine import Connection, Statement
+from app.db.tables.indexes import INDEX_TABLES
+from app.db.tables.resources import resource
+from app.repositories.codec import Codec
+from app.repositories.resources import StoredVersion, open_row
+from app.search.indexer import Indexed
+from app.search.visibility import Visible
+
+_DELETE = [
+    Statement(
+        delete(table).where(
+            table.c.tenant == bindparam("tenant", type_=Integer()),
+            table.c.rid == bindparam("rid", type_=BigInteger()),
+        )
+    )
+    for table in INDEX_TABLES
+]
+_INSERT = {table.name: Statement(insert(table)) for table in INDEX_TABLES}
+_NAMES = tuple(column.name for column in resource.columns)
+
+
+class Index:
+    """Walks the current resources and replaces their rows."""
+
+    def __init__(self, connection: Connection, codec: Codec) -> None:
+        self._connection = connection
+        self._codec = codec
+
+    async def after(self, rid: int, *, limit: int, visible: Visible) -> Sequence[StoredVersion]:
+        """The next resources by row number, in the tenant's own rows and undeleted."""
+        rows = await self._connection.fetch(
+            select(*resource.columns)
+            .where(
+                resource.c.tenant == visible.tenant,
+                resource.c.rid > rid,
+                resource.c.deleted == 0,
+            )
+            .order_by(resource.c.rid)
+            .limit(limit)
+        )
+        return [open_row(dict(zip(_NAMES, row, strict=True)), self._codec) for row in rows]
+
+    async def replace(self, stored: StoredVersion, indexed: Indexed) -> None:
+        """Puts these rows in the place of those that a resource has."""
+        key = {"tenant": stored.tenant, "rid": stored.rid}
+        for statement in _DELETE:
+            await self._connection.execute(statement, key)
+        for name, rows in indexed.rows.items():
+            if rows:
+                await self._connection.execute_many(
+                    _INSERT[name], [{**key, **values} for values in rows]
+                )

@@ -1,0 +1,82 @@
+"""``rapport backup``, ``restore`` and ``reindex``: what an operator does now and then."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.core.config import Settings
+from app.core.errors import AppError
+
+if TYPE_CHECKING:  # a command that is not run costs no start-up time
+    from app.main import Core
+    from app.services.backups import Backups
+    from app.services.reindexing import Reindexing
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to the program."""
+    app.command()(backup)
+    app.command()(restore)
+    app.command()(reindex)
+
+
+def backup(path: Annotated[Path, typer.Argument(help="A file that does not exist yet.")]) -> None:
+    """Writes everything, encrypted under the root key, to one file; serving may go on."""
+    from app.main import opened
+
+    async def run() -> int:
+        async with opened(Settings()) as core:
+            return await _backups(core).save(path)
+
+    try:
+        typer.echo(f"{asyncio.run(run())} rows in {path}")
+    except FileExistsError:
+        typer.echo(f"refused: {path} exists", err=True)
+        raise typer.Exit(1) from None
+
+
+def restore(path: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
+    """Puts a backup into a migrated database that is not in use, and makes the index anew."""
+    from app.main import opened
+
+    async def run() -> tuple[int, int]:
+        settings = Settings()
+        async with opened(settings) as core:
+            rows = await _backups(core).load(path)
+        async with opened(settings) as core:
+            return rows, await _reindexing(core).run()
+
+    try:
+        rows, indexed = asyncio.run(run())
+    except AppError as refusal:
+        typer.echo(f"refused: {refusal.issues[0].diagnostics}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{rows} rows restored, {indexed} resources indexed")
+
+
+def reindex() -> None:
+    """Makes the search index anew from what is stored; serving may go on."""
+    from app.main import opened
+
+    async def run() -> int:
+        async with opened(Settings()) as core:
+            return await _reindexing(core).run()
+
+    typer.echo(f"{asyncio.run(run())} resources indexed")
+
+
+def _backups(core: Core) -> Backups:
+    from app.db.migrate import head
+    from app.services.backups import Backups
+
+    return Backups(core.database, root=core.root, ids=core.ids, schema=head())
+
+
+def _reindexing(core: Core) -> Reindexing:
+    from app.services.reindexing import Reindexing
+
+    return Reindexing(core.units, base=core.settings.fhir_base)
