@@ -22,7 +22,7 @@ from app.pages import routes as pages
 from app.repositories.codec import IdentityCodec
 from app.repositories.unit_of_work import UnitsOfWork
 from app.routers import (
-    admin,
+    administration,
     audit_log,
     capability,
     discovery,
@@ -42,6 +42,7 @@ from app.security import egress
 from app.security.keyring import ensure_signing_key
 from app.security.keys import RootKey
 from app.security.oauth import server
+from app.security.oauth.server import AuthorizationServer
 from app.services.audit import AuditTrail
 from app.services.audit_copies import Copy, FileCopy, WitnessCopy
 from app.services.audit_keys import LogKeys
@@ -173,7 +174,7 @@ def create_app(
     app.include_router(discovery.router)
     app.include_router(oauth.router)
     app.include_router(launch.router)
-    app.include_router(admin.router)
+    app.include_router(administration.router)
     app.include_router(capability.router)
     app.include_router(audit_log.router)
     app.include_router(documentation.router)
@@ -210,16 +211,21 @@ async def _services(core: Core, app: FastAPI) -> Services:
         sink=sink,
         refusals=Refusals(core.units.audit, core.trail, clock=core.clock),
         root=core.root,
-        authorization=server.build(
-            settings,
-            core.units,
-            root=core.root,
-            clock=core.clock,
-            ids=core.ids,
-            audit=sink,
-            fetch=egress.GuardedFetch(demo=settings.env == "demo"),
-        ),
+        authorization=authorization_of(core),
         wake=lambda: app.state.relay.wake(),  # noqa: PLW0108 - the relay comes later
+    )
+
+
+def authorization_of(core: Core) -> AuthorizationServer:
+    """The authorization server, for routes and for commands."""
+    return server.build(
+        core.settings,
+        core.units,
+        root=core.root,
+        clock=core.clock,
+        ids=core.ids,
+        audit=Sink(core.units, core.trail),
+        fetch=egress.GuardedFetch(demo=core.settings.env == "demo"),
     )
 
 
