@@ -7,38 +7,36 @@ flushes first, so a unit of work reads its own writes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Integer,
     and_,
     bindparam,
-    case,
     delete,
-    func,
     insert,
-    literal,
-    or_,
     select,
     update,
 )
 
 from app.db.engine import Connection, Params, Row, Statement
 from app.db.tables.indexes import INDEX_TABLES
+from app.db.tables.keys import readable
 from app.db.tables.resources import compartment, resource, resource_author, resource_history
 from app.fhir.registry import REGISTRY
-from app.repositories.codec import Codec, Sealed
+from app.repositories import lookups
+from app.repositories.codec import EnvelopeCodec, Sealed
 from app.repositories.consents import Consents
+from app.repositories.data_keys import DataKeys
+from app.repositories.lookups import COLUMNS
 from app.search.indexer import Indexed
-from app.search.visibility import Alternative, Visible, visible_clause
+from app.search.visibility import Alternative, Visible
 
-_COLUMNS = tuple(column.name for column in resource.columns)
-_CURRENT = [resource.c[name] for name in _COLUMNS]
-_PAST = [resource_history.c[name] for name in _COLUMNS]
+_CURRENT = [resource.c[name] for name in COLUMNS]
+_PAST = [readable(resource_history, name) for name in COLUMNS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +72,6 @@ class Locked:
 
 _PATIENT = REGISTRY["Patient"].code
 _GROUP = REGISTRY["Group"].code
-_PATIENTS = (
-    select(func.aggregate_strings(compartment.c.owner_id, ","))
-    .where(
-        compartment.c.tenant == resource.c.tenant,
-        compartment.c.rid == resource.c.rid,
-        compartment.c.owner_kind == _PATIENT,
-    )
-    .correlate(resource)
-    .scalar_subquery()
-    .label("patients")
-)
 _HOLD = {
     name: bindparam(name, type_=kind)
     for name, kind in (
@@ -96,7 +83,7 @@ _THIS_ROW = and_(resource.c.tenant == _HOLD["tenant"], resource.c.rid == _HOLD["
 
 _INSERT = Statement(insert(resource))
 _RETIRE = Statement(
-    insert(resource_history).from_select(_COLUMNS, select(*_CURRENT).where(_THIS_ROW))
+    insert(resource_history).from_select(COLUMNS, select(*_CURRENT).where(_THIS_ROW))
 )
 _REPLACE = Statement(
     update(resource)
@@ -105,7 +92,7 @@ _REPLACE = Statement(
         resource.c.rid == bindparam("this_rid", type_=BigInteger()),
     )
     .values(
-        {name: bindparam(name) for name in _COLUMNS if name not in ("tenant", "kind", "id", "rid")}
+        {name: bindparam(name) for name in COLUMNS if name not in ("tenant", "kind", "id", "rid")}
     )
 )
 _INSERT_COMPARTMENT = Statement(insert(compartment))
@@ -124,9 +111,13 @@ _DELETE_OWNERS = [
 class Resources:
     """Current versions, their history, their owners and their index rows."""
 
-    def __init__(self, connection: Connection, codec: Codec, consents: Consents) -> None:
+    def __init__(
+        self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys, consents: Consents
+    ) -> None:
         self._connection = connection
         self._codec = codec
+        self._keys = keys
+        self._unsealed: list[tuple[dict[str, Any], StoredVersion]] = []
         self._consents = consents
         self._retired: list[Params] = []
         self._inserted: list[Params] = []
@@ -145,12 +136,14 @@ class Resources:
     ) -> None:
         """Adds a version; ``indexed`` is None for a deletion, which keeps its owners."""
         key = {"tenant": new.tenant, "rid": new.rid}
-        row = self._row(new)
+        row = _row(new)
+        self._unsealed.append((row, new))
         if previous is None:
             self._inserted.append(row)
         else:
             self._retired.append(key)
-            self._replaced.append({**row, "this_tenant": new.tenant, "this_rid": new.rid})
+            row |= {"this_tenant": new.tenant, "this_rid": new.rid}
+            self._replaced.append(row)
             self._unindexed.append(key)
         if indexed is None:
             return
@@ -178,7 +171,23 @@ class Resources:
         self._joint.clear()
         await self._consents.flush()
 
+    async def _seal(self) -> None:
+        owners: dict[int, set[str]] = {}
+        for _, new in self._unsealed:
+            owners.setdefault(new.tenant, set()).add(new.key_owner)
+        keys = {tenant: await self._keys.of(tenant, each) for tenant, each in owners.items()}
+        for row, new in self._unsealed:
+            sealed = self._codec.seal(
+                new.text,
+                key=keys[new.tenant][new.key_owner],
+                owner=new.key_owner,
+                context=f"{new.tenant}|{new.kind}|{new.id}|{new.version}",
+            )
+            row.update(sealed._asdict())
+        self._unsealed.clear()
+
     async def _flush(self) -> None:
+        await self._seal()
         await self._many([_RETIRE], self._retired)
         await self._many([_INSERT], self._inserted)
         await self._many([_REPLACE], self._replaced)
@@ -197,59 +206,41 @@ class Resources:
                 await self._connection.execute_many(statement, rows)
         rows.clear()
 
-    def _row(self, new: StoredVersion) -> dict[str, Any]:
-        context = f"{new.tenant}|{new.kind}|{new.id}|{new.version}"
-        sealed = self._codec.seal(new.text, owner=new.key_owner, context=context)
-        return {
-            "tenant": new.tenant,
-            "kind": new.kind,
-            "id": new.id,
-            "rid": new.rid,
-            "version": new.version,
-            "updated": new.updated,
-            "deleted": int(new.deleted),
-            "interaction": new.interaction,
-            **sealed._asdict(),
-            "key_owner": new.key_owner,
-            "confidentiality": new.confidentiality,
-            "sensitivity": new.sensitivity,
-            "data_class": new.data_class,
-        }
-
     # -- reading ---------------------------------------------------------------------------
 
     async def lock(self, kind: int, id: str, *, visible: Visible) -> Locked | None:
         """The current version, deletions too, held until the transaction ends."""
-        await self.flush()
-        seen = case((visible_clause(visible, kind, resource.c), literal(1)), else_=literal(0))
-        statement = select(*_CURRENT, _PATIENTS, seen).where(_this(visible, kind, id))
-        if self._connection.dialect == "postgresql":
-            statement = statement.with_for_update(of=resource)
-        rows = await self._connection.fetch(statement)
-        if not rows:
-            return None
-        return Locked(self._stored(rows[0], visible), bool(rows[0][-1]))
+        return (await self.lock_all(kind, [id], visible=visible)).get(id)
+
+    async def lock_all(
+        self, kind: int, ids: Sequence[str], *, visible: Visible
+    ) -> Mapping[str, Locked]:
+        """The same of several resources of one type, by id."""
+        rows = await self._look("lock", kind, ids, visible=visible)
+        locked = [Locked(self._stored(row, visible), bool(row[-1])) for row in rows]
+        return {each.stored.id: each for each in locked}
 
     async def reaches(self, stored: StoredVersion, *, visible: Visible) -> bool:
         """Whether a version that this unit wrote is within reach, its labels left aside."""
         ways = [_unlabelled(way) for way in visible.grants.get(stored.kind, ())]
         if Alternative() in ways and stored.kind not in visible.denials:
             return True
-        await self.flush()
         reach = replace(visible, grants={stored.kind: tuple(ways)})
-        statement = select(resource.c.rid).where(
-            _this(reach, stored.kind, stored.id), visible_clause(reach, stored.kind, resource.c)
-        )
-        return bool(await self._connection.fetch(statement))
+        return bool(await self._look("reach", stored.kind, [stored.id], visible=reach))
 
     async def read(self, kind: int, id: str, *, visible: Visible) -> StoredVersion | None:
         """The current version, deletions too."""
-        await self.flush()
-        statement = select(*_CURRENT, _PATIENTS).where(
-            _this(visible, kind, id), visible_clause(visible, kind, resource.c)
-        )
-        rows = await self._connection.fetch(statement)
+        rows = await self._look("read", kind, [id], visible=visible)
         return self._stored(rows[0], visible) if rows else None
+
+    async def _look(
+        self, purpose: lookups.Purpose, kind: int, ids: Sequence[str], *, visible: Visible
+    ) -> Sequence[Row]:
+        await self.flush()
+        statement, params = lookups.lookup(
+            purpose, kind, ids, visible=visible, dialect=self._connection.dialect
+        )
+        return await self._connection.fetch(statement, params)
 
     async def read_version(
         self, kind: int, id: str, version: int, *, visible: Visible
@@ -269,7 +260,7 @@ class Resources:
         return replace(self._stored(rows[0], visible), patients=current.patients)
 
     def _stored(self, row: Row, visible: Visible) -> StoredVersion:
-        stored = open_row(dict(zip((*_COLUMNS, "patients"), row, strict=False)), self._codec)
+        stored = open_row(dict(zip((*COLUMNS, "patients"), row, strict=False)), self._codec)
         return as_seen(stored, visible)
 
     async def labels(
@@ -277,15 +268,17 @@ class Resources:
     ) -> list[tuple[int, int]]:
         """Confidentiality and sensitivity of resources, by type number and id."""
         await self.flush()
-        rows = await self._connection.fetch(
-            select(resource.c.confidentiality, resource.c.sensitivity)
-            .where(
-                resource.c.tenant == tenant,
-                or_(*(and_(resource.c.kind == kind, resource.c.id == id) for kind, id in sources)),
+        by_kind: dict[int, list[str]] = {}
+        for kind, id in sources:
+            by_kind.setdefault(kind, []).append(id)
+        found: list[tuple[int, int]] = []
+        for kind, ids in by_kind.items():
+            statement, params = lookups.labels(
+                kind, ids, tenant=tenant, dialect=self._connection.dialect
             )
-            .distinct()
-        )
-        return [(row[0], row[1]) for row in rows]
+            rows = await self._connection.fetch(statement, params)
+            found.extend((row[0], row[1]) for row in rows)
+        return found
 
     async def patients_of(self, rids: Collection[int], *, visible: Visible) -> tuple[str, ...]:
         """The patients in whose compartments these rows are, for the audit record."""
@@ -307,19 +300,31 @@ def _unlabelled(way: Alternative) -> Alternative:
     return replace(way, confidentiality=None, sensitivity=None)
 
 
-def _this(visible: Visible, kind: int, id: str) -> ColumnElement[bool]:
-    return and_(
-        resource.c.tenant == visible.tenant_of(kind), resource.c.kind == kind, resource.c.id == id
-    )
-
-
 def as_seen(stored: StoredVersion, visible: Visible) -> StoredVersion:
     """The version with the text that may be seen."""
     text = visible.shown(stored.kind, stored.text)
     return stored if text is stored.text else replace(stored, text=text)
 
 
-def open_row(values: Mapping[str, Any], codec: Codec) -> StoredVersion:
+def _row(new: StoredVersion) -> dict[str, Any]:
+    """The columns of a version but those of its sealed text."""
+    return {
+        "tenant": new.tenant,
+        "kind": new.kind,
+        "id": new.id,
+        "rid": new.rid,
+        "version": new.version,
+        "updated": new.updated,
+        "deleted": int(new.deleted),
+        "interaction": new.interaction,
+        "key_owner": new.key_owner,
+        "confidentiality": new.confidentiality,
+        "sensitivity": new.sensitivity,
+        "data_class": new.data_class,
+    }
+
+
+def open_row(values: Mapping[str, Any], codec: EnvelopeCodec) -> StoredVersion:
     """A stored version from the columns of ``resource`` or ``resource_history``."""
     context = f"{values['tenant']}|{values['kind']}|{values['id']}|{values['version']}"
     sealed = Sealed(bytes(values["body"]), values["cipher"], values["key_id"], values["nonce"])

@@ -117,7 +117,9 @@ class Alliance:
     async def _store(
         self, uow: UnitOfWork, course: Course, alert: Alert, *, known: Tree | None, tenant: int
     ) -> None:
-        if known is not None and json.same(issue(course, alert, before=known), known):
+        if known is not None and json.dumps(issue(course, alert, before=known)) == json.dumps(
+            known
+        ):
             return
         # A clinician may have taken a step since: what is held now is what is followed.
         held = await self._derived.current(

@@ -7,8 +7,9 @@ audit record of its own when it did change.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
-from app.fhir import json
+from app.fhir import json, references
 from app.fhir.json import Tree
 from app.fhir.registry import REGISTRY, Interaction
 from app.repositories.resources import StoredVersion
@@ -17,6 +18,7 @@ from app.search.visibility import Visible
 from app.services import labels
 from app.services.audit import AuditTrail
 from app.services.changes import Change
+from app.services.labels import Labels
 from app.services.records import Records
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://rapport.example.org/derived")
@@ -46,10 +48,38 @@ class Derived:
         previous = await self.current(uow, tree["resourceType"], tree["id"], tenant=tenant)
         return await self.follow(uow, tree, previous=previous, tenant=tenant)
 
+    async def store_all(self, uow: UnitOfWork, trees: Sequence[Tree], *, tenant: int) -> None:
+        """Stores resources of one type, which mostly are made from the same."""
+        if not trees:
+            return
+        kind = REGISTRY[trees[0]["resourceType"]].code
+        ids = [tree["id"] for tree in trees]
+        held = await uow.resources.lock_all(kind, ids, visible=_all(tenant))
+        known: dict[tuple[str, ...], Labels] = {}
+        for tree in trees:
+            sources = tuple(place.value for place in references.references(tree))
+            if sources not in known:
+                known[sources] = await _inherited(uow, tree, tenant=tenant)
+            locked = held.get(tree["id"])
+            previous = locked.stored if locked else None
+            self._follow(uow, tree, known[sources], previous=previous, tenant=tenant)
+
     async def follow(
         self, uow: UnitOfWork, tree: Tree, *, previous: StoredVersion | None, tenant: int
     ) -> bool:
         """The same, where the version before is held already."""
+        inherited = await _inherited(uow, tree, tenant=tenant)
+        return self._follow(uow, tree, inherited, previous=previous, tenant=tenant)
+
+    def _follow(
+        self,
+        uow: UnitOfWork,
+        tree: Tree,
+        inherited: Labels,
+        *,
+        previous: StoredVersion | None,
+        tenant: int,
+    ) -> bool:
         change = Change(
             type=tree["resourceType"],
             id=tree["id"],
@@ -57,7 +87,7 @@ class Derived:
             tree=tree,
             previous=previous,
             interaction=Interaction.UPDATE if previous else Interaction.CREATE,
-            inherited=await labels.inherited_from(uow, tree, tree["resourceType"], tenant=tenant),
+            inherited=inherited,
         )
         stored, changed = self._records.store(uow, change, tenant=tenant)
         if changed:
@@ -72,6 +102,10 @@ class Derived:
                 for patient in stored.patients or (None,)
             )
         return changed
+
+
+async def _inherited(uow: UnitOfWork, tree: Tree, *, tenant: int) -> Labels:
+    return await labels.inherited_from(uow, tree, tree["resourceType"], tenant=tenant)
 
 
 def _all(tenant: int) -> Visible:

@@ -79,8 +79,8 @@ class Scoring:
         if response.get("status") == _VOID:
             await self._void(uow, stored, visible=visible)
         elif response.get("status") in _COUNTED:
-            for observation in await self.scores(uow, response, tenant=written.tenant):
-                await self._derived.store(uow, observation, tenant=written.tenant)
+            scored = await self.scores(uow, response, tenant=written.tenant)
+            await self._derived.store_all(uow, scored, tenant=written.tenant)
 
     async def scores(self, uow: UnitOfWork, response: Tree, *, tenant: int) -> Sequence[Tree]:
         """The Observations that a response scores, none where no key names its questionnaire."""
@@ -107,9 +107,9 @@ class Scoring:
             [("derived-from", f"QuestionnaireResponse/{stored.id}")],
             base=self._base,
         )
-        for found in await uow.searches.matches(query, visible=visible, limit=1000):
-            tree = json.parse_resource(found.text)
-            await self._derived.store(uow, {**tree, "status": _VOID}, tenant=visible.tenant)
+        found = await uow.searches.matches(query, visible=visible, limit=1000)
+        trees = [{**json.parse_resource(each.text), "status": _VOID} for each in found]
+        await self._derived.store_all(uow, trees, tenant=visible.tenant)
 
 
 def _observations(answered: _Answered, scored: Sequence[Score]) -> Iterable[Tree]:

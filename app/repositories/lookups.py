@@ -1,0 +1,110 @@
+"""Statements for one resource by type and id, as a caller sees it.
+
+Their text depends on the ways of seeing alone, never on whose they are, so they are compiled once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal, TypeAlias
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Integer,
+    SmallInteger,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    select,
+)
+
+from app.db.engine import DialectName, Params, Statement
+from app.db.metadata import Str
+from app.db.tables.keys import readable
+from app.db.tables.resources import compartment, resource
+from app.fhir.registry import REGISTRY
+from app.search.compiler import Compiler
+from app.search.expression import Shaper
+from app.search.sight import Sight
+from app.search.sources import Rows
+from app.search.values import AnyOf, bind, equals
+from app.search.visibility import Visible
+
+# read: the rows that are seen; lock: the rows, held, and whether they are seen; reach: whether.
+Purpose: TypeAlias = Literal["read", "lock", "reach"]
+
+COLUMNS = tuple(column.name for column in resource.columns)
+
+_IN_IDS = AnyOf(resource.c.id, bindparam("ids", type_=ARRAY(resource.c.id.type)))
+_LABELS = Statement(
+    select(resource.c.confidentiality, resource.c.sensitivity)
+    .where(
+        resource.c.tenant == bindparam("this_tenant", type_=Integer()),
+        resource.c.kind == bindparam("this_kind", type_=SmallInteger()),
+        _IN_IDS,
+    )
+    .distinct()
+)
+
+
+def lookup(
+    purpose: Purpose, kind: int, ids: Sequence[str], *, visible: Visible, dialect: DialectName
+) -> tuple[Statement, Params]:
+    """The statement and its parameters. Its columns are ``COLUMNS``, patients, and ``seen``."""
+    shaper = Shaper()
+    sight = visible.sight([kind], shaper)
+    one = len(ids) == 1
+    statement = _lookup(purpose, kind, sight, dialect, one=one)
+    named = {"this_id": ids[0]} if one else {"ids": _listed(ids, dialect)}
+    return statement, {**bind(shaper.values, dialect), "this_kind": kind, **named}
+
+
+def labels(
+    kind: int, ids: list[str], *, tenant: int, dialect: DialectName
+) -> tuple[Statement, Params]:
+    """The statement for the labels of resources of one type, and its parameters."""
+    return _LABELS, {"this_tenant": tenant, "this_kind": kind, "ids": _listed(ids, dialect)}
+
+
+def _listed(ids: Sequence[str], dialect: DialectName) -> object:
+    return bind([tuple(ids)], dialect)["v0"]
+
+
+@lru_cache(maxsize=1024)
+def _lookup(
+    purpose: Purpose, kind: int, sight: Sight, dialect: DialectName, *, one: bool
+) -> Statement:
+    seen = Compiler(sight).seen(Rows(resource, (kind,)), kind)
+    this = and_(
+        equals(resource.c.tenant, sight.tenant_of(kind)),
+        resource.c.kind == bindparam("this_kind", type_=SmallInteger()),
+        resource.c.id == bindparam("this_id", type_=Str) if one else _IN_IDS,
+    )
+    if purpose == "reach":
+        return Statement(select(resource.c.rid).where(this, seen))
+    columns = [readable(resource, name) for name in COLUMNS]
+    if purpose == "read":
+        return Statement(select(*columns, _patients(dialect)).where(this, seen))
+    number = case((seen, literal_column("1")), else_=literal_column("0"))
+    held = select(*columns, _patients(dialect), number).where(this)
+    return Statement(held.with_for_update(of=resource) if dialect == "postgresql" else held)
+
+
+def _patients(dialect: DialectName) -> ColumnElement[str]:
+    """The ids of the patients in whose compartments the row is, between commas."""
+    # SQLAlchemy's own aggregate asks for the separator anew at each execution.
+    joined = func.string_agg if dialect == "postgresql" else func.group_concat
+    return (
+        select(joined(compartment.c.owner_id, literal_column("','")))
+        .where(
+            compartment.c.tenant == resource.c.tenant,
+            compartment.c.rid == resource.c.rid,
+            compartment.c.owner_kind == REGISTRY["Patient"].code,
+        )
+        .correlate(resource)
+        .scalar_subquery()
+    )
