@@ -25,25 +25,11 @@ CURSOR = "_cursor"
 
 async def search(context: Context, call: Call) -> Outcome:
     """A page of what the caller can see and asked for, as a searchset."""
-    visible = context.visible("s")
-    if call.compartment is not None:
-        await _check_owner(context, call.compartment)
-    query = _query(context, call)
-    digest = cursors.digest(query.used, call.type or "", *(call.compartment or ()))
-    binding = f"{context.binding}|search|{digest}"
-    await context.uow.resources.flush()
-    page = await context.uow.searches.page(
-        query, visible=visible, after=_after(context, call, binding)
-    )
-    await _name_patients(context, page)
-    links = {"self": _link(context, call, query)}
-    if page.next is not None:
-        token = context.engine.cursors.seal(page.next.values(), binding=binding)
-        links["next"] = _link(context, call, query, cursor=token)
-    return Outcome("ok", document=_bundle(context, query, page, links))
+    return await page_of(context, call, understood(context, call), address=_address(call))
 
 
-def _query(context: Context, call: Call) -> SearchQuery:
+def understood(context: Context, call: Call) -> SearchQuery:
+    """The search that a call asks for; raises ``invalid`` with every complaint."""
     settings = context.engine.settings
     return parser.parse(
         [pair for pair in call.query if pair[0] != CURSOR],
@@ -55,6 +41,23 @@ def _query(context: Context, call: Call) -> SearchQuery:
         count=settings.search_page_default,
         max_count=settings.search_page_maximum,
     )
+
+
+async def page_of(context: Context, call: Call, query: SearchQuery, *, address: str) -> Outcome:
+    """The page of a search that is asked for at an address below the base."""
+    if call.compartment is not None:
+        await _check_owner(context, call.compartment)
+    binding = f"{context.binding}|search|{cursors.digest(query.used, address)}"
+    await context.uow.resources.flush()
+    page = await context.uow.searches.page(
+        query, visible=context.visible("s"), after=_after(context, call, binding)
+    )
+    await _name_patients(context, page)
+    links = {"self": _link(context, address, query)}
+    if page.next is not None:
+        token = context.engine.cursors.seal(page.next.values(), binding=binding)
+        links["next"] = _link(context, address, query, cursor=token)
+    return Outcome("ok", document=_bundle(context, query, page, links))
 
 
 def _after(context: Context, call: Call, binding: str) -> Position | None:
@@ -116,13 +119,13 @@ def _note(issues: Iterable[Issue]) -> bundles.Entry:
     return bundles.Entry(resource=json.dumps(operation_outcome(issues)), search="outcome")
 
 
-def _link(context: Context, call: Call, query: SearchQuery, *, cursor: str | None = None) -> str:
-    path = "/".join(part for part in (*(call.compartment or ()), call.type) if part)
-    if call.compartment is not None and call.type is None:
-        path += "/*"
-    pairs = list(query.used)
-    if cursor is not None:
-        pairs.append((CURSOR, cursor))
+def _address(call: Call) -> str:
+    owner = call.compartment or ()
+    return "/".join([*owner, call.type or "*"]) if owner else call.type or ""
+
+
+def _link(context: Context, address: str, query: SearchQuery, *, cursor: str | None = None) -> str:
+    pairs = [*query.used, *([] if cursor is None else [(CURSOR, cursor)])]
     base = context.engine.settings.fhir_base
-    address = f"{base}/{path}" if path else base
-    return f"{address}?{urlencode(pairs, quote_via=quote)}" if pairs else address
+    url = f"{base}/{address}" if address else base
+    return f"{url}?{urlencode(pairs, quote_via=quote)}" if pairs else url

@@ -96,7 +96,7 @@ class Guard:
                 Category.UNSUPPORTED_MEDIA, "not-supported", "bodies are taken without encoding"
             )
         length = headers.get("content-length", "0")
-        if length.isascii() and length.isdigit() and int(length) > self._most(scope):
+        if length.isascii() and length.isdigit() and int(length[:15]) > self._most(scope):
             return _too_large()
         return None
 

@@ -1,81 +1,89 @@
 """``Patient/[id]/$everything``: the patient and all in their compartment that the caller sees.
 
-https://hl7.org/fhir/R4/patient-operation-everything.html
+https://hl7.org/fhir/R4/patient-operation-everything.html. A search of the compartment with what
+it refers to; ``start`` and ``end`` are about dates of care, so what has none is always there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from app.core.errors import AppError, Category, Issue
-from app.fhir import json, primitives
-from app.fhir.registry import Interaction
+from app.fhir.parameters import Input, read
+from app.fhir.registry import REGISTRY, Interaction
 from app.interactions.call import Call, Outcome, Pairs
 from app.interactions.context import Context
 from app.interactions.operations.operation import Operation
-from app.interactions.refusals import gone, not_found
-from app.interactions.search import search
+from app.interactions.operations.target import target
+from app.interactions.search import page_of, understood
+from app.search.expression import And, Expression, Missing, Or
+from app.search.parser import parse_criteria
+from app.search.query import SearchQuery
 
-_KNOWN = ("_since", "_type", "_count", "_total")
+_INPUTS = (
+    Input("start", "dateTime"),
+    Input("end", "dateTime"),
+    Input("_since", "dateTime"),
+    Input("_type", "code", repeats=True),
+    Input("_count", "integer"),
+)
+_BOUNDS = {"start": "ge", "end": "le"}
 
 
 async def everything(context: Context, call: Call) -> Outcome:
     """A searchset of the compartment and of what it refers to."""
-    assert call.id is not None
-    stored = await context.uow.resources.read(
-        context.kind("Patient"), call.id, visible=context.visible("r")
-    )
-    if stored is None:
-        raise not_found()
-    if stored.deleted:
-        raise gone()
+    await target(context, call)
+    given = _given(call)
+    assert call.type is not None and call.id is not None
     asked = replace(
         call,
         interaction=Interaction.SEARCH_SYSTEM,
         operation=None,
         type=None,
         id=None,
-        compartment=("Patient", call.id),
-        query=_search_pairs(context, call),
+        compartment=(call.type, call.id),
+        query=(*_search(context, given), *(p for p in call.query if p[0] == "_cursor")),
     )
-    return await search(context, asked)
+    query = _within(context, understood(context, asked), given)
+    address = f"{call.type}/{call.id}/$everything"
+    return await page_of(context, asked, replace(query, used=given), address=address)
 
 
-def _search_pairs(context: Context, call: Call) -> Pairs:
-    """The operation's inputs, from the address or from Parameters, as a search."""
-    issues = []
+def _given(call: Call) -> Pairs:
+    """The inputs of the address and of Parameters as pairs."""
+    inputs = read(_INPUTS, body=call.body, query=call.query)
+    plain = (pair for pair in call.query if pair[0].startswith("_") and pair[0] != "_cursor")
+    return (*plain, *((each.name, str(each.value)) for each in inputs.given))
+
+
+def _search(context: Context, given: Pairs) -> Pairs:
+    """The inputs that a search knows, as it says them."""
     pairs = [("_include", "*")]
-    given = _given(call)
     for name, value in given:
-        if name not in _KNOWN:
-            issues.append(Issue("not-supported", "an input that is not supported here"))
-        elif name == "_since":
-            primitives.date_range(value)
+        if name == "_since":
             pairs.append(("_lastUpdated", f"ge{value}"))
-        else:
+        elif name not in _BOUNDS:
             pairs.append((name, value))
-    if issues:
-        raise AppError(Category.INVALID, issues)
-    if not any(name == "_count" for name, _ in given):
+    if all(name != "_count" for name, _ in given):
         pairs.append(("_count", str(context.engine.settings.search_page_maximum)))
     return tuple(pairs)
 
 
-def _given(call: Call) -> Pairs:
-    if not call.body:
-        return call.query
-    body = json.parse_resource(call.body)
-    parameters = body.get("parameter") or ()
-    values = [
-        (str(parameter.get("name", "")), _text(parameter))
-        for parameter in parameters
-        if isinstance(parameter, dict)
-    ]
-    return (*call.query, *values)
+def _within(context: Context, query: SearchQuery, given: Pairs) -> SearchQuery:
+    """The search between the dates that were given."""
+    dates = tuple(("date", _BOUNDS[name] + value) for name, value in given if name in _BOUNDS)
+    if not dates:
+        return query
+    return replace(query, where=And((query.where, *_dated(context, dates))))
 
 
-def _text(parameter: json.Tree) -> str:
-    return next((str(value) for name, value in parameter.items() if name.startswith("value")), "")
+def _dated(context: Context, dates: Pairs) -> Iterator[Expression]:
+    """For each type that has a date of care: a row of it has none, or one in between."""
+    base = context.engine.settings.fhir_base
+    for name, definition in REGISTRY.items():
+        if definition.store == "resource" and "date" in definition.search:
+            missing = Missing(definition.code, "date", "date")
+            yield Or((missing, parse_criteria(name, dates, base=base).where))
 
 
 OPERATION = Operation(
