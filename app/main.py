@@ -19,7 +19,7 @@ from app.interactions.relay import Relay
 from app.interactions.rules import AFTER_COMMIT, OF_THE_PATIENT
 from app.interactions.services import assembled
 from app.pages import routes as pages
-from app.repositories.codec import IdentityCodec
+from app.repositories.codec import EnvelopeCodec
 from app.repositories.unit_of_work import UnitsOfWork
 from app.routers import (
     administration,
@@ -106,7 +106,7 @@ def _core(
     settings: Settings, clock: Clock, ids: IdSource, root: RootKey, database: Database
 ) -> Core:
     base = settings.fhir_base
-    units = UnitsOfWork(database, codec=IdentityCodec(), clock=clock)
+    units = UnitsOfWork(database, codec=EnvelopeCodec(root.derive, ids.random), clock=clock)
     trail = AuditTrail(clock=clock, ids=ids, site=base)
     records = Records(clock=clock, reactions=AFTER_COMMIT, base=base, of_the_patient=OF_THE_PATIENT)
     engine = Engine(

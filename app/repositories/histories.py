@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import FromClause, Select, and_, exists, func, or_, select, tuple_, union_all
 
 from app.db.engine import Connection
+from app.db.tables.keys import readable
 from app.db.tables.resources import resource, resource_history
-from app.repositories.codec import Codec
+from app.repositories.codec import EnvelopeCodec
 from app.repositories.resources import StoredVersion, as_seen, open_row
 from app.search.visibility import Visible, visible_clause
 
@@ -40,7 +41,7 @@ class HistoryQuery:
 class Histories:
     """Reads versions, current and superseded."""
 
-    def __init__(self, connection: Connection, codec: Codec) -> None:
+    def __init__(self, connection: Connection, codec: EnvelopeCodec) -> None:
         self._connection = connection
         self._codec = codec
 
@@ -83,7 +84,7 @@ def _part(
     table: FromClause, query: HistoryQuery, kinds: list[int], visible: Visible
 ) -> Select[Any]:
     current = resource if table is resource else resource.alias("current_version")
-    statement = select(*(table.c[name] for name in _NAMES)).where(
+    statement = select(*(readable(table, name) for name in _NAMES)).where(
         table.c.tenant == visible.tenant_of(kinds[0]),
         table.c.kind.in_(kinds),
         visible_clause(visible, kinds[0], current.c),

@@ -8,8 +8,9 @@ from sqlalchemy import BigInteger, Integer, bindparam, delete, insert, select
 
 from app.db.engine import Connection, Statement
 from app.db.tables.indexes import INDEX_TABLES
+from app.db.tables.keys import readable
 from app.db.tables.resources import resource
-from app.repositories.codec import Codec
+from app.repositories.codec import EnvelopeCodec
 from app.repositories.resources import StoredVersion, open_row
 from app.search.indexer import Indexed
 from app.search.visibility import Visible
@@ -30,14 +31,14 @@ _NAMES = tuple(column.name for column in resource.columns)
 class Index:
     """Walks the current resources and replaces their rows."""
 
-    def __init__(self, connection: Connection, codec: Codec) -> None:
+    def __init__(self, connection: Connection, codec: EnvelopeCodec) -> None:
         self._connection = connection
         self._codec = codec
 
     async def after(self, rid: int, *, limit: int, visible: Visible) -> Sequence[StoredVersion]:
         """The next resources by row number, in the tenant's own rows and undeleted."""
         rows = await self._connection.fetch(
-            select(*resource.columns)
+            select(*(readable(resource, name) for name in _NAMES))
             .where(
                 resource.c.tenant == visible.tenant,
                 resource.c.rid > rid,

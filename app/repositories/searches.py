@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from app.core.errors import Issue, Severity
 from app.db.engine import Connection, Row
-from app.repositories.codec import Codec, Sealed
+from app.repositories.codec import EnvelopeCodec, Sealed
 from app.search import pages
 from app.search.compiler import source_of
 from app.search.cursor import Position
@@ -28,7 +28,7 @@ MAX_INCLUDES = 1000
 class Searches:
     """Carries out searches on one connection."""
 
-    def __init__(self, connection: Connection, codec: Codec) -> None:
+    def __init__(self, connection: Connection, codec: EnvelopeCodec) -> None:
         self._connection = connection
         self._codec = codec
 
@@ -110,7 +110,7 @@ class Searches:
         return _seen(source_of(query.kinds[0]).found(row, self._unseal), visible)
 
     def _unseal(
-        self, sealed: tuple[bytes, int, str | None, bytes | None], *, owner: str, context: str
+        self, sealed: tuple[bytes, int, bytes | None, bytes | None], *, owner: str, context: str
     ) -> bytes:
         return self._codec.open(Sealed(*sealed), owner=owner, context=context)
 

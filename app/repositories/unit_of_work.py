@@ -18,8 +18,9 @@ from app.repositories.accounts import Accounts
 from app.repositories.allocator import Allocator
 from app.repositories.audit_log import AuditLog
 from app.repositories.audit_writer import AuditWriter
-from app.repositories.codec import Codec
+from app.repositories.codec import EnvelopeCodec
 from app.repositories.consents import Consents
+from app.repositories.data_keys import DataKeys
 from app.repositories.histories import Histories
 from app.repositories.index import Index
 from app.repositories.installation import Installation
@@ -39,6 +40,7 @@ class UnitOfWork:
     connection: Connection
     resources: Resources
     consents: Consents
+    keys: DataKeys
     histories: Histories
     index: Index
     searches: Searches
@@ -63,7 +65,7 @@ class UnitOfWork:
 class UnitsOfWork:
     """Opens units of work on one database."""
 
-    def __init__(self, database: Database, *, codec: Codec, clock: Clock) -> None:
+    def __init__(self, database: Database, *, codec: EnvelopeCodec, clock: Clock) -> None:
         self.database = database
         self.audit = AuditWriter(database)
         self._codec = codec
@@ -91,10 +93,12 @@ class UnitsOfWork:
 
     def _unit(self, connection: Connection, numbers: Iterator[int]) -> UnitOfWork:
         consents = Consents(connection)
+        keys = DataKeys(connection, self._codec, self._clock)
         return UnitOfWork(
             connection=connection,
-            resources=Resources(connection, self._codec, consents),
+            resources=Resources(connection, self._codec, keys, consents),
             consents=consents,
+            keys=keys,
             histories=Histories(connection, self._codec),
             index=Index(connection, self._codec),
             searches=Searches(connection, self._codec),

@@ -792,12 +792,27 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["tenant"], ["tenant.id"], name=op.f("fk_totp_tenant_tenant")),
         sa.PrimaryKeyConstraint("tenant", "account_id", name=op.f("pk_totp")),
     )
+    op.create_table(
+        "data_key",
+        sa.Column("tenant", sa.Integer(), nullable=False),
+        sa.Column("key_id", TEXT, nullable=False),
+        sa.Column("owner", TEXT, nullable=False),
+        sa.Column("wrapped", sa.LargeBinary(), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.Column("destroyed", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["tenant"], ["tenant.id"], name=op.f("fk_data_key_tenant_tenant")),
+        sa.PrimaryKeyConstraint("tenant", "key_id", name=op.f("pk_data_key")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_data_key_tenant_owner"), "data_key", ["tenant", "owner"], unique=False)
     for statement in append_only.statements(op.get_bind().dialect.name):
         op.execute(statement)
 
 
 def downgrade() -> None:
     """Goes back one revision."""
+    op.drop_index(op.f("ix_data_key_tenant_owner"), table_name="data_key")
+    op.drop_table("data_key")
     op.drop_table("totp")
     op.drop_index(op.f("ix_sign_in_state_expires"), table_name="sign_in_state")
     op.drop_table("sign_in_state")

@@ -20,8 +20,7 @@ from app.fhir.audit.event import render
 from app.fhir.audit.record import AuditRecord
 from app.fhir.registry import REGISTRY
 from app.repositories.audit_log import AuditLog
-from app.repositories.codec import IdentityCodec
-from app.repositories.resources import Resources, StoredVersion
+from app.repositories.resources import StoredVersion
 from app.repositories.searches import Searches
 from app.search import compiler, indexer, pages, plans
 from app.search.parser import parse
@@ -30,6 +29,8 @@ from app.search.sources.resource import RESOURCES
 from app.search.visibility import Alternative, Visible
 from tests.support.audit_log import a_log
 from tests.support.audit_records import NOON, a_record, a_system_record, every_kind
+from tests.support.sealing import CODEC
+from tests.support.sealing import resources as repository
 
 BASE = "https://rapport.test/fhir"
 KIND = REGISTRY["AuditEvent"].code
@@ -69,7 +70,7 @@ async def database(request, databases) -> AsyncIterator[Database]:
             log = AuditLog(connection)
             await log.append(RECORDS)
             await log.append([a_record(tenant=2, aid=10**6)])
-            resources = Resources(connection, IdentityCodec())
+            resources = repository(connection)
             for number, record in enumerate(RECORDS, start=1):
                 tree = render(record)
                 indexed = indexer.index(tree, "AuditEvent", id=record.id, base=BASE)
@@ -117,7 +118,7 @@ async def found(
     assert not query.warnings, query.warnings
     with store(source):
         async with database.read() as connection:
-            page = await Searches(connection, IdentityCodec()).page(query, visible=visible)
+            page = await Searches(connection, CODEC).page(query, visible=visible)
     assert page.total == len(page.matches)
     return [each.id for each in page.matches]
 
@@ -301,7 +302,7 @@ async def test_pages_neither_skip_nor_repeat(database: Database, sort):
     after = None
     with store(AUDIT):
         async with database.read() as connection:
-            searches = Searches(connection, IdentityCodec())
+            searches = Searches(connection, CODEC)
             while True:
                 page = await searches.page(query, visible=EVERYTHING, after=after)
                 seen += [each.id for each in page.matches]
@@ -319,9 +320,7 @@ async def test_found_event_is_the_rendered_record(database: Database):
     )
     with store(AUDIT):
         async with database.read() as connection:
-            [match] = (
-                await Searches(connection, IdentityCodec()).page(query, visible=EVERYTHING)
-            ).matches
+            [match] = (await Searches(connection, CODEC).page(query, visible=EVERYTHING)).matches
     assert json.parse_resource(match.text) == render(RECORDS[3])
     assert (match.version, match.updated) == (1, RECORDS[3].recorded)
 

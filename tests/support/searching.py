@@ -16,7 +16,6 @@ from app.db.tables.resources import compartment, resource, resource_author
 from app.db.tables.resources import tenant as tenant_table
 from app.fhir.json import dumps, parse_resource
 from app.fhir.registry import REGISTRY, by_code
-from app.repositories.codec import IdentityCodec
 from app.repositories.searches import Searches
 from app.search import indexer, parser
 from app.search.cursor import Position
@@ -25,10 +24,10 @@ from app.search.query import SearchQuery
 from app.search.types import Terminology
 from app.search.visibility import Visible
 from tests.support.databases import Database
+from tests.support.sealing import CODEC
 
 BASE = "http://127.0.0.1:8000/fhir"
 NOW = 1_767_225_600_000_000  # 2026-01-01
-CODEC = IdentityCodec()
 ALL = Visible.everything(1, reason="the test asks for all there is")
 
 

@@ -54,12 +54,12 @@ class Unseal(Protocol):
 
     def __call__(
         self,
-        sealed: tuple[bytes, int, str | None, bytes | None],
+        sealed: tuple[bytes, int, bytes | None, bytes | None],
         *,
         owner: str,
         context: str,
     ) -> bytes:
-        """The text; ``sealed`` is body, cipher, key id and nonce."""
+        """The text; ``sealed`` is body, cipher, wrapped key and nonce."""
         ...
 
 

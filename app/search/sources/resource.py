@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, FromClause, Table, and_, not_, or_, select
 
 from app.db.engine import Row
 from app.db.tables.indexes import idx_reference, idx_token, idx_uri
+from app.db.tables.keys import readable
 from app.db.tables.resources import compartment, resource, resource_author
 from app.fhir.registry import by_code
 from app.search.expression import Composite, Ids, Missing, Param, Test
@@ -52,7 +53,7 @@ class ResourceSource:
 
     def columns(self, rows: Rows) -> Sequence[ColumnElement[Any]]:
         """The row and its sealed text."""
-        return [rows.c[name] for name in _FOUND]
+        return [readable(rows.table, name) for name in _FOUND]
 
     def found(self, values: Row, unseal: Unseal) -> Found:
         """The resource with its text."""
