@@ -86,7 +86,7 @@ class Searches:
         return found
 
     async def _total(self, planned: Plan) -> int:
-        statement = pages.total(planned.shape)
+        statement = pages.total(planned.counted)
         rows = await self._connection.fetch(statement, self._bind(planned.values))
         return int(rows[0][0])
 

@@ -28,7 +28,7 @@ from app.search.expression import (
     Param,
     Updated,
 )
-from app.search.sight import Alternative, Sight
+from app.search.sight import Alternative, Sight, Ways, by_reach
 from app.search.sources import Rows, Source
 from app.search.sources.audit import AUDIT
 from app.search.sources.resource import RESOURCES
@@ -73,22 +73,33 @@ class Compiler:
     def _seen(self, rows: Rows, kind: int) -> Iterator[ColumnElement[bool]]:
         ways = self.sight.ways(kind)
         if Alternative() not in ways:
-            yield or_(false(), *(self._way(way, rows) for way in ways))
-        for way in self.sight.barred(kind):
-            yield not_(self._way(way, rows))
+            yield or_(false(), *self._ways(ways, rows))
+        for barred in self._ways(self.sight.barred(kind), rows):
+            yield not_(barred)
 
-    def _way(self, way: Alternative, rows: Rows) -> ColumnElement[bool]:
+    @property
+    def trusted(self) -> Compiler:
+        """A compiler for what is judged on all that is stored: the conditions of a grant."""
+        return Compiler(Sight(self.sight.tenant, trusted=True))
+
+    def _ways(self, ways: Ways, rows: Rows) -> Iterator[ColumnElement[bool]]:
         source = source_of(rows.kinds[0])
-        trusted = Compiler(Sight(self.sight.tenant, trusted=True))
+        for (compartment, author, within), group in by_reach(ways).items():
+            conditions = [or_(*(self._narrowed(way, rows) for way in group))]
+            if compartment is not None:
+                conditions.append(source.compartment(rows, *compartment))
+            if author is not None:
+                conditions.append(source.author(rows, *author))
+            if within is not None:
+                # Who they are is found once for a statement, not once for a row.
+                owners = starts.ids(self.trusted, *within)
+                conditions.append(source.compartment(rows, within[0], owners))
+            yield and_(*conditions)
+
+    def _narrowed(self, way: Alternative, rows: Rows) -> ColumnElement[bool]:
         conditions: list[ColumnElement[bool]] = []
-        if way.compartment is not None:
-            conditions.append(source.compartment(rows, *way.compartment))
-        if way.author is not None:
-            conditions.append(source.author(rows, *way.author))
-        if way.within is not None:
-            conditions.append(trusted.within(way.within, rows))
         if way.constraint is not None:
-            conditions.append(trusted.where(way.constraint, rows))
+            conditions.append(self.trusted.where(way.constraint, rows))
         if way.consent is not None:
             conditions.append(consents.condition(rows, way.consent))
         # Rows without labels of their own are as confidential as anything can be.
@@ -97,16 +108,9 @@ class Compiler:
             ("sensitivity", way.sensitivity),
         ):
             if limit is not None:
-                label = source.label(rows, name)
+                label = source_of(rows.kinds[0]).label(rows, name)
                 conditions.append(false() if label is None else _cleared(label, name, limit))
         return and_(true(), *conditions)
-
-    def within(self, owner: tuple[int, Expression], rows: Rows) -> ColumnElement[bool]:
-        """Whether a row is in the compartment of an owner that matches."""
-        kind, where = owner
-        # Who they are is found once for a statement, not once for a row.
-        owners = starts.ids(self, kind, where)
-        return source_of(rows.kinds[0]).compartment(rows, kind, owners)
 
     def where(self, node: Expression, rows: Rows) -> ColumnElement[bool]:
         """Whether a row matches."""

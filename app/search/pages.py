@@ -35,7 +35,7 @@ from app.search.query import SortKey
 from app.search.sight import Sight
 from app.search.sources import Rows
 from app.search.sources.resource import passes
-from app.search.values import bound, equals, number
+from app.search.values import Then, bound, equals, number
 
 LOOK = 1000
 
@@ -47,7 +47,8 @@ Part = Literal["all", "present", "absent"]
 class Shape:
     """A search without its values: what its statements depend on.
 
-    ``start`` is the criterion that a statement starts from, None to go through the type.
+    ``start`` is the criterion that a statement starts from, ``starts.REACH`` or None to go
+    through the type.
     """
 
     kinds: tuple[int, ...]
@@ -98,19 +99,21 @@ def page(shape: Shape, *, part: Part, after: After | None) -> Statement:
     compiler = Compiler(shape.sight)
     on_key = _on_first_key(shape) if part == "present" else ()
     others = [node for node in shape.criteria if node not in on_key]
-    rows, statement, begin = starts.started(compiler, shape.kinds, others, shape.start)
+    rows, joined, conditions, begin = starts.started(compiler, shape.kinds, others, shape.start)
     source = source_of(shape.kinds[0])
     keys: list[_Key] = []
     for position, sort in enumerate(shape.sort):
         column, table, on = source.order(rows, sort.code, descending=sort.descending)
-        joins = "present" if table is None else part if position == 0 else "all"
-        if table is not None:
-            statement = statement.join_from(rows.table, table, on, isouter=joins != "present")
-        if joins == "absent":
-            statement = statement.where(column.is_(None))
-        if table is not None and position == 0:
-            statement = statement.where(*(passes(table, node) for node in on_key))
-        keys.append(_Key(column, sort.descending, nullable=joins != "present"))
+        is_leading = position == 0 and part == "present" and table is not None
+        if is_leading and table is not None:
+            joined = Then(table, joined, on)
+            conditions += [passes(table, node) for node in on_key]
+        elif table is not None:
+            joined = joined.outerjoin(table, on)
+        if position == 0 and part == "absent":
+            conditions.append(column.is_(None))
+        keys.append(_Key(column, sort.descending, nullable=table is not None and not is_leading))
+    statement: Select[Any] = select().select_from(joined).where(*conditions)
     key = _row_key(rows, begin)
     if after is not None:
         statement = statement.where(_comes_after(keys, key, after))
@@ -188,10 +191,11 @@ def _comes_after(
 def total(shape: Shape) -> Statement:
     """How many rows match, over all pages."""
     compiler = Compiler(shape.sight)
-    rows, statement, begin = starts.started(compiler, shape.kinds, shape.criteria, shape.start)
-    key = _row_key(rows, begin)
-    counted = func.count(distinct(key[0])) if begin and begin.repeats else func.count()
-    return Statement(statement.add_columns(counted))
+    found = starts.started(compiler, shape.kinds, shape.criteria, shape.start)
+    repeats = found.begin is not None and found.begin.repeats
+    key = _row_key(found.rows, found.begin)
+    counted = func.count(distinct(key[0])) if repeats else func.count()
+    return Statement(found.select().add_columns(counted))
 
 
 @lru_cache(maxsize=512)
@@ -204,7 +208,7 @@ def look(shape: Shape, candidates: tuple[int, ...]) -> Statement:
     for position in candidates:
         compiler = Compiler(shape.sight)
         rows, _ = compiler.rows(shape.kinds)
-        begin = starts.start(compiler, rows, shape.criteria[position], limit=LOOK + 1)
+        begin = starts.begun(compiler, rows, shape.criteria, position, limit=LOOK + 1)
         entries = select(number(1).label("entry")).where(*begin.conditions)
         if begin.table is not None:
             entries = entries.select_from(begin.table)

@@ -29,6 +29,14 @@ class Plan:
     values: list[Value]
     narrow: bool
     candidates: tuple[int, ...] = ()
+    has_reach: bool = False
+
+    @property
+    def counted(self) -> Shape:
+        """The shape of a count, which visits all that match: so it starts where fewest are."""
+        if self.narrow or not self.has_reach:
+            return self.shape
+        return replace(self.shape, start=starts.REACH)
 
     def parts(self, position: Position | None) -> tuple[Part, ...]:
         """The parts of the page, in order.
@@ -61,7 +69,11 @@ class Plan:
             return replace(self, shape=replace(self.shape, start=start), narrow=True, candidates=())
         start_in_order = None
         if not self.shape.sort:
-            ordered = (c for c in self.candidates if starts.is_ordered(self.shape.criteria[c]))
+            ordered = (
+                c
+                for c in self.candidates
+                if c != starts.REACH and starts.is_ordered(self.shape.criteria[c])
+            )
             start_in_order = next(ordered, None)
         return replace(self, shape=replace(self.shape, start=start_in_order), candidates=())
 
@@ -81,8 +93,13 @@ def plan(query: SearchQuery, *, visible: Visible) -> Plan:
         return Plan(replace(shape, start=start), shaper.values, narrow=True)
     if len(query.kinds) > 1:
         return Plan(shape, shaper.values, narrow=False)
-    candidates = tuple(i for i, rank in enumerate(ranks) if rank is not None)
-    return Plan(shape, shaper.values, narrow=False, candidates=candidates)
+    has_reach = starts.has_reach(sight, query.kinds[0])
+    candidates = [i for i, rank in enumerate(ranks) if rank is not None]
+    if has_reach:
+        candidates.append(starts.REACH)
+    return Plan(
+        shape, shaper.values, narrow=False, candidates=tuple(candidates), has_reach=has_reach
+    )
 
 
 def _own(searched: tuple[int, ...], visible: Visible) -> tuple[Expression, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from app.fhir.registry import ENTRIES
 from app.search.asker import Asker
@@ -32,24 +33,48 @@ class Alternative:
     sensitivity: Value = None
     consent: Asker | None = None
 
-    def shaped(self, shaper: Shaper) -> Alternative:
-        """The same with slots."""
+    def shaped(self, shaper: Shaper, known: dict[Any, Any]) -> Alternative:
+        """The same with slots; what several ways have in common is ``known`` and the same."""
+
+        def once(part: Any) -> Any:
+            if part not in known:
+                known[part] = _part(part, shaper)
+            return known[part]
+
         return Alternative(
-            compartment=_owner(self.compartment, shaper),
-            author=_owner(self.author, shaper),
-            within=(self.within[0], shaper.expression(self.within[1])) if self.within else None,
-            constraint=shaper.expression(self.constraint) if self.constraint else None,
+            compartment=once(self.compartment),
+            author=once(self.author),
+            within=once(self.within),
+            constraint=once(self.constraint),
             confidentiality=shaper.slot(self.confidentiality),
             sensitivity=shaper.slot(self.sensitivity),
             consent=self.consent.shaped(shaper) if self.consent else None,
         )
 
 
-def _owner(owner: tuple[int, Value] | None, shaper: Shaper) -> tuple[int, Value] | None:
-    return owner and (owner[0], shaper.slot(owner[1]))
+def _part(part: Any, shaper: Shaper) -> Any:
+    match part:
+        case None:
+            return None
+        case (kind, str() | tuple() as owner):
+            return kind, shaper.slot(owner)
+        case (kind, where):
+            return kind, shaper.expression(where)
+        case where:
+            return shaper.expression(where)
 
 
 Ways = tuple[Alternative, ...]
+# Whose rows a way leads to, labels and other conditions aside.
+Reach = tuple[tuple[int, Value] | None, tuple[int, Value] | None, tuple[int, Expression] | None]
+
+
+def by_reach(ways: Ways) -> dict[Reach, list[Alternative]]:
+    """The ways, those to the same rows together."""
+    found: dict[Reach, list[Alternative]] = {}
+    for way in ways:
+        found.setdefault((way.compartment, way.author, way.within), []).append(way)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

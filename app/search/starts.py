@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import ColumnElement, CompoundSelect, FromClause, Select, and_, select, union
 
 from app.db.tables.indexes import idx_reference
-from app.db.tables.resources import compartment
+from app.db.tables.resources import compartment, resource_author
 from app.fhir.registry import REGISTRY, by_code
 from app.search.expression import (
     And,
@@ -30,9 +30,10 @@ from app.search.expression import (
     Value,
 )
 from app.search.parameters import index_number
+from app.search.sight import Alternative, Reach, Sight, by_reach
 from app.search.sources import Rows
 from app.search.sources.resource import components, index_table, passes
-from app.search.values import Then, equals, number, one_of
+from app.search.values import Choice, Then, equals, number, one_of
 
 if TYPE_CHECKING:
     from app.search.compiler import Compiler
@@ -42,6 +43,9 @@ _SHARED_TARGETS = frozenset(
     REGISTRY[name].code for name in ("Organization", "Practitioner", "PractitionerRole")
 )
 _ORDERED = frozenset(("both", "code", "target", "id"))
+
+# In place of a criterion's position: start from what the caller can reach at all.
+REACH = -1
 
 # How few rows meet a criterion by its looks, fewest first.
 NARROW, FEW, SOME, MANY = range(4)
@@ -190,28 +194,99 @@ def _values(node: Composite, tenant: Value) -> Select[Any]:
     )
 
 
-def matching(compiler: Compiler, kind: int, where: Expression) -> tuple[Rows, Select[Any]]:
-    """The readable rows of a type that match, from the narrowest criterion by its looks."""
-    items = criteria(where)
-    ranks = [(r, which) for which, item in enumerate(items) if (r := rank(item, kind)) is not None]
-    which = min(ranks)[1] if ranks else None
-    rows, statement, _ = started(compiler, (kind,), items, which)
-    return rows, statement
+class Started(NamedTuple):
+    """The readable rows that meet all criteria: what to select from, and under what conditions."""
+
+    rows: Rows
+    source: FromClause
+    conditions: list[ColumnElement[bool]]
+    begin: Start | None
+
+    def select(self) -> Select[Any]:
+        """The statement, without columns."""
+        return select().select_from(self.source).where(*self.conditions)
 
 
 def started(
     compiler: Compiler, kinds: tuple[int, ...], items: Sequence[Expression], which: int | None
-) -> tuple[Rows, Select[Any], Start | None]:
-    """The readable rows that meet all criteria, started from one of them if told so."""
+) -> Started:
+    """The rows of types that meet all criteria, started from one of them if told so."""
     rows, readable = compiler.rows(kinds)
-    begin = None if which is None else start(compiler, rows, items[which])
+    begin = None if which is None else begun(compiler, rows, items, which)
     source: FromClause = rows.table
     if begin is not None and begin.table is not None:
         source = Then(begin.table, rows.table, begin.joined)
     probes = [compiler.where(node, rows) for i, node in enumerate(items) if i != which]
-    conditions = begin.conditions if begin else ()
-    statement: Select[Any] = select().select_from(source).where(*conditions, *probes, readable)
-    return rows, statement, begin
+    return Started(rows, source, [*(begin.conditions if begin else ()), *probes, readable], begin)
+
+
+def matching(compiler: Compiler, kind: int, where: Expression) -> tuple[Rows, Select[Any]]:
+    """The readable rows of a type that match, from the narrowest criterion by its looks."""
+    items = criteria(where)
+    ranks = [(r, which) for which, item in enumerate(items) if (r := rank(item, kind)) is not None]
+    found = started(compiler, (kind,), items, min(ranks)[1] if ranks else None)
+    return found.rows, found.select()
+
+
+def begun(
+    compiler: Compiler,
+    rows: Rows,
+    items: Sequence[Expression],
+    which: int,
+    *,
+    limit: int | None = None,
+) -> Start:
+    """The start from a criterion, or from the caller's reach."""
+    if which != REACH:
+        return start(compiler, rows, items[which], limit=limit)
+    kind = rows.kinds[0]
+    parts = [
+        _limited(_reached(compiler, kind, reach, ways), limit)
+        for reach, ways in by_reach(compiler.sight.ways(kind)).items()
+    ]
+    reached = (parts[0].distinct() if len(parts) == 1 else union(*parts)).subquery()
+    return Start(reached, reached.c.rid == rows.c.rid, (), repeats=False)
+
+
+def has_reach(sight: Sight, kind: int) -> bool:
+    """Whether every way to see a type leads from somebody's rows."""
+    return bool(sight.ways(kind)) and all(
+        any(reach) or all(_constrained(way, kind) for way in ways)
+        for reach, ways in by_reach(sight.ways(kind)).items()
+    )
+
+
+def _constrained(way: Alternative, kind: int) -> bool:
+    return way.constraint is not None and _best(criteria(way.constraint), kind) is not None
+
+
+def _reached(
+    compiler: Compiler, kind: int, reach: Reach, ways: Sequence[Alternative]
+) -> Select[Any]:
+    """The row numbers that a way leads to, before its other conditions."""
+    inside, author, within = reach
+    tenant = compiler.sight.tenant
+    owner: tuple[int, Choice] | None = inside
+    if within is not None:
+        owner = within[0], ids(compiler.trusted, *within)
+    if owner is not None:
+        index = compartment.alias()
+        return select(index.c.rid).where(
+            equals(index.c.tenant, tenant),
+            index.c.owner_kind == number(owner[0]),
+            one_of(index.c.owner_id, owner[1]),
+            index.c.kind == number(kind),
+        )
+    if author is not None:
+        index = resource_author.alias()
+        return select(index.c.rid).where(
+            equals(index.c.tenant, tenant),
+            index.c.author_kind == number(author[0]),
+            one_of(index.c.author_id, author[1]),
+        )
+    constraints = [way.constraint for way in ways if way.constraint is not None]
+    rows, statement = matching(compiler.trusted, kind, Or(tuple(dict.fromkeys(constraints))))
+    return statement.add_columns(rows.c.rid)
 
 
 def ids(

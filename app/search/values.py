@@ -6,7 +6,7 @@ text does not depend on how many values there are.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import orjson
 from sqlalchemy import (
@@ -111,7 +111,7 @@ class Then(Join):
 
 @compiles(Then)
 def _planned(element: Then, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.visit_join(element, **options)
+    return str(compiler.visit_join(element, **options))  # type: ignore[no-untyped-call]
 
 
 @compiles(Then, "sqlite")
@@ -119,7 +119,8 @@ def _in_order(element: Then, compiler: SQLCompiler, **options: Any) -> str:
     options |= {"asfrom": True}
     left = compiler.process(element.left, **options)
     right = compiler.process(element.right, **options)
-    return f"{left} CROSS JOIN {right} ON {compiler.process(element.onclause, **options)}"
+    condition = compiler.process(cast("ColumnElement[bool]", element.onclause), **options)
+    return f"{left} CROSS JOIN {right} ON {condition}"
 
 
 def bind(values: list[Value], dialect: DialectName) -> dict[str, Any]:

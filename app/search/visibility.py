@@ -58,21 +58,16 @@ class Visible:
     def sight(self, kinds: Iterable[int], shaper: Shaper) -> Sight:
         """What may be seen of these types, with slots for its values."""
         wanted = sorted(set(kinds))
-        return Sight(
-            tenant=shaper.slot(self.tenant),
-            grants=_shaped(self.grants, wanted, shaper),
-            denials=_shaped(self.denials, wanted, shaper),
-        )
+        known: dict[Any, Any] = {}
 
+        def shaped(ways: Mapping[int, Ways]) -> tuple[tuple[int, Ways], ...]:
+            return tuple(
+                (kind, tuple([way.shaped(shaper, known) for way in merged(ways[kind])]))
+                for kind in wanted
+                if kind in ways
+            )
 
-def _shaped(
-    ways: Mapping[int, Ways], kinds: list[int], shaper: Shaper
-) -> tuple[tuple[int, Ways], ...]:
-    return tuple(
-        (kind, tuple([way.shaped(shaper) for way in merged(ways[kind])]))
-        for kind in kinds
-        if kind in ways
-    )
+        return Sight(shaper.slot(self.tenant), shaped(self.grants), shaped(self.denials))
 
 
 def visible_clause(visible: Visible, kind: int, columns: Any) -> ColumnElement[bool]:
