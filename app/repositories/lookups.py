@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from app.db.engine import DialectName, Params, Statement
 from app.db.metadata import Str
+from app.db.tables.keys import readable
 from app.db.tables.resources import compartment, resource
 from app.fhir.registry import REGISTRY
 from app.search.compiler import Compiler
@@ -85,7 +86,7 @@ def _lookup(
     )
     if purpose == "reach":
         return Statement(select(resource.c.rid).where(this, seen))
-    columns = [resource.c[name] for name in COLUMNS]
+    columns = [readable(resource, name) for name in COLUMNS]
     if purpose == "read":
         return Statement(select(*columns, _patients(dialect)).where(this, seen))
     number = case((seen, literal_column("1")), else_=literal_column("0"))

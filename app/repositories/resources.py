@@ -24,17 +24,19 @@ from sqlalchemy import (
 
 from app.db.engine import Connection, Params, Row, Statement
 from app.db.tables.indexes import INDEX_TABLES
+from app.db.tables.keys import readable
 from app.db.tables.resources import compartment, resource, resource_author, resource_history
 from app.fhir.registry import REGISTRY
 from app.repositories import lookups
-from app.repositories.codec import Codec, Sealed
+from app.repositories.codec import EnvelopeCodec, Sealed
 from app.repositories.consents import Consents
+from app.repositories.data_keys import DataKeys
 from app.repositories.lookups import COLUMNS
 from app.search.indexer import Indexed
 from app.search.visibility import Alternative, Visible
 
 _CURRENT = [resource.c[name] for name in COLUMNS]
-_PAST = [resource_history.c[name] for name in COLUMNS]
+_PAST = [readable(resource_history, name) for name in COLUMNS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +111,13 @@ _DELETE_OWNERS = [
 class Resources:
     """Current versions, their history, their owners and their index rows."""
 
-    def __init__(self, connection: Connection, codec: Codec, consents: Consents) -> None:
+    def __init__(
+        self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys, consents: Consents
+    ) -> None:
         self._connection = connection
         self._codec = codec
+        self._keys = keys
+        self._unsealed: list[tuple[dict[str, Any], StoredVersion]] = []
         self._consents = consents
         self._retired: list[Params] = []
         self._inserted: list[Params] = []
@@ -130,12 +136,14 @@ class Resources:
     ) -> None:
         """Adds a version; ``indexed`` is None for a deletion, which keeps its owners."""
         key = {"tenant": new.tenant, "rid": new.rid}
-        row = self._row(new)
+        row = _row(new)
+        self._unsealed.append((row, new))
         if previous is None:
             self._inserted.append(row)
         else:
             self._retired.append(key)
-            self._replaced.append({**row, "this_tenant": new.tenant, "this_rid": new.rid})
+            row |= {"this_tenant": new.tenant, "this_rid": new.rid}
+            self._replaced.append(row)
             self._unindexed.append(key)
         if indexed is None:
             return
@@ -163,7 +171,23 @@ class Resources:
         self._joint.clear()
         await self._consents.flush()
 
+    async def _seal(self) -> None:
+        owners: dict[int, set[str]] = {}
+        for _, new in self._unsealed:
+            owners.setdefault(new.tenant, set()).add(new.key_owner)
+        keys = {tenant: await self._keys.of(tenant, each) for tenant, each in owners.items()}
+        for row, new in self._unsealed:
+            sealed = self._codec.seal(
+                new.text,
+                key=keys[new.tenant][new.key_owner],
+                owner=new.key_owner,
+                context=f"{new.tenant}|{new.kind}|{new.id}|{new.version}",
+            )
+            row.update(sealed._asdict())
+        self._unsealed.clear()
+
     async def _flush(self) -> None:
+        await self._seal()
         await self._many([_RETIRE], self._retired)
         await self._many([_INSERT], self._inserted)
         await self._many([_REPLACE], self._replaced)
@@ -181,25 +205,6 @@ class Resources:
             elif rows:
                 await self._connection.execute_many(statement, rows)
         rows.clear()
-
-    def _row(self, new: StoredVersion) -> dict[str, Any]:
-        context = f"{new.tenant}|{new.kind}|{new.id}|{new.version}"
-        sealed = self._codec.seal(new.text, owner=new.key_owner, context=context)
-        return {
-            "tenant": new.tenant,
-            "kind": new.kind,
-            "id": new.id,
-            "rid": new.rid,
-            "version": new.version,
-            "updated": new.updated,
-            "deleted": int(new.deleted),
-            "interaction": new.interaction,
-            **sealed._asdict(),
-            "key_owner": new.key_owner,
-            "confidentiality": new.confidentiality,
-            "sensitivity": new.sensitivity,
-            "data_class": new.data_class,
-        }
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -301,7 +306,25 @@ def as_seen(stored: StoredVersion, visible: Visible) -> StoredVersion:
     return stored if text is stored.text else replace(stored, text=text)
 
 
-def open_row(values: Mapping[str, Any], codec: Codec) -> StoredVersion:
+def _row(new: StoredVersion) -> dict[str, Any]:
+    """The columns of a version but those of its sealed text."""
+    return {
+        "tenant": new.tenant,
+        "kind": new.kind,
+        "id": new.id,
+        "rid": new.rid,
+        "version": new.version,
+        "updated": new.updated,
+        "deleted": int(new.deleted),
+        "interaction": new.interaction,
+        "key_owner": new.key_owner,
+        "confidentiality": new.confidentiality,
+        "sensitivity": new.sensitivity,
+        "data_class": new.data_class,
+    }
+
+
+def open_row(values: Mapping[str, Any], codec: EnvelopeCodec) -> StoredVersion:
     """A stored version from the columns of ``resource`` or ``resource_history``."""
     context = f"{values['tenant']}|{values['kind']}|{values['id']}|{values['version']}"
     sealed = Sealed(bytes(values["body"]), values["cipher"], values["key_id"], values["nonce"])
