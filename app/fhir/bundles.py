@@ -6,6 +6,7 @@ that were stored.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +14,10 @@ from typing import Literal
 import orjson
 
 from app.fhir.json import Tree, dumps
+
+_CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+# As the server writes it into each resource that it stores.
+_LABEL = re.compile(rb'"system":"%s","code":"([ULMNRV])"' % _CONFIDENTIALITY.encode())
 
 BundleType = Literal["searchset", "history", "batch-response", "transaction-response", "collection"]
 SearchMode = Literal["match", "include", "outcome"]
@@ -62,9 +67,11 @@ def bundle(
     ``links`` maps relations (``self``, ``next``, ``first``, ``previous``) to URLs, in order.
     ``total`` belongs to searchset and history only (bdl-1); ``timestamp`` is an instant.
     """
+    entries = list(entries)
     tree: Tree = {
         "resourceType": "Bundle",
         "id": id,
+        "meta": _high_water_mark(entries),
         "type": type,
         "timestamp": timestamp,
         "total": total,
@@ -73,6 +80,20 @@ def bundle(
     }
     # JSON in FHIR has no empty arrays and no nulls; a total of zero is a fact.
     return dumps({key: value for key, value in tree.items() if value not in (None, [])})
+
+
+def _high_water_mark(entries: Iterable[Entry]) -> Tree | None:
+    """The label that is the highest among the resources, as each says it of itself.
+
+    https://hl7.org/fhir/R4/security-labels.html: a reader of the Bundle reads them all.
+    """
+    found = {
+        label for entry in entries if entry.resource for label in _LABEL.findall(entry.resource)
+    }
+    if not found:
+        return None
+    highest = max(found, key=b"ULMNRV".index).decode()
+    return {"security": [{"system": _CONFIDENTIALITY, "code": highest}]}
 
 
 def _entry(entry: Entry) -> Tree:

@@ -38,7 +38,8 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
     stored = as_seen(stored, context.visible(action))
     context.touched.append(stored)
     is_new = change.previous is None or change.previous.deleted
-    return Outcome("created" if is_new else "ok", stored=stored)
+    issues = tuple(projections.warnings(change.tree, change.type))
+    return Outcome("created" if is_new else "ok", stored=stored, issues=issues)
 
 
 async def _check_reach(

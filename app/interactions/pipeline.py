@@ -24,6 +24,7 @@ from app.interactions.call import Call, Outcome
 from app.interactions.context import Context, Engine
 from app.interactions.create import create
 from app.interactions.delete import delete
+from app.interactions.grounds import Decided, decided
 from app.interactions.history import history
 from app.interactions.operations import OPERATIONS
 from app.interactions.patch import patch
@@ -143,12 +144,15 @@ async def perform(context: Context, call: Call) -> Outcome:
         outcome = await OPERATIONS[call.operation].run(context, call)
     else:
         outcome = await INTERACTIONS[call.interaction](context, call)
-    record(context, call)
+    found = None
+    if call.operation is None and call.id and call.type and outcome.result != "created":
+        found = await decided(context, ACTIONS[call.interaction], call.type, call.id)
+    record(context, call, found)
     return outcome
 
 
-def record(context: Context, call: Call) -> None:
-    """Adds what a call did to the audit records of its unit of work."""
+def record(context: Context, call: Call, found: Decided | None = None) -> None:
+    """Adds what a call did, and on what grounds, to the audit records of its unit of work."""
     touched = context.touched
     names = {f"{by_code(shown.kind).name}/{shown.id}" for shown in touched}
     is_named = len(names) == 1 and call.interaction not in QUERIES
@@ -166,8 +170,10 @@ def record(context: Context, call: Call) -> None:
             entity=names.pop() if is_named else None,
             version=touched[0].version if is_named and len(touched) == 1 else None,
             patients=sorted(patients.union(context.patients)),
+            grounds=found.grounds if found else None,
         )
     )
+    context.uow.audited.extend(found.records if found else ())
 
 
 async def _run_bundle(engine: Engine, principal: Principal, call: Call) -> Outcome:
@@ -225,6 +231,27 @@ async def _record_refusal(
 ) -> None:
     target = f"{call.type}/{call.id}" if call.type and call.id else None
     async with engine.units.read() as uow:
+        found = None
+        if refusal.category is Category.NOT_FOUND and call.type and call.id:
+            found = await _denied(Context(engine, principal, call.facts, uow), call)
         uow.audited.extend(
-            engine.audit.failure(call.event, principal, call.facts, error=refusal, entity=target)
+            engine.audit.failure(
+                call.event,
+                principal,
+                call.facts,
+                error=refusal,
+                entity=target,
+                patients=found.patients if found else (),
+                grounds=found.grounds if found else None,
+            )
         )
+        uow.audited.extend(found.records if found else ())
+
+
+async def _denied(context: Context, call: Call) -> Decided | None:
+    """The Consent that hid what was asked for, where one did."""
+    if call.operation is not None or call.type is None or call.id is None:
+        return None
+    await context.learn()
+    found = await decided(context, ACTIONS[call.interaction], call.type, call.id)
+    return found if found and found.grounds.decision == "deny" else None

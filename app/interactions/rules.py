@@ -63,7 +63,7 @@ async def _warn(services: Services, uow: UnitOfWork, written: Written) -> None:
 
 
 BEFORE_STORE: Mapping[str, tuple[Rule, ...]] = {
-    "QuestionnaireResponse": (_private_answers_stay, _answers_fit,),
+    "QuestionnaireResponse": (_private_answers_stay, _answers_fit),
     "Questionnaire": (_questionnaire_compiles,),
     "EpisodeOfCare": (_episode_steps,),
     "Subscription": (_subscription_delivers,),

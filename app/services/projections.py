@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
+from app.core.errors import Issue, Severity
 from app.domain import consent
 from app.domain.consent.decision import MOST_BY_RANK
 from app.fhir.json import Tree
@@ -31,6 +32,19 @@ def project(uow: UnitOfWork, tree: Tree | None, type_name: str, id: str, *, tena
                 for m in found
             ],
         )
+
+
+def warnings(tree: Tree, type_name: str) -> Iterator[Issue]:
+    """What its writer should know of a Consent: that it cannot be computed, so decides nothing."""
+    if type_name == "Consent" and tree.get("status") == "active":
+        found = consent.read(tree, id="", version=1)
+        if isinstance(found, consent.Uncomputable):
+            yield Issue(
+                "not-supported",
+                f"the Consent grants and denies nothing: it {found.reason}",
+                found.expression,
+                Severity.WARNING,
+            )
 
 
 def rules(tree: Tree | None, *, id: str) -> list[dict[str, Any]]:

@@ -384,3 +384,34 @@ async def test_includes_and_chains_follow_the_same_eyes(world):
     assert (found, total) == ({"Observation/o-anna"}, 1)
     chained = await world.hie.finds("Observation", ("encounter.status", "finished"))
     assert chained == (set(), 0)
+
+
+async def test_the_log_names_the_consent_that_decided(world):
+    hie = await world.clinic.as_client(
+        "system/*.rs", role="outside_system", actor=HIE, clearance="N"
+    )
+    await world.consent(provision("permit", actor=[actor(HIE)]))
+    assert (await hie.get("Encounter/s-anna")).status_code == 200
+    await world.consent(provision("deny", actor=[actor(HIE)]))
+    assert (await hie.get("Encounter/s-anna")).status_code == 404
+    auditor = await world.clinic.as_client("system/AuditEvent.rs", role="auditor")
+    found = (await auditor.get("AuditEvent", params={"patient": "Patient/anna"})).text
+    assert found.count("Consent/c-anna") >= 2
+    assert "Consent.provision" in found
+
+
+async def test_a_consent_that_cannot_be_computed_says_so(world):
+    tree = {**consent("anna", {"actor": [actor(HIE)]}), "id": "odd"}
+    answer = await world.clinic.http.put(
+        "Consent/odd", json=tree, headers={"Prefer": "return=OperationOutcome"}
+    )
+    assert answer.status_code == 201
+    assert answer.json()["issue"][0]["severity"] == "warning"
+    assert answer.json()["issue"][0]["expression"] == ["Consent.provision.type"]
+
+
+async def test_a_bundle_carries_the_highest_label_in_it(world):
+    for query, code in (("Patient", "N"), ("Observation", "R"), ("Patient?_id=nobody", None)):
+        bundle = (await world.clinic.http.get(query)).json()
+        found = [label["code"] for label in bundle.get("meta", {}).get("security", [])]
+        assert found == ([code] if code else []), query

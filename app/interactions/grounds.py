@@ -1,0 +1,58 @@
+"""What a decision about one resource rested on, for the audit log.
+
+Only callers whom a Consent or an emergency concerns pay for the explanation; for all others the
+rules of their role decided.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.fhir.audit.record import AuditRecord
+from app.fhir.registry import REGISTRY
+from app.interactions.context import Context
+from app.search.visibility import Visible
+from app.services import explaining
+from app.services.audit import Grounds
+
+_OF_INTEREST = frozenset(("consent", "break-glass"))
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The grounds, whom the resource is about, and the records of what Consents decided."""
+
+    grounds: Grounds
+    patients: tuple[str, ...]
+    records: tuple[AuditRecord, ...]
+
+
+async def decided(context: Context, action: str, type_name: str, id: str) -> Decided | None:
+    """On what Consent or emergency a decision rested; None where on neither."""
+    concern, principal = context.concern, context.principal
+    concerned = concern.refused or concern.named or concern.glass
+    if principal.role == "outside_system":
+        concerned = concerned or concern.open
+    if not concerned or REGISTRY[type_name].store != "resource":
+        return None
+    found = await explaining.explain(context.uow, principal, action, type_name, id)
+    because = next((each for each in found.because if each.kind in _OF_INTEREST), None)
+    if because is None:
+        return None
+    everything = Visible.everything(principal.tenant, reason="the log names whom it is about")
+    stored = await context.uow.resources.read(REGISTRY[type_name].code, id, visible=everything)
+    patients = stored.patients if stored is not None else ()
+    grounds = Grounds(
+        because.kind,
+        "permit" if found.permit else "deny",
+        because.reference,
+        because.version,
+        because.provision,
+    )
+    audit = context.engine.audit
+    records = tuple(
+        audit.consent_decision(principal, context.facts, patient=patient, grounds=grounds)
+        for patient in patients
+        if because.reference is not None
+    )
+    return Decided(grounds, patients, records)
