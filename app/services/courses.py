@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 from app.domain.measure import Rater
 from app.domain.scoring import ScoringKey
@@ -37,6 +38,7 @@ COUPLE = f"{BASE}/StructureDefinition/couple"
 
 _MOST = 100_000
 _Keys: TypeAlias = Mapping[str, ScoringKey]
+_RATERS = frozenset(Rater)
 _COUNTED = frozenset(("final", "amended", "corrected"))
 
 
@@ -133,8 +135,8 @@ class Courses:
         *,
         visible: Visible,
         scales: Iterable[str],
-    ) -> Mapping[str, list[Tree]]:
-        """Score Observations by patient."""
+    ) -> Mapping[str, Sequence[_Score]]:
+        """Scores by patient."""
         named = {id_in(each.get("patient"), "Patient") for each in episodes}
         patients = sorted(f"Patient/{id}" for id in named if id is not None)
         if not patients:
@@ -144,15 +146,17 @@ class Courses:
             ("code", ",".join(f"{SCALES}|{scale}" for scale in scales) or f"{SCALES}|"),
         ]
         query = parser.parse_criteria("Observation", criteria, base=self._base)
-        scores: dict[str, list[Tree]] = {}
+        scores: dict[str, list[_Score]] = {}
         for each in await uow.searches.matches(query, visible=visible, limit=_MOST):
-            tree = json.parse_resource(each.text)
-            scores.setdefault(id_in(tree.get("subject"), "Patient") or "", []).append(tree)
+            # Only what counts is kept of each: there may be thousands.
+            score = _score(json.parse_resource(each.text))
+            if score is not None:
+                scores.setdefault(score.patient, []).append(score)
         return scores
 
 
 def _course(
-    episode: Tree, sittings: Iterable[Sitting], found: Iterable[Tree], keys: _Keys
+    episode: Tree, sittings: Iterable[Sitting], found: Iterable[_Score], keys: _Keys
 ) -> Course:
     by_id = {sitting.id: sitting for sitting in sittings}
     sessions = number_sessions(by_id.values())
@@ -189,6 +193,7 @@ def extension(tree: Tree, url: str) -> Tree:
     return next((each for each in tree.get("extension", ()) if each.get("url") == url), {})
 
 
+@lru_cache(maxsize=4096)
 def moment(text: str | None) -> int | None:
     """The first microsecond of a date or dateTime."""
     try:
@@ -207,39 +212,56 @@ def _sitting(encounter: Tree) -> Sitting:
     )
 
 
-def _observed(
-    found: Iterable[Tree], keys: _Keys, sessions: Sessions
-) -> Iterator[tuple[Observed, str]]:
-    for tree in found:
-        key = keys.get(extension(tree, DEFINITION).get("valueCanonical", ""))
-        scale = _scale(tree)
-        if key is None or scale is None or tree.get("status") not in _COUNTED:
-            continue
-        answered = tree.get("effectiveDateTime", "")
-        session = sessions.number(
-            encounter=id_in(tree.get("encounter"), "Encounter"),
-            day=answered[:10] if len(answered) >= 10 else None,
-        )
-        if session is None:
-            continue
-        score = Observed(
-            track=Track(key.instrument, _rater(tree, key), scale),
-            session=session,
-            answered=moment(answered) or 0,
-            value=_value(tree),
-            reference=f"Observation/{tree['id']}",
-        )
-        yield score, answered
+class _Score(NamedTuple):
+    """What counts of a score Observation; ``answered`` as it was written."""
+
+    id: str
+    patient: str
+    definition: str
+    rater: str | None
+    scale: str
+    encounter: str | None
+    answered: str
+    value: Decimal | None
 
 
-def _scale(tree: Tree) -> str | None:
+def _score(tree: Tree) -> _Score | None:
     codings = tree.get("code", {}).get("coding", ())
-    return next((each.get("code") for each in codings if each.get("system") == SCALES), None)
+    scale = next((each.get("code") for each in codings if each.get("system") == SCALES), None)
+    if scale is None or tree.get("status") not in _COUNTED:
+        return None
+    return _Score(
+        id=tree["id"],
+        patient=id_in(tree.get("subject"), "Patient") or "",
+        definition=extension(tree, DEFINITION).get("valueCanonical", ""),
+        rater=extension(tree, RATER).get("valueCode"),
+        scale=scale,
+        encounter=id_in(tree.get("encounter"), "Encounter"),
+        answered=tree.get("effectiveDateTime", ""),
+        value=_value(tree),
+    )
 
 
-def _rater(tree: Tree, key: ScoringKey) -> Rater:
-    code = extension(tree, RATER).get("valueCode")
-    return Rater(code) if code in set(Rater) else key.rater
+def _observed(
+    found: Iterable[_Score], keys: _Keys, sessions: Sessions
+) -> Iterator[tuple[Observed, str]]:
+    for score in found:
+        key = keys.get(score.definition)
+        session = sessions.number(
+            encounter=score.encounter,
+            day=score.answered[:10] if len(score.answered) >= 10 else None,
+        )
+        if key is None or session is None:
+            continue
+        rater = Rater(score.rater) if score.rater in _RATERS else key.rater
+        observed = Observed(
+            track=Track(key.instrument, rater, score.scale),
+            session=session,
+            answered=moment(score.answered) or 0,
+            value=score.value,
+            reference=f"Observation/{score.id}",
+        )
+        yield observed, score.answered
 
 
 def _value(tree: Tree) -> Decimal | None:
