@@ -48,6 +48,7 @@ from app.services.audit_copies import Copy, FileCopy, WitnessCopy
 from app.services.audit_keys import LogKeys
 from app.services.audit_refusals import Refusals
 from app.services.audit_sequencer import Sequencer
+from app.services.audit_watch import AuditWatch
 from app.services.records import Records
 from app.services.sink import Sink
 from app.services.tenants import Tenants
@@ -247,6 +248,7 @@ def sequencer_of(core: Core) -> Sequencer:
         clock=core.clock,
         holder=core.ids.new_id(),
         copies=copies,
+        watch=AuditWatch(core.units, core.trail, clock=core.clock),
     )
 
 

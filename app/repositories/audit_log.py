@@ -9,12 +9,16 @@ from collections.abc import Sequence
 
 from sqlalchemy import insert
 
-from app.db.engine import Connection, Statement
+from app.db.engine import Connection, DatabaseBusy, Statement
 from app.db.tables.audit import audit_event
 from app.fhir.audit.record import AuditRecord
 from app.search.sources.audit_rows import row_of
 
 _INSERT = Statement(insert(audit_event))
+
+
+class AuditUnavailable(DatabaseBusy):
+    """The log cannot take a record, whatever the reason: nothing may be answered or written."""
 
 
 class AuditLog:
@@ -26,7 +30,10 @@ class AuditLog:
     async def append(self, records: Sequence[AuditRecord]) -> None:
         """Adds records, each with its commitment; they last when the transaction does."""
         rows = [row_of(record) for record in records]
-        if len(rows) == 1:
-            await self._connection.execute(_INSERT, rows[0])
-        elif rows:
-            await self._connection.execute_many(_INSERT, rows)
+        try:
+            if len(rows) == 1:
+                await self._connection.execute(_INSERT, rows[0])
+            elif rows:
+                await self._connection.execute_many(_INSERT, rows)
+        except Exception as error:
+            raise AuditUnavailable from error

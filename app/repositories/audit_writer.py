@@ -77,7 +77,8 @@ class AuditWriter:
 
     async def _one_by_one(self, batch: list[_Waiting], error: Exception) -> None:
         """One record that cannot be stored must not take others with it."""
-        if len(batch) == 1 or isinstance(error, DatabaseBusy):
+        busy = isinstance(error.__cause__ or error, DatabaseBusy)
+        if len(batch) == 1 or busy:
             for each in batch:
                 _settle(each, error)
             return

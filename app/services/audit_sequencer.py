@@ -25,11 +25,13 @@ from app.repositories.unit_of_work import UnitsOfWork
 from app.services.audit import HOME, AuditTrail
 from app.services.audit_copies import Behind, Copy
 from app.services.audit_keys import LogKeys, opened
+from app.services.audit_watch import AuditWatch
 
 log = structlog.get_logger("rapport.audit")
 
 LEASE = "audit-sequencer"
 LEASE_MICROS = 10 * SECOND
+WATCH_MICROS = 60 * SECOND
 BATCH = 500
 IDLE_SECONDS = 0.5
 _SET_BACK = 300 * SECOND  # an older instant than this after a newer one is no race
@@ -60,12 +62,15 @@ class Sequencer:
         clock: Clock,
         holder: str,
         copies: Sequence[Copy] = (),
+        watch: AuditWatch | None = None,
     ) -> None:
         self._units = units
         self._keys = keys
         self._trail = trail
         self._clock = clock
         self._holder = holder
+        self._watch = watch
+        self._watched = 0
         self._leases = Leases(units.database)
         self._lease_until = 0
         self._frontier: Frontier | None = None
@@ -117,6 +122,9 @@ class Sequencer:
         while await self._sequence():
             pass
         made = await self._sign()
+        if self._watch is not None and self._clock.now() - self._watched > WATCH_MICROS:
+            self._watched = self._clock.now()
+            await self._watch.look()
         if made is not None:
             await self._hand_out(made)
         return made
@@ -137,10 +145,10 @@ class Sequencer:
         async with self._units.write(resources=0) as unit:
             tree = AuditTree(unit.connection)
             self._frontier, rows = await tree.sequence(self._frontier, limit=BATCH)
-            self._watch_clock(rows, unit.audited)
+            self._compare_clock(rows, unit.audited)
         return len(rows) == BATCH
 
-    def _watch_clock(self, rows: Sequence[Row], audited: list[AuditRecord]) -> None:
+    def _compare_clock(self, rows: Sequence[Row], audited: list[AuditRecord]) -> None:
         instants = [row[1] for row in rows]
         if not instants:
             return
