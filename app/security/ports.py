@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from app.core.errors import AppError, Category, Issue
 from app.repositories.accounts import Accounts
+from app.repositories.consents import Consents
 
 
 class EventName(StrEnum):
@@ -72,6 +73,11 @@ class Unit(Protocol):
     @property
     def accounts(self) -> Accounts:
         """The account repositories."""
+        ...
+
+    @property
+    def consents(self) -> Consents:
+        """What Consents come to."""
         ...
 
 

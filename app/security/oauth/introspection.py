@@ -17,7 +17,8 @@ from app.security.authentication import Authenticator, VerifiedToken, rejected
 from app.security.oauth.clients import ClientAuthenticator
 from app.security.oauth.errors import invalid_client, invalid_request
 from app.security.oauth.token import TokenRequest
-from app.security.ports import AuditSink, EventName, SecurityEvent, Unauthenticated, Units
+from app.security.ports import AuditSink, EventName, SecurityEvent, Unauthenticated, Unit, Units
+from app.security.principal import Principal
 from app.security.sessions import hash_of
 
 RESOURCE_SERVER: Final = "resource-server"
@@ -58,7 +59,7 @@ class TokenStatus:
         if not _may_ask(asker, token.tenant, token.client_id):
             return _INACTIVE
         async with self._units.read() as unit:
-            return await self._state(token, unit.accounts)
+            return await self._state(token, unit)
 
     async def revoke(self, request: TokenRequest) -> None:
         """Makes a token void; one that is unknown or another's changes nothing (RFC 7009)."""
@@ -146,8 +147,8 @@ class TokenStatus:
             raise rejected("void")
         return client
 
-    async def _state(self, token: VerifiedToken, accounts: Accounts) -> Mapping[str, Any]:
-        caller = await self._authenticator.principal(token, accounts.tokens)
+    async def _state(self, token: VerifiedToken, unit: Unit) -> Mapping[str, Any]:
+        caller = await self._authenticator.principal(token, unit.accounts.tokens)
         if caller is None:
             return _INACTIVE
         state: dict[str, Any] = {
@@ -164,9 +165,22 @@ class TokenStatus:
         }
         if caller.patient is not None:
             state["patient"] = caller.patient
+            state |= await self._consented(caller, unit)
         if caller.is_person and caller.actor is not None and "fhirUser" in token.scopes:
             state["fhirUser"] = f"{self._audience}/{caller.actor}"
         return state
+
+    async def _consented(self, caller: Principal, unit: Unit) -> Mapping[str, Any]:
+        """The Consents that decide about the patient in context, as IHE PCF says it."""
+        assert caller.patient is not None
+        consents = await unit.consents.of_patient(caller.patient, tenant=caller.tenant)
+        if not consents:
+            return {}
+        decided = {
+            "patient_id": f"{self._audience}/Patient/{caller.patient}",
+            "doc_id": [f"{self._audience}/Consent/{consent}" for consent in consents],
+        }
+        return {"extensions": {"ihe_pcf": decided}}
 
 
 def _token(request: TokenRequest) -> str:
