@@ -1,18 +1,19 @@
 """One door to both databases.
 
 Statements are built with SQLAlchemy Core and compiled here to the driver's SQL; asyncpg and
-aiosqlite execute them. ``Statement`` keeps its compiled text, so a hot path compiles once.
+sqlite3 execute them. ``Statement`` keeps its compiled text, so a hot path compiles once.
 A ``Connection`` runs statements; whether it is inside a transaction is its opener's matter,
 and only ``repositories/unit_of_work.py`` opens one that writes.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
-from sqlalchemy import Executable
+from sqlalchemy import Executable, Table, insert
 from sqlalchemy.engine.interfaces import Dialect
 
 Row = Sequence[Any]
@@ -21,12 +22,17 @@ DialectName = Literal["sqlite", "postgresql"]
 
 
 class Statement:
-    """A statement whose compiled text is kept, for statements built once."""
+    """A statement whose compiled text is kept, for statements built once.
 
-    __slots__ = ("_compiled", "element")
+    ``by_key`` tells that it reads a few rows by their keys, which takes no longer than to hand
+    the work to somebody else.
+    """
 
-    def __init__(self, element: Executable) -> None:
+    __slots__ = ("_compiled", "by_key", "element")
+
+    def __init__(self, element: Executable, *, by_key: bool = False) -> None:
         self.element = element
+        self.by_key = by_key
         self._compiled: dict[str, CompiledStatement] = {}
 
     def compiled(self, dialect: Dialect) -> CompiledStatement:
@@ -37,10 +43,35 @@ class Statement:
         return found
 
 
-class CompiledStatement:
-    """SQL text with the order in which its parameters are bound."""
+class Insert(Statement):
+    """Adds rows to a table, however many there are."""
 
-    __slots__ = ("_defaults", "_names", "sql")
+    __slots__ = ("columns", "table")
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(insert(table))
+        self.table = table
+        self.columns = tuple(column.name for column in table.columns)
+
+
+class Query(NamedTuple):
+    """A statement that reads, and its parameters."""
+
+    statement: Statement
+    params: Params
+
+
+class Change(NamedTuple):
+    """A statement that writes, and the parameters of each time that it runs."""
+
+    statement: Statement
+    rows: Sequence[Params]
+
+
+class CompiledStatement:
+    """SQL text with the order in which its parameters are bound; ``width`` counts its columns."""
+
+    __slots__ = ("_defaults", "names", "sql", "width")
 
     def __init__(self, element: Executable, dialect: Dialect) -> None:
         text: Any = element.compile(dialect=dialect)  # type: ignore[attr-defined]
@@ -49,19 +80,28 @@ class CompiledStatement:
                 dialect=dialect, compile_kwargs={"render_postcompile": True}
             )
         self.sql: str = str(text)
-        self._names: tuple[str, ...] = tuple(text.positiontup or ())
+        self.names: tuple[str, ...] = tuple(text.positiontup or ())
         self._defaults: dict[str, Any] = {
             name: text.binds[name].effective_value if name in text.binds else None
-            for name in self._names
+            for name in self.names
         }
         # Values that the statement itself carries, expanded IN lists included.
         if _unfinished(text):
             self._defaults.update(text.params)
+        self.width = len(getattr(element, "selected_columns", ()))
 
     def bind(self, params: Params | None) -> list[Any]:
         """The parameters in the order of the text."""
         values = self._defaults if params is None else {**self._defaults, **params}
-        return [values[name] for name in self._names]
+        return [values[name] for name in self.names]
+
+    def renumbered(self, first: int) -> str:
+        """The text with its numbered parameters, ``$1`` and on, after ``first`` others."""
+        return _NUMBERED.sub(lambda found: f"${int(found[1]) + first}", self.sql)
+
+
+# A dollar sign elsewhere than before a parameter's number stands in no text that Core writes.
+_NUMBERED = re.compile(r"\$(\d+)")
 
 
 def _unfinished(text: Any) -> bool:
@@ -79,12 +119,28 @@ class Connection(Protocol):
         """The rows, as tuples in the order of the selected columns."""
         ...
 
+    async def fetch_all(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
+        """What several questions find, asked at once.
+
+        All but the last find one row at most; where one of those finds none, the others may
+        not have been asked.
+        """
+        ...
+
     async def execute(self, statement: Statement | Executable, params: Params | None = None) -> int:
         """Runs a statement that returns no rows; the number of rows it touched."""
         ...
 
     async def execute_many(self, statement: Statement | Executable, rows: Sequence[Params]) -> None:
         """Runs one statement for each row of parameters."""
+        ...
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Makes changes in their order, in as few round trips as the database can."""
+        ...
+
+    async def begin(self) -> None:
+        """Makes what follows part of a transaction that writes."""
         ...
 
     async def lock(self, name: str) -> None:
@@ -107,6 +163,10 @@ class Database(Protocol):
 
     def write(self) -> AbstractAsyncContextManager[Connection]:
         """A connection in a write transaction: committed on leaving, undone on an error."""
+        ...
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Makes changes in a transaction of their own; they last when this returns."""
         ...
 
     async def close(self) -> None:
@@ -151,11 +211,14 @@ async def connect(
 
 
 __all__ = [
+    "Change",
     "CompiledStatement",
     "Connection",
     "Database",
     "DatabaseBusy",
+    "Insert",
     "Params",
+    "Query",
     "Row",
     "Statement",
     "UniqueViolation",

@@ -1,10 +1,19 @@
-"""PostgreSQL through asyncpg: prepared statements, server-side limits, advisory locks."""
+"""PostgreSQL through asyncpg: prepared statements, server-side limits, advisory locks.
+
+A round trip costs more than most statements do, so what can go together does: two questions
+in one statement, rows for several tables in one statement, and connections that go from one
+unit to the next without being reset, since nothing that runs here changes a session.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
+from itertools import chain
+from types import TracebackType
 from typing import Any
 
 import asyncpg
@@ -12,14 +21,19 @@ from sqlalchemy import Executable
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
 from app.db.engine import (
+    Change,
+    CompiledStatement,
     DatabaseBusy,
     DialectName,
+    Insert,
     Params,
+    Query,
     Row,
     Statement,
     UniqueViolation,
     compiled,
 )
+from app.db.pool import PATIENCE, Pool
 
 DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _BUSY = (
@@ -37,14 +51,25 @@ _BUSY = (
 )
 
 
-@asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    try:
-        yield
-    except asyncpg.UniqueViolationError as error:
-        raise UniqueViolation from error
-    except _BUSY as error:
-        raise DatabaseBusy from error
+class _Translating:
+    """Turns the driver's errors into ours."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, asyncpg.UniqueViolationError):
+            raise UniqueViolation from error
+        if isinstance(error, _BUSY):
+            raise DatabaseBusy from error
+
+
+_translated = _Translating()
 
 
 class PostgresqlConnection:
@@ -60,14 +85,32 @@ class PostgresqlConnection:
     ) -> Sequence[Row]:
         """The rows, as tuples."""
         text = compiled(statement, DIALECT)
-        async with _translated():
+        with _translated:
             rows: Sequence[Row] = await self.raw.fetch(text.sql, *text.bind(params))
         return rows
+
+    async def fetch_all(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
+        """What several questions find, by one statement."""
+        if len(queries) == 1:
+            return [await self.fetch(*queries[0])]
+        texts = tuple([compiled(query.statement, DIALECT) for query in queries])
+        values = [text.bind(query.params) for text, query in zip(texts, queries, strict=True)]
+        with _translated:
+            rows: Sequence[Any] = await self.raw.fetch(_together(texts), *chain(*values))
+        found: list[Sequence[Row]] = []
+        start = 0
+        for text in texts[:-1]:
+            found.append([row[start : start + text.width] for row in rows[:1]])
+            start += text.width
+        # Then comes the number of the last one's row, none where it found nothing.
+        is_empty = not rows or rows[0][start] is None
+        found.append(() if is_empty else [row[start + 1 :] for row in rows])
+        return found
 
     async def execute(self, statement: Statement | Executable, params: Params | None = None) -> int:
         """Runs a statement; the number of rows it touched."""
         text = compiled(statement, DIALECT)
-        async with _translated():
+        with _translated:
             status: str = await self.raw.execute(text.sql, *text.bind(params))
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
@@ -75,15 +118,79 @@ class PostgresqlConnection:
     async def execute_many(self, statement: Statement | Executable, rows: Sequence[Params]) -> None:
         """Runs one statement for each row of parameters, in one round trip."""
         text = compiled(statement, DIALECT)
-        async with _translated():
+        with _translated:
             await self.raw.executemany(text.sql, [text.bind(row) for row in rows])
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Makes changes in their order; rows that are only added go in one statement."""
+        added: list[tuple[Insert, Sequence[Params]]] = []
+        for statement, rows in changes:
+            if isinstance(statement, Insert):
+                added.append((statement, rows))
+            else:
+                await self._add(added)
+                added = []
+                await self.execute_many(statement, rows)
+        await self._add(added)
+
+    async def _add(self, added: Sequence[tuple[Insert, Sequence[Params]]]) -> None:
+        if not added:
+            return
+        text = _adding(tuple(statement for statement, _ in added))
+        values = [
+            [row[name] for row in rows] for statement, rows in added for name in statement.columns
+        ]
+        with _translated:
+            await self.raw.fetch(text, *values)
+
+    async def begin(self) -> None:
+        """Nothing to do: whoever gives a connection to write with has begun."""
 
     async def lock(self, name: str) -> None:
         """Holds an advisory lock until the transaction ends."""
         digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
         key = int.from_bytes(digest, "big", signed=True)
-        async with _translated():
+        with _translated:
             await self.raw.execute("SELECT pg_advisory_xact_lock($1)", key)
+
+
+@lru_cache(maxsize=1024)
+def _together(texts: tuple[CompiledStatement, ...]) -> str:
+    """One statement: the rows of the first ones, beside them those of the last in their order."""
+    sources, number = [], 0
+    for text in texts:
+        sources.append(text.renumbered(number))
+        number += len(text.names)
+    *firsts, last = sources
+    names = [f"q{place}" for place in range(len(firsts))]
+    columns = ", ".join(f"{name}.*" for name in (*names, "last"))
+    joined = " CROSS JOIN ".join(
+        f"({source}) AS {name}" for source, name in zip(firsts, names, strict=True)
+    )
+    return (
+        f"SELECT {columns} FROM {joined} LEFT JOIN "  # noqa: S608 - all are compiled
+        f"(SELECT row_number() OVER () AS place, rows.* FROM ({last}) AS rows) AS last "
+        f"ON true ORDER BY last.place"
+    )
+
+
+@lru_cache(maxsize=512)
+def _adding(statements: tuple[Insert, ...]) -> str:
+    """One statement that adds rows to several tables, each column of them an array."""
+    parts, number = [], 0
+    for statement in statements:
+        arrays = []
+        for column in statement.table.columns:
+            number += 1
+            type_ = column.type.compile(DIALECT).partition(" COLLATE")[0]
+            arrays.append(f"${number}::{type_}[]")
+        parts.append(
+            f"INSERT INTO {statement.table.name} ({', '.join(statement.columns)}) "  # noqa: S608
+            f"SELECT * FROM unnest({', '.join(arrays)})"
+        )
+    *others, last = parts
+    named = ", ".join(f"part{place} AS ({part})" for place, part in enumerate(others))
+    return f"WITH {named} {last}" if others else last
 
 
 class PostgresqlDatabase:
@@ -91,7 +198,7 @@ class PostgresqlDatabase:
 
     dialect: DialectName = "postgresql"
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     @classmethod
@@ -99,14 +206,14 @@ class PostgresqlDatabase:
         cls, url: str, *, pool_size: int, lock_timeout: int, statement_timeout: int
     ) -> PostgresqlDatabase:
         """Opens the pool; every session commits durably and gives up in time."""
-        async with _translated():
-            pool = await asyncpg.create_pool(
-                url,
-                min_size=1,
-                max_size=pool_size,
-                command_timeout=statement_timeout + 5,
-                statement_cache_size=1024,
-                server_settings={
+        pool = Pool(
+            url,
+            size=pool_size,
+            options={
+                "command_timeout": statement_timeout + 5,
+                "timeout": PATIENCE,
+                "statement_cache_size": 1024,
+                "server_settings": {
                     "application_name": "rapport",
                     "synchronous_commit": "on",
                     "statement_timeout": f"{statement_timeout}s",
@@ -114,50 +221,78 @@ class PostgresqlDatabase:
                     "idle_in_transaction_session_timeout": f"{statement_timeout}s",
                     "jit": "off",
                 },
-            )
+            },
+        )
+        with _translated:
+            pool.release(await pool.acquire())
         return cls(pool)
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[PostgresqlConnection]:
+    def read(self) -> _Autocommit:
         """A connection in autocommit."""
-        async with self._acquired() as raw:
-            yield PostgresqlConnection(raw)
+        return _Autocommit(self._pool)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[PostgresqlConnection]:
         """A connection in one repeatable-read, read-only transaction."""
-        async with (
-            self._acquired() as raw,
-            raw.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            yield PostgresqlConnection(raw)
+        async with self.read() as connection, _transaction(connection, _SNAPSHOT):
+            yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[PostgresqlConnection]:
         """A connection in a transaction."""
-        async with self._acquired() as raw:
-            transaction = raw.transaction()
-            async with _translated():
-                await transaction.start()
-            try:
-                yield PostgresqlConnection(raw)
-            except BaseException:
-                if not raw.is_closed():
-                    async with _translated():
-                        await transaction.rollback()
-                raise
-            async with _translated():
-                await transaction.commit()
+        async with self.read() as connection, _transaction(connection, "BEGIN"):
+            yield connection
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Makes changes in a transaction of their own: one statement is one by itself."""
+        only_adds = all(isinstance(change.statement, Insert) for change in changes)
+        async with self.read() if only_adds else self.write() as connection:
+            await connection.apply(changes)
 
     async def close(self) -> None:
         """Closes the pool."""
         await self._pool.close()
 
-    @asynccontextmanager
-    async def _acquired(self) -> AsyncIterator[Any]:
-        async with _translated():
-            raw = await self._pool.acquire(timeout=10)
-        try:
-            yield raw
-        finally:
-            await self._pool.release(raw)
+
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class _Autocommit:
+    """A pooled connection for the length of a block."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._raw: Any = None
+
+    async def __aenter__(self) -> PostgresqlConnection:
+        with _translated:
+            self._raw = await self._pool.acquire()
+        return PostgresqlConnection(self._raw)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, (asyncio.CancelledError, DatabaseBusy)):
+            self._raw.terminate()  # a statement may still be under way
+        self._pool.release(self._raw)
+
+
+@asynccontextmanager
+async def _transaction(connection: PostgresqlConnection, begin: str) -> AsyncIterator[None]:
+    raw = connection.raw
+    with _translated:
+        await raw.execute(begin)
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError):
+            raw.terminate()  # a statement may still be under way
+        elif not raw.is_closed():
+            with _translated:
+                await raw.execute("ROLLBACK")
+        raise
+    with _translated:
+        await raw.execute("COMMIT")

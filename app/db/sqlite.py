@@ -2,33 +2,41 @@
 
 WAL with ``synchronous=FULL`` keeps every committed row through a power cut; ``BEGIN
 IMMEDIATE`` takes the write lock at once, since a read that turns into a write fails where
-waiting would have worked.
+waiting would have worked. Each connection works in a thread of its own, so that no query
+holds up the others; what is read by its key is read at once, since that takes less time than
+to change threads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Self, TypeVar
 
-import aiosqlite
 from sqlalchemy import Executable
-from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from app.db.engine import (
+    Change,
     DatabaseBusy,
     DialectName,
     Params,
+    Query,
     Row,
     Statement,
     UniqueViolation,
     compiled,
 )
 
-DIALECT = SQLiteDialect_aiosqlite(paramstyle="qmark")
+T = TypeVar("T")
+Raw = sqlite3.Connection
+
+DIALECT = SQLiteDialect_pysqlite(paramstyle="qmark")
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -50,74 +58,167 @@ _BUSY = frozenset(
         sqlite3.SQLITE_NOMEM,
     )
 )
+_TAKEN = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE)
 
 
-@asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        if error.sqlite_errorcode in (
-            sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
-            sqlite3.SQLITE_CONSTRAINT_UNIQUE,
-        ):
-            raise UniqueViolation from error
-        raise
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF in _BUSY:  # the low byte is the primary code
-            raise DatabaseBusy from error
-        raise
+def _translated(error: BaseException) -> BaseException:
+    found: BaseException = error
+    if isinstance(error, sqlite3.IntegrityError) and error.sqlite_errorcode in _TAKEN:
+        found = UniqueViolation()
+    elif isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _BUSY:
+        found = DatabaseBusy()  # the low byte is the primary code
+    if found is not error:
+        found.__cause__ = error
+    return found
 
 
 class SqliteConnection:
-    """A connection in its own thread."""
+    """A connection in a thread of its own."""
 
     dialect: DialectName = "sqlite"
 
-    def __init__(self, raw: aiosqlite.Connection) -> None:
-        self.raw = raw
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[tuple[asyncio.Future[Any], Callable[[Raw], Any]] | None] = (
+            SimpleQueue()
+        )
+        self._loop = asyncio.get_running_loop()
+        self._closed = False
+
+    @classmethod
+    async def open(cls, path: Path, busy_timeout: int) -> SqliteConnection:
+        """Opens the file."""
+        connection = cls()
+        Thread(target=connection._work, args=(path, busy_timeout), daemon=True).start()
+        await connection.do(lambda raw: None)
+        return connection
+
+    async def do(self, work: Callable[[Raw], T]) -> T:
+        """Lets the thread do some work."""
+        if self._closed:
+            raise DatabaseBusy
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put((future, work))
+        return await future
 
     async def fetch(
         self, statement: Statement | Executable, params: Params | None = None
     ) -> Sequence[Row]:
         """The rows, as tuples."""
         text = compiled(statement, DIALECT)
-        async with _translated():
-            return list(await self.raw.execute_fetchall(text.sql, text.bind(params)))
+        values = text.bind(params)
+        return await self.do(lambda raw: raw.execute(text.sql, values).fetchall())
+
+    async def fetch_all(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
+        """What several questions find."""
+        return await self.do(lambda raw: [_fetch(raw, query) for query in queries])
 
     async def execute(self, statement: Statement | Executable, params: Params | None = None) -> int:
         """Runs a statement; the number of rows it touched."""
         text = compiled(statement, DIALECT)
-        async with _translated(), self.raw.execute(text.sql, text.bind(params)) as cursor:
-            return cursor.rowcount
+        values = text.bind(params)
+        return await self.do(lambda raw: raw.execute(text.sql, values).rowcount)
 
     async def execute_many(self, statement: Statement | Executable, rows: Sequence[Params]) -> None:
         """Runs one statement for each row of parameters."""
         text = compiled(statement, DIALECT)
-        async with (
-            _translated(),
-            self.raw.executemany(text.sql, [text.bind(row) for row in rows]),
-        ):
-            pass
+        values = [text.bind(row) for row in rows]
+        await self.do(lambda raw: raw.executemany(text.sql, values))
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Makes changes in their order."""
+        await self.do(lambda raw: _apply(raw, changes))
+
+    async def begin(self) -> None:
+        """Nothing to do: whoever gives a connection to write with has begun."""
 
     async def lock(self, name: str) -> None:
         """Nothing to do: a write transaction already excludes every other."""
 
     async def run(self, sql: str) -> None:
         """Runs a control statement."""
-        async with _translated(), self.raw.execute(sql):
-            pass
+        await self.do(lambda raw: raw.execute(sql))
+
+    async def close(self) -> None:
+        """Ends the thread when it has done what it was given."""
+        if not self._closed:
+            self._closed = True
+            self._jobs.put((closing := self._loop.create_future(), lambda raw: raw.close()))
+            self._jobs.put(None)
+            await closing
+
+    def _work(self, path: Path, busy_timeout: int) -> None:
+        raw: Raw | None = None
+        while job := self._jobs.get():
+            future, work = job
+            result, failure = None, None
+            try:
+                raw = raw or _open(path, busy_timeout)
+                result = work(raw)
+            except BaseException as error:  # noqa: BLE001 - it is raised where the work was given
+                failure = _translated(error)
+            self._loop.call_soon_threadsafe(_settle, future, result, failure)
 
 
-class SqliteDatabase:
-    """The pool: readers in turn, and the one writer."""
+class SqliteReading:
+    """Reads that each stand alone: by key at once, others in a reader's thread."""
 
     dialect: DialectName = "sqlite"
 
-    def __init__(self, writer: SqliteConnection, readers: Sequence[SqliteConnection]) -> None:
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def fetch(
+        self, statement: Statement | Executable, params: Params | None = None
+    ) -> Sequence[Row]:
+        """The rows, as tuples."""
+        if isinstance(statement, Statement) and statement.by_key:
+            return self._database.now(Query(statement, params or {}))
+        async with self._database.reader() as reader:
+            return await reader.fetch(statement, params)
+
+    async def fetch_all(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
+        """What several questions find."""
+        return [await self.fetch(*query) for query in queries]
+
+    async def execute(self, statement: Statement | Executable, params: Params | None = None) -> int:
+        """Not for one who reads."""
+        raise TypeError("a reader does not write")
+
+    async def execute_many(self, statement: Statement | Executable, rows: Sequence[Params]) -> None:
+        """Not for one who reads."""
+        raise TypeError("a reader does not write")
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Not for one who reads."""
+        raise TypeError("a reader does not write")
+
+    async def begin(self) -> None:
+        """Not for one who reads."""
+        raise TypeError("a reader does not write")
+
+    async def lock(self, name: str) -> None:
+        """Not for one who reads."""
+        raise TypeError("a reader holds nothing")
+
+
+class SqliteDatabase:
+    """The pool: readers in turn, the one writer, and a connection for what is read at once."""
+
+    dialect: DialectName = "sqlite"
+
+    def __init__(
+        self, writer: SqliteConnection, readers: Sequence[SqliteConnection], direct: Raw
+    ) -> None:
         self._writer = writer
         self._writing = asyncio.Lock()
         self._all = [writer, *readers]
+        self._direct = direct
         self._readers: asyncio.LifoQueue[SqliteConnection] = asyncio.LifoQueue()
         for reader in readers:
             self._readers.put_nowait(reader)
@@ -126,22 +227,17 @@ class SqliteDatabase:
     async def open(cls, url: str, *, readers: int, busy_timeout: int) -> SqliteDatabase:
         """Opens the file that the URL names."""
         path = Path(url.removeprefix("sqlite:///"))
-        opened = [await _open(path, busy_timeout) for _ in range(readers + 1)]
-        return cls(opened[0], opened[1:])
+        opened = [await SqliteConnection.open(path, busy_timeout) for _ in range(readers + 1)]
+        return cls(opened[0], opened[1:], _open(path, busy_timeout))
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[SqliteConnection]:
+    def read(self) -> SqliteReading:
         """A reader in autocommit."""
-        reader = await self._readers.get()
-        try:
-            yield reader
-        finally:
-            self._readers.put_nowait(reader)
+        return SqliteReading(self)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[SqliteConnection]:
         """A reader in one read transaction."""
-        async with self.read() as reader:
+        async with self.reader() as reader:
             await reader.run("BEGIN")
             try:
                 yield reader
@@ -157,26 +253,80 @@ class SqliteDatabase:
                 yield self._writer
                 await self._writer.run("COMMIT")
             except BaseException:
-                await asyncio.shield(_undo(self._writer))
+                await asyncio.shield(self._writer.do(_undo))
                 raise
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Makes changes in a transaction of their own."""
+        async with self._writing:
+            await self._writer.do(lambda raw: _transaction(raw, changes))
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[SqliteConnection]:
+        """One of the connections for queries that take their time."""
+        reader = await self._readers.get()
+        try:
+            yield reader
+        finally:
+            self._readers.put_nowait(reader)
+
+    def now(self, query: Query) -> Sequence[Row]:
+        """What a query by key finds, without a change of threads."""
+        try:
+            return _fetch(self._direct, query)
+        except sqlite3.Error as error:
+            raise _translated(error) from error
 
     async def close(self) -> None:
         """Closes every connection."""
         for connection in self._all:
-            await connection.raw.close()
+            await connection.close()
+        self._direct.close()
 
 
-async def _undo(connection: SqliteConnection) -> None:
-    if connection.raw.in_transaction:
-        await connection.raw.rollback()
-
-
-async def _open(path: Path, busy_timeout: int) -> SqliteConnection:
-    async with _translated():
-        raw: Any = await aiosqlite.connect(
-            path, isolation_level=None, timeout=busy_timeout, cached_statements=512
-        )
-    connection = SqliteConnection(raw)
+def _open(path: Path, busy_timeout: int) -> Raw:
+    raw = sqlite3.connect(
+        path,
+        isolation_level=None,
+        timeout=busy_timeout,
+        cached_statements=512,
+        check_same_thread=False,
+    )
     for pragma in _PRAGMAS:
-        await connection.run(pragma)
-    return connection
+        raw.execute(pragma)
+    return raw
+
+
+def _fetch(raw: Raw, query: Query) -> list[Row]:
+    text = compiled(query.statement, DIALECT)
+    return raw.execute(text.sql, text.bind(query.params)).fetchall()
+
+
+def _apply(raw: Raw, changes: Sequence[Change]) -> None:
+    for statement, rows in changes:
+        text = compiled(statement, DIALECT)
+        raw.executemany(text.sql, [text.bind(row) for row in rows])
+
+
+def _transaction(raw: Raw, changes: Sequence[Change]) -> None:
+    raw.execute("BEGIN IMMEDIATE")
+    try:
+        _apply(raw, changes)
+        raw.execute("COMMIT")
+    except BaseException:
+        _undo(raw)
+        raise
+
+
+def _undo(raw: Raw) -> None:
+    if raw.in_transaction:
+        raw.rollback()
+
+
+def _settle(future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+    if future.done():  # whoever asked has gone
+        return
+    if failure is None:
+        future.set_result(result)
+    else:
+        future.set_exception(failure)

@@ -11,7 +11,7 @@ from app.fhir.registry import Interaction
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
 from app.interactions.rules import BEFORE_STORE
-from app.repositories.resources import StoredVersion, as_seen
+from app.repositories.versions import StoredVersion, as_seen
 from app.security import access
 from app.services import labels, projections
 from app.services.changes import Change

@@ -34,6 +34,7 @@ from app.interactions.update import update
 from app.repositories.resources import StoredVersion
 from app.repositories.unit_of_work import UnitOfWork
 from app.security import access
+from app.security.authentication import Presumed
 from app.security.principal import Principal
 
 INTERACTIONS: Mapping[Interaction, Callable[[Context, Call], Awaitable[Outcome]]] = {
@@ -69,21 +70,29 @@ QUERIES = (
     Interaction.HISTORY_TYPE,
     Interaction.HISTORY_SYSTEM,
 )
+# Answered from one statement, so that it matters to nobody which state the next would see.
+_ONE_QUESTION = (Interaction.READ, Interaction.VREAD, Interaction.SEARCH_TYPE)
+_NOTHING = Presumed()
 _BODIES = (Interaction.CREATE, Interaction.UPDATE)
 _TRIES = 3
 
 
-async def run(engine: Engine, principal: Principal, call: Call) -> Outcome:
-    """Performs a call and records it; raises ``AppError`` for every refusal."""
+async def run(
+    engine: Engine, principal: Principal, call: Call, *, presumed: Presumed = _NOTHING
+) -> Outcome:
+    """Performs a call and records it; raises ``AppError`` for every refusal.
+
+    Raises ``ProvisoFailed``, with nothing done, where what is presumed of the caller is not so.
+    """
     try:
         if call.interaction is Interaction.BATCH:
             bundle = json.parse_resource(call.body)
             entries.check_envelope(bundle, most=engine.settings.max_bundle_entries)
             call = replace(call, interaction=Interaction(bundle["type"]), tree=bundle)
             return await _run_bundle(engine, principal, call)
-        return await _in_unit(engine, principal, prepare(principal, call))
+        return await _in_unit(engine, principal, prepare(principal, call), presumed)
     except AppError as refusal:
-        await _record_refusal(engine, principal, call, refusal)
+        await _record_refusal(engine, principal, call, refusal, presumed)
         raise
 
 
@@ -111,7 +120,7 @@ def prepare(principal: Principal, call: Call, *, links: Mapping[str, str] | None
     return replace(call, tree=tree)
 
 
-async def _in_unit(engine: Engine, principal: Principal, call: Call) -> Outcome:
+async def _in_unit(engine: Engine, principal: Principal, call: Call, presumed: Presumed) -> Outcome:
     if call.operation is not None:
         writes = OPERATIONS[call.operation].writes
     else:
@@ -119,10 +128,20 @@ async def _in_unit(engine: Engine, principal: Principal, call: Call) -> Outcome:
 
     async def work(uow: UnitOfWork) -> Outcome:
         context = Context(engine, principal, call.facts, uow)
-        await context.learn()
+        if presumed.concern is None:
+            await context.learn()
+            presumed.learnt(context.concern)
+        else:
+            context.concern = presumed.concern
         return await perform(context, call)
 
-    return await _attempt(lambda: engine.units.write() if writes else engine.units.read(), work)
+    def unit() -> AbstractAsyncContextManager[UnitOfWork]:
+        if writes:
+            return engine.units.write(late=True, provisos=presumed.provisos)
+        one_question = call.operation is None and call.interaction in _ONE_QUESTION
+        return engine.units.read(snapshot=not one_question, provisos=presumed.provisos)
+
+    return await _attempt(unit, work)
 
 
 async def _attempt(
@@ -227,10 +246,10 @@ def _planned(principal: Principal, found: Sequence[Entry | Refused], base: str) 
 
 
 async def _record_refusal(
-    engine: Engine, principal: Principal, call: Call, refusal: AppError
+    engine: Engine, principal: Principal, call: Call, refusal: AppError, presumed: Presumed
 ) -> None:
     target = f"{call.type}/{call.id}" if call.type and call.id else None
-    async with engine.units.read() as uow:
+    async with engine.units.read(provisos=presumed.provisos) as uow:
         found = None
         if refusal.category is Category.NOT_FOUND and call.type and call.id:
             found = await _denied(Context(engine, principal, call.facts, uow), call)

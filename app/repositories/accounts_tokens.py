@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Integer, and_, bindparam, delete, insert, or_, select, update
 
-from app.db.engine import Connection, Statement
+from app.db.engine import Connection, Query, Statement
 from app.db.metadata import Micros, Str
 from app.db.tables.accounts import account, assertion_jti, client, signing_key
 from app.db.tables.authorizations import access_grant, issued_token
@@ -106,7 +106,8 @@ _STANDING = Statement(
             signing_key.c.removed.is_(None), signing_key.c.removed > bindparam("now", type_=Micros)
         ),
         or_(issued_token.c.grant_id.is_(None), account.c.account_id.is_not(None)),
-    )
+    ),
+    by_key=True,
 )
 _THIS = (
     issued_token.c.tenant == bindparam("this_tenant", type_=Integer()),
@@ -121,6 +122,11 @@ _PURGE = [
     Statement(delete(table).where(table.c.expires < bindparam("before", type_=Micros)))
     for table in (issued_token, assertion_jti)
 ]
+
+
+def standing_query(tenant_id: int, token_id: str, *, now: int) -> Query:
+    """What finds the values of a token's ``Standing``, or nothing where it is void."""
+    return Query(_STANDING, {"this_tenant": tenant_id, "this_token": token_id, "now": now})
 
 
 class Tokens:
@@ -149,9 +155,7 @@ class Tokens:
 
     async def standing(self, tenant_id: int, token_id: str, *, now: int) -> Standing | None:
         """What stands behind a token, or None where it is void; its expiry is in its claims."""
-        rows = await self._connection.fetch(
-            _STANDING, {"this_tenant": tenant_id, "this_token": token_id, "now": now}
-        )
+        rows = await self._connection.fetch(*standing_query(tenant_id, token_id, now=now))
         return Standing(*rows[0]) if rows else None
 
     async def revoke(self, tenant_id: int, token_id: str, *, at: int) -> None:

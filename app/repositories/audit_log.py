@@ -6,34 +6,47 @@ Nothing here changes or removes a record; the database refuses it too (``db/appe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from sqlalchemy import insert
-
-from app.db.engine import Connection, DatabaseBusy, Statement
+from app.db.engine import Change, DatabaseBusy, Insert, UniqueViolation
 from app.db.tables.audit import audit_event
 from app.fhir.audit.record import AuditRecord
 from app.search.sources.audit_rows import row_of
 
-_INSERT = Statement(insert(audit_event))
+_INSERT = Insert(audit_event)
 
 
 class AuditUnavailable(DatabaseBusy):
     """The log cannot take a record, whatever the reason: nothing may be answered or written."""
 
 
+class Applies(Protocol):
+    """Makes changes: a connection in its transaction, or a database in one of their own."""
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Makes changes in their order."""
+        ...
+
+
 class AuditLog:
     """The log through one connection."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Applies) -> None:
         self._connection = connection
 
-    async def append(self, records: Sequence[AuditRecord]) -> None:
-        """Adds records, each with its commitment; they last when the transaction does."""
-        rows = [row_of(record) for record in records]
+    async def append(self, records: Sequence[AuditRecord], *, after: Sequence[Change] = ()) -> None:
+        """Adds records, each with its commitment, after the changes that they tell of.
+
+        They last when the transaction does.
+        """
+        changes = [*after]
+        if records:
+            changes.append(Change(_INSERT, [row_of(record) for record in records]))
+        if not changes:
+            return
         try:
-            if len(rows) == 1:
-                await self._connection.execute(_INSERT, rows[0])
-            elif rows:
-                await self._connection.execute_many(_INSERT, rows)
+            await self._connection.apply(changes)
+        except (UniqueViolation, DatabaseBusy):
+            raise
         except Exception as error:
             raise AuditUnavailable from error

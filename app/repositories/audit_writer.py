@@ -91,10 +91,7 @@ class AuditWriter:
                 _settle(each)
 
     async def _append(self, records: Sequence[AuditRecord]) -> None:
-        # On PostgreSQL one statement, for one row or many, is a transaction by itself.
-        alone = self._database.dialect == "postgresql"
-        async with self._database.read() if alone else self._database.write() as connection:
-            await AuditLog(connection).append(records)
+        await AuditLog(self._database).append(records)
 
 
 def _settle(waiting: _Waiting, error: Exception | None = None) -> None:

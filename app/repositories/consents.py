@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    CompoundSelect,
     FromClause,
     Integer,
     Select,
@@ -27,7 +26,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from app.db.engine import Connection, Params, Statement
+from app.db.engine import Change, Connection, Insert, Params, Query, Row, Statement
 from app.db.metadata import Str
 from app.db.tables.consents import broken_glass, consent_rule, membership
 from app.db.tables.indexes import idx_date, idx_reference
@@ -35,6 +34,7 @@ from app.db.tables.resources import JOINT, compartment, resource, resource_autho
 from app.fhir.registry import REGISTRY, by_code
 from app.search.asker import Concern
 from app.search.consents import dates
+from app.search.values import joined
 
 _GROUP = REGISTRY["Group"].code
 _TENANT = bindparam("this_tenant", type_=Integer())
@@ -45,8 +45,8 @@ _FORGET_RULES = Statement(
 _FORGET_MEMBERS = Statement(
     delete(membership).where(membership.c.tenant == _TENANT, membership.c.stated_by == _THIS)
 )
-_INSERT_RULES = Statement(insert(consent_rule))
-_INSERT_MEMBERS = Statement(insert(membership))
+_INSERT_RULES = Insert(consent_rule)
+_INSERT_MEMBERS = Insert(membership)
 _INSERT_GLASS = Statement(insert(broken_glass))
 _NOW = bindparam("now", type_=BigInteger())
 
@@ -55,7 +55,7 @@ def _in_time(table: FromClause) -> ColumnElement[bool]:
     return and_(table.c.since <= _NOW, table.c.until > _NOW)
 
 
-def _concern() -> CompoundSelect[Any]:
+def _concern() -> Select[Any]:
     first, second, third = membership.alias(), membership.alias(), membership.alias()
     further = second.join(
         third, and_(third.c.tenant == second.c.tenant, third.c.member == second.c.owner)
@@ -86,13 +86,15 @@ def _concern() -> CompoundSelect[Any]:
     me = rule.c.actor.in_(select(mine.c.owner))
     anybody = rule.c.actor == ""
     closes = or_(rule.c.permit == 0, rule.c.partial == 1)
-    return union_all(
+    found = union_all(
         select(literal("actor").label("what"), mine.c.owner.label("which")),
         flag("refused", or_(some(rule, closes, anybody), some(rule, closes, me))),
         flag("named", some(rule, rule.c.permit == 1, me)),
         flag("open", some(rule, rule.c.permit == 1, anybody)),
         flag("glass", some(broken_glass, broken_glass.c.actor == _THIS)),
-    )
+    ).subquery()
+    lines = found.c.what + literal_column("':'", Str) + found.c.which
+    return select(joined(lines, "|"))
 
 
 _ABOUT, _MEMBER = compartment.alias("about"), membership.alias("belongs")
@@ -139,7 +141,7 @@ _FORGET_JOINT = Statement(
         ),
     )
 )
-_CONCERN = Statement(_concern())
+_CONCERN = Statement(_concern(), by_key=True)
 _MEMBERS = Statement(
     select(membership.c.member, membership.c.since, membership.c.until).where(
         membership.c.tenant == _TENANT, membership.c.owner == _THIS
@@ -164,6 +166,24 @@ class Links:
     is_dated: bool
 
 
+def concern_query(actor: str, *, tenant: int, now: int) -> Query:
+    """What finds how Consents concern an actor (``Type/id``), in one row."""
+    return Query(_CONCERN, {"this_tenant": tenant, "this": actor, "now": now})
+
+
+def concern_of(rows: Sequence[Row]) -> Concern:
+    """The concern that ``concern_query`` found."""
+    found = [line.partition(":") for line in rows[0][0].split("|")]
+    flags = {what for what, _, _ in found}
+    return Concern(
+        actors=tuple(sorted(which for what, _, which in found if what == "actor")),
+        refused="refused" in flags,
+        named="named" in flags,
+        open="open" in flags,
+        glass="glass" in flags,
+    )
+
+
 class Consents:
     """What Consents, groups, teams and roles come to, as rows that queries join."""
 
@@ -185,43 +205,43 @@ class Consents:
             for n, member in enumerate(members)
         ]
 
-    async def flush(self) -> None:
-        """Sends what was changed."""
-        for changes, forget, add in (
+    def changes(self, joint: Iterable[tuple[int, int]]) -> Iterator[Change]:
+        """What was changed since the last time.
+
+        The rows of ``joint`` (tenant and row number) are about a Group: its members own them.
+        """
+        rows: list[Params] = [{"this_tenant": tenant, "rid": rid} for tenant, rid in joint]
+        if rows:
+            yield Change(_JOIN_ROW, rows)
+        for changed, forget, add in (
             (self._rules, _FORGET_RULES, _INSERT_RULES),
             (self._members, _FORGET_MEMBERS, _INSERT_MEMBERS),
         ):
-            for (tenant, this), rows in changes.items():
-                await self._connection.execute(forget, {"this_tenant": tenant, "this": this})
-                if rows:
-                    await self._connection.execute_many(add, rows)
-        changed = [(tenant, this) for tenant, this in self._members if this.startswith("Group/")]
+            if changed:
+                yield Change(forget, [{"this_tenant": key[0], "this": key[1]} for key in changed])
+                yield Change(add, [row for rows in changed.values() for row in rows])
+        groups: list[Params] = [
+            {"this_tenant": tenant, "this": this.partition("/")[2]}
+            for tenant, this in self._members
+            if this.startswith("Group/")
+        ]
+        if groups:
+            yield Change(_FORGET_JOINT, groups)
+            yield Change(_JOIN_GROUP, groups)
         self._rules.clear()
         self._members.clear()
-        for tenant, this in changed:
-            group = {"this_tenant": tenant, "this": this.partition("/")[2]}
-            await self._connection.execute(_FORGET_JOINT, group)
-            await self._connection.execute(_JOIN_GROUP, group)
 
-    async def join(self, rids: Iterable[tuple[int, int]]) -> None:
-        """Gives rows about a Group (tenant and row number) its members as owners."""
-        for tenant, rid in rids:
-            await self._connection.execute(_JOIN_ROW, {"this_tenant": tenant, "rid": rid})
+    async def flush(self) -> None:
+        """Sends what was changed."""
+        changes = list(self.changes(()))
+        if changes:
+            await self._connection.apply(changes)
 
     async def concern(self, actor: str, *, tenant: int, now: int) -> Concern:
         """How Consents concern an actor (``Type/id``) now."""
         await self.flush()
-        rows = await self._connection.fetch(
-            _CONCERN, {"this_tenant": tenant, "this": actor, "now": now}
-        )
-        flags = {row[0] for row in rows}
-        return Concern(
-            actors=tuple(sorted(row[1] for row in rows if row[0] == "actor")),
-            refused="refused" in flags,
-            named="named" in flags,
-            open="open" in flags,
-            glass="glass" in flags,
-        )
+        query = concern_query(actor, tenant=tenant, now=now)
+        return concern_of(await self._connection.fetch(*query))
 
     async def members(self, owner: str, *, tenant: int) -> list[tuple[str, int, int]]:
         """Who belongs, or did, to a group, team, role or organization: since and until."""

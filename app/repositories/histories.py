@@ -7,17 +7,36 @@ row of their resource: who may not see the resource now finds none of its past.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import FromClause, Select, and_, exists, func, or_, select, tuple_, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 
-from app.db.engine import Connection
+from app.db.engine import Connection, Params, Statement
 from app.db.tables.keys import readable
 from app.db.tables.resources import resource, resource_history
 from app.repositories.codec import EnvelopeCodec
-from app.repositories.resources import StoredVersion, as_seen, open_row
-from app.search.visibility import Visible, visible_clause
+from app.repositories.versions import StoredVersion, as_seen, open_row
+from app.search.compiler import Compiler
+from app.search.expression import Shaper, Value
+from app.search.sight import Sight
+from app.search.sources import Rows
+from app.search.values import bind, bound, equals, number
+from app.search.visibility import Visible
 
 _NAMES = tuple(column.name for column in resource.columns)
 
@@ -47,31 +66,67 @@ class Histories:
 
     async def page(self, query: HistoryQuery, *, visible: Visible) -> Sequence[StoredVersion]:
         """At most ``query.limit`` versions, newest first."""
-        every = _versions(query, visible).subquery()
-        key = (every.c.updated, every.c.rid, every.c.version)
-        statement = select(*every.columns).order_by(*(column.desc() for column in key))
-        if query.before is not None:
-            statement = statement.where(tuple_(*key) < tuple_(*query.before))
-        rows = await self._connection.fetch(statement.limit(query.limit))
-        found = [open_row(dict(zip(_NAMES, row, strict=True)), self._codec) for row in rows]
-        return [as_seen(version, visible) for version in found]
+        shape, params = self._shaped(query, visible)
+        rows = await self._connection.fetch(_page(shape), {**params, "limit": query.limit})
+        return [as_seen(open_row(row, self._codec), visible) for row in rows]
 
     async def total(self, query: HistoryQuery, *, visible: Visible) -> int:
         """How many versions there are on all pages together."""
-        every = _versions(query, visible).subquery()
-        rows = await self._connection.fetch(select(func.count()).select_from(every))
+        shape, params = self._shaped(replace(query, before=None), visible)
+        rows = await self._connection.fetch(_total(shape), params)
         return int(rows[0][0])
 
+    def _shaped(self, query: HistoryQuery, visible: Visible) -> tuple[_Shape, Params]:
+        shaper = Shaper()
+        kinds = tuple(kind for kind in query.kinds if kind in visible.grants)
+        shape = _Shape(
+            kinds=kinds,
+            sight=visible.sight(kinds, shaper),
+            id=shaper.slot(query.id),
+            since=shaper.slot(query.since),
+            at=query.at and tuple(shaper.slot(end) for end in query.at),
+            before=query.before and tuple(shaper.slot(part) for part in query.before),
+        )
+        return shape, bind(shaper.values, self._connection.dialect)
 
-def _versions(query: HistoryQuery, visible: Visible) -> Any:
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A query without its values."""
+
+    kinds: tuple[int, ...]
+    sight: Sight
+    id: Value
+    since: Value
+    at: tuple[Value, ...] | None
+    before: tuple[Value, ...] | None
+
+
+@lru_cache(maxsize=256)
+def _page(shape: _Shape) -> Statement:
+    every = _versions(shape).subquery()
+    key = (every.c.updated, every.c.rid, every.c.version)
+    statement = select(*every.columns).order_by(*(column.desc() for column in key))
+    if shape.before is not None:
+        last = [bound(value, column) for value, column in zip(shape.before, key, strict=True)]
+        statement = statement.where(tuple_(*key) < tuple_(*last))
+    return Statement(statement.limit(bindparam("limit", type_=BigInteger())))
+
+
+@lru_cache(maxsize=256)
+def _total(shape: _Shape) -> Statement:
+    return Statement(select(func.count()).select_from(_versions(shape).subquery()))
+
+
+def _versions(shape: _Shape) -> Any:
     # Types under the same grant share one part.
     groups: dict[Any, list[int]] = {}
-    for kind in query.kinds:
-        if kind in visible.grants:
-            same = (visible.tenant_of(kind), visible.grants[kind], visible.denials.get(kind))
-            groups.setdefault(same, []).append(kind)
+    for kind in shape.kinds:
+        sight = shape.sight
+        same = (sight.tenant_of(kind), sight.ways(kind), sight.barred(kind))
+        groups.setdefault(same, []).append(kind)
     parts = [
-        _part(table, query, kinds, visible)
+        _part(table, shape, kinds)
         for kinds in groups.values()
         for table in (resource, resource_history)
     ]
@@ -80,32 +135,30 @@ def _versions(query: HistoryQuery, visible: Visible) -> Any:
     return union_all(*parts)
 
 
-def _part(
-    table: FromClause, query: HistoryQuery, kinds: list[int], visible: Visible
-) -> Select[Any]:
+def _part(table: FromClause, shape: _Shape, kinds: list[int]) -> Select[Any]:
     current = resource if table is resource else resource.alias("current_version")
     statement = select(*(readable(table, name) for name in _NAMES)).where(
-        table.c.tenant == visible.tenant_of(kinds[0]),
-        table.c.kind.in_(kinds),
-        visible_clause(visible, kinds[0], current.c),
+        equals(table.c.tenant, shape.sight.tenant_of(kinds[0])),
+        table.c.kind.in_(map(number, kinds)),
+        Compiler(shape.sight).seen(Rows(current, (kinds[0],)), kinds[0]),
     )
     if current is not table:
         statement = statement.join(
             current, and_(current.c.tenant == table.c.tenant, current.c.rid == table.c.rid)
         )
-    if query.id is not None:
-        statement = statement.where(table.c.id == query.id)
-    if query.since is not None:
-        statement = statement.where(table.c.updated >= query.since)
-    if query.at is not None:
-        low, high = query.at
+    if shape.id is not None:
+        statement = statement.where(equals(table.c.id, shape.id))
+    if shape.since is not None:
+        statement = statement.where(table.c.updated >= bound(shape.since, table.c.updated))
+    if shape.at is not None:
+        low, high = (bound(end, table.c.updated) for end in shape.at)
         statement = statement.where(table.c.updated < high)
         if table is resource_history:
             statement = statement.where(~_replaced_by(low, current))
     return statement
 
 
-def _replaced_by(moment: int, current: FromClause) -> Any:
+def _replaced_by(moment: ColumnElement[int], current: FromClause) -> Any:
     """Whether the next version had come by then."""
     following = resource_history.alias("following")
     return or_(

@@ -11,7 +11,7 @@ from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.keys import readable
 from app.db.tables.resources import resource
 from app.repositories.codec import EnvelopeCodec
-from app.repositories.resources import StoredVersion, open_row
+from app.repositories.versions import StoredVersion, open_row
 from app.search.indexer import Indexed
 from app.search.visibility import Visible
 
@@ -47,7 +47,7 @@ class Index:
             .order_by(resource.c.rid)
             .limit(limit)
         )
-        return [open_row(dict(zip(_NAMES, row, strict=True)), self._codec) for row in rows]
+        return [open_row(row, self._codec) for row in rows]
 
     async def replace(self, stored: StoredVersion, indexed: Indexed) -> None:
         """Puts these rows in the place of those that a resource has."""

@@ -55,12 +55,17 @@ def lookup(
     purpose: Purpose, kind: int, ids: Sequence[str], *, visible: Visible, dialect: DialectName
 ) -> tuple[Statement, Params]:
     """The statement and its parameters. Its columns are ``COLUMNS``, patients, and ``seen``."""
-    shaper = Shaper()
-    sight = visible.sight([kind], shaper)
     one = len(ids) == 1
-    statement = _lookup(purpose, kind, sight, dialect, one=one)
+
+    def made() -> tuple[Statement, Params]:
+        shaper = Shaper()
+        sight = visible.sight([kind], shaper)
+        statement = _lookup(purpose, kind, sight, dialect, one=one)
+        return statement, {**bind(shaper.values, dialect), "this_kind": kind}
+
+    statement, params = visible.once((purpose, kind, dialect, one), made)
     named = {"this_id": ids[0]} if one else {"ids": _listed(ids, dialect)}
-    return statement, {**bind(shaper.values, dialect), "this_kind": kind, **named}
+    return statement, {**params, **named}
 
 
 def labels(
@@ -85,10 +90,10 @@ def _lookup(
         resource.c.id == bindparam("this_id", type_=Str) if one else _IN_IDS,
     )
     if purpose == "reach":
-        return Statement(select(resource.c.rid).where(this, seen))
+        return Statement(select(resource.c.rid).where(this, seen), by_key=one)
     columns = [readable(resource, name) for name in COLUMNS]
     if purpose == "read":
-        return Statement(select(*columns, _patients(dialect)).where(this, seen))
+        return Statement(select(*columns, _patients(dialect)).where(this, seen), by_key=one)
     number = case((seen, literal_column("1")), else_=literal_column("0"))
     held = select(*columns, _patients(dialect), number).where(this)
     return Statement(held.with_for_update(of=resource) if dialect == "postgresql" else held)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Integer, bindparam, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Integer, bindparam, delete, func, select, update
 
 from app.core.clock import SECOND
-from app.db.engine import Connection, Statement
+from app.db.engine import Change, Connection, Insert, Statement
 from app.db.metadata import Micros
 from app.db.tables.queue import outbox
 
@@ -36,7 +36,7 @@ _THIS = (
     outbox.c.tenant == bindparam("this_tenant", type_=Integer()),
     outbox.c.oid == bindparam("this_oid", type_=BigInteger()),
 )
-_INSERT = Statement(insert(outbox))
+_INSERT = Insert(outbox)
 _DONE = Statement(delete(outbox).where(*_THIS))
 _DUE = Statement(
     select(
@@ -66,26 +66,26 @@ class Outbox:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def add(self, rows: Sequence[Written], *, now: int) -> None:
-        """Queues reactions with the write that calls for them."""
-        params = [
-            {
-                "tenant": row.tenant,
-                "oid": row.oid,
-                "reaction": row.reaction,
-                "kind": row.kind,
-                "id": row.id,
-                "version": row.version,
-                "created": now,
-                "due": now,
-                "attempts": 0,
-            }
-            for row in rows
-        ]
-        if len(params) == 1:
-            await self._connection.execute(_INSERT, params[0])
-        elif params:
-            await self._connection.execute_many(_INSERT, params)
+    @staticmethod
+    def added(rows: Sequence[Written], *, now: int) -> Change:
+        """Reactions that go into the queue with the write that calls for them."""
+        return Change(
+            _INSERT,
+            [
+                {
+                    "tenant": row.tenant,
+                    "oid": row.oid,
+                    "reaction": row.reaction,
+                    "kind": row.kind,
+                    "id": row.id,
+                    "version": row.version,
+                    "created": now,
+                    "due": now,
+                    "attempts": 0,
+                }
+                for row in rows
+            ],
+        )
 
     async def due(self, now: int, *, limit: int) -> Sequence[Written]:
         """What is to be done now, oldest first."""

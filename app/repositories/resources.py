@@ -1,13 +1,13 @@
-"""The resources: append a version, read one, walk the history.
+"""The resources: append a version, read one.
 
 A read says for whom: ``visible`` is compiled into its query, and what is hidden is not
-found. A write collects rows and ``flush`` sends them in few statements; every reading method
-flushes first, so a unit of work reads its own writes.
+found. A write collects rows, ``flush`` sends them together, and every reading method flushes
+first, so a unit of work reads its own writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,44 +22,26 @@ from sqlalchemy import (
     update,
 )
 
-from app.db.engine import Connection, Params, Row, Statement
+from app.db.engine import Change, Connection, Insert, Params, Row, Statement
 from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.keys import readable
 from app.db.tables.resources import compartment, resource, resource_author, resource_history
 from app.fhir.registry import REGISTRY
 from app.repositories import lookups
-from app.repositories.codec import EnvelopeCodec, Sealed
+from app.repositories.codec import EnvelopeCodec
 from app.repositories.consents import Consents
 from app.repositories.data_keys import DataKeys
 from app.repositories.lookups import COLUMNS
+from app.repositories.versions import StoredVersion, as_seen, open_row
+from app.search.expression import Slot
 from app.search.indexer import Indexed
+from app.search.values import bind, equals, number, one_of
 from app.search.visibility import Alternative, Visible
+
+__all__ = ["Locked", "Resources", "StoredVersion"]
 
 _CURRENT = [resource.c[name] for name in COLUMNS]
 _PAST = [readable(resource_history, name) for name in COLUMNS]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredVersion:
-    """One version as it is stored; ``text`` is empty for a deletion.
-
-    ``patients`` are the ids of the patients in whose compartments it is.
-    """
-
-    tenant: int
-    kind: int
-    id: str
-    rid: int
-    version: int
-    updated: int
-    deleted: bool
-    interaction: int
-    text: bytes
-    key_owner: str
-    confidentiality: int
-    sensitivity: int
-    data_class: str | None
-    patients: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +63,7 @@ _HOLD = {
 }
 _THIS_ROW = and_(resource.c.tenant == _HOLD["tenant"], resource.c.rid == _HOLD["rid"])
 
-_INSERT = Statement(insert(resource))
+_INSERT = Insert(resource)
 _RETIRE = Statement(
     insert(resource_history).from_select(COLUMNS, select(*_CURRENT).where(_THIS_ROW))
 )
@@ -95,13 +77,30 @@ _REPLACE = Statement(
         {name: bindparam(name) for name in COLUMNS if name not in ("tenant", "kind", "id", "rid")}
     )
 )
-_INSERT_COMPARTMENT = Statement(insert(compartment))
-_INSERT_AUTHOR = Statement(insert(resource_author))
-_INSERT_INDEX = {table.name: Statement(insert(table)) for table in INDEX_TABLES}
+_INSERT_COMPARTMENT = Insert(compartment)
+_INSERT_AUTHOR = Insert(resource_author)
+_INSERT_INDEX = {table.name: Insert(table) for table in INDEX_TABLES}
 _DELETE_INDEX = [
     Statement(delete(table).where(table.c.tenant == _HOLD["tenant"], table.c.rid == _HOLD["rid"]))
     for table in INDEX_TABLES
 ]
+_READ_PAST = Statement(
+    select(*_PAST).where(
+        resource_history.c.tenant == _HOLD["tenant"],
+        resource_history.c.rid == _HOLD["rid"],
+        resource_history.c.version == bindparam("version", type_=Integer()),
+    ),
+    by_key=True,
+)
+_PATIENTS_OF = Statement(
+    select(compartment.c.owner_id)
+    .where(
+        equals(compartment.c.tenant, Slot(0)),
+        one_of(compartment.c.rid, Slot(1, is_list=True)),
+        compartment.c.owner_kind == number(_PATIENT),
+    )
+    .distinct()
+)
 _DELETE_OWNERS = [
     Statement(delete(table).where(table.c.tenant == _HOLD["tenant"], table.c.rid == _HOLD["rid"]))
     for table in (compartment, resource_author)
@@ -163,13 +162,36 @@ class Resources:
             for author_kind, author_id in indexed.authors
         )
 
-    async def flush(self) -> None:
-        """Sends what was appended, and what follows from it for who may see what."""
-        if self._inserted or self._replaced:
-            await self._flush()
-        await self._consents.join(self._joint)
+    async def changes(self) -> Sequence[Change]:
+        """What was appended since the last time, and what follows for who may see what."""
+        await self._seal()
+        steps: list[tuple[Sequence[Statement], list[Params]]] = [
+            ([_RETIRE], self._retired),
+            ([_REPLACE], self._replaced),
+            (_DELETE_INDEX, self._unindexed),
+            (_DELETE_OWNERS, self._disowned),
+            ([_INSERT], self._inserted),
+            ([_INSERT_COMPARTMENT], self._owners),
+            ([_INSERT_AUTHOR], self._authors),
+            *(([_INSERT_INDEX[name]], index) for name, index in self._index.items()),
+        ]
+        made = [
+            Change(statement, rows[:])
+            for statements, rows in steps
+            if rows
+            for statement in statements
+        ]
+        for _, rows in steps:
+            rows.clear()
+        made += self._consents.changes(self._joint)
         self._joint.clear()
-        await self._consents.flush()
+        return made
+
+    async def flush(self) -> None:
+        """Sends what was appended."""
+        changes = await self.changes()
+        if changes:
+            await self._connection.apply(changes)
 
     async def _seal(self) -> None:
         owners: dict[int, set[str]] = {}
@@ -186,26 +208,6 @@ class Resources:
             row.update(sealed._asdict())
         self._unsealed.clear()
 
-    async def _flush(self) -> None:
-        await self._seal()
-        await self._many([_RETIRE], self._retired)
-        await self._many([_INSERT], self._inserted)
-        await self._many([_REPLACE], self._replaced)
-        await self._many(_DELETE_INDEX, self._unindexed)
-        await self._many(_DELETE_OWNERS, self._disowned)
-        await self._many([_INSERT_COMPARTMENT], self._owners)
-        await self._many([_INSERT_AUTHOR], self._authors)
-        for name, rows in self._index.items():
-            await self._many([_INSERT_INDEX[name]], rows)
-
-    async def _many(self, statements: Iterable[Statement], rows: list[Params]) -> None:
-        for statement in statements:
-            if len(rows) == 1:
-                await self._connection.execute(statement, rows[0])
-            elif rows:
-                await self._connection.execute_many(statement, rows)
-        rows.clear()
-
     # -- reading ---------------------------------------------------------------------------
 
     async def lock(self, kind: int, id: str, *, visible: Visible) -> Locked | None:
@@ -216,6 +218,7 @@ class Resources:
         self, kind: int, ids: Sequence[str], *, visible: Visible
     ) -> Mapping[str, Locked]:
         """The same of several resources of one type, by id."""
+        await self._connection.begin()
         rows = await self._look("lock", kind, ids, visible=visible)
         locked = [Locked(self._stored(row, visible), bool(row[-1])) for row in rows]
         return {each.stored.id: each for each in locked}
@@ -249,19 +252,17 @@ class Resources:
         current = await self.read(kind, id, visible=visible)
         if current is None or version == current.version:
             return current
-        statement = select(*_PAST).where(
-            resource_history.c.tenant == visible.tenant_of(kind),
-            resource_history.c.rid == current.rid,
-            resource_history.c.version == version,
-        )
-        rows = await self._connection.fetch(statement)
+        key = {"tenant": current.tenant, "rid": current.rid, "version": version}
+        rows = await self._connection.fetch(_READ_PAST, key)
         if not rows:
             return None
-        return replace(self._stored(rows[0], visible), patients=current.patients)
+        past = as_seen(open_row(rows[0], self._codec), visible)
+        return replace(past, patients=current.patients)
 
     def _stored(self, row: Row, visible: Visible) -> StoredVersion:
-        stored = open_row(dict(zip((*COLUMNS, "patients"), row, strict=False)), self._codec)
-        return as_seen(stored, visible)
+        stored = as_seen(open_row(row, self._codec), visible)
+        patients = row[len(COLUMNS)]
+        return replace(stored, patients=tuple(sorted(patients.split(",")))) if patients else stored
 
     async def labels(
         self, sources: Collection[tuple[int, str]], *, tenant: int
@@ -284,26 +285,13 @@ class Resources:
         """The patients in whose compartments these rows are, for the audit record."""
         if not rids:
             return ()
-        rows = await self._connection.fetch(
-            select(compartment.c.owner_id)
-            .where(
-                compartment.c.tenant == visible.tenant,
-                compartment.c.rid.in_(rids),
-                compartment.c.owner_kind == _PATIENT,
-            )
-            .distinct()
-        )
+        params = bind([visible.tenant, tuple(rids)], self._connection.dialect)
+        rows = await self._connection.fetch(_PATIENTS_OF, params)
         return tuple(sorted(row[0] for row in rows))
 
 
 def _unlabelled(way: Alternative) -> Alternative:
     return replace(way, confidentiality=None, sensitivity=None)
-
-
-def as_seen(stored: StoredVersion, visible: Visible) -> StoredVersion:
-    """The version with the text that may be seen."""
-    text = visible.shown(stored.kind, stored.text)
-    return stored if text is stored.text else replace(stored, text=text)
 
 
 def _row(new: StoredVersion) -> dict[str, Any]:
@@ -322,27 +310,3 @@ def _row(new: StoredVersion) -> dict[str, Any]:
         "sensitivity": new.sensitivity,
         "data_class": new.data_class,
     }
-
-
-def open_row(values: Mapping[str, Any], codec: EnvelopeCodec) -> StoredVersion:
-    """A stored version from the columns of ``resource`` or ``resource_history``."""
-    context = f"{values['tenant']}|{values['kind']}|{values['id']}|{values['version']}"
-    sealed = Sealed(bytes(values["body"]), values["cipher"], values["key_id"], values["nonce"])
-    return StoredVersion(
-        tenant=values["tenant"],
-        kind=values["kind"],
-        id=values["id"],
-        rid=values["rid"],
-        version=values["version"],
-        updated=values["updated"],
-        deleted=bool(values["deleted"]),
-        interaction=values["interaction"],
-        text=codec.open(sealed, owner=values["key_owner"], context=context),
-        key_owner=values["key_owner"],
-        confidentiality=values["confidentiality"],
-        sensitivity=values["sensitivity"],
-        data_class=values["data_class"],
-        patients=tuple(sorted((values.get("patients") or "").split(",")))
-        if values.get("patients")
-        else (),
-    )

@@ -7,7 +7,7 @@ of their own before anything is answered.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -28,6 +28,7 @@ from app.repositories.outbox import Outbox, Written
 from app.repositories.releases import Releases
 from app.repositories.resources import Resources
 from app.repositories.searches import Searches
+from app.repositories.session import Proviso, Session
 
 
 @dataclass(slots=True)
@@ -73,25 +74,40 @@ class UnitsOfWork:
         self._allocator = Allocator(database)
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[UnitOfWork]:
-        """A unit that reads one snapshot; it ends when its audit records are durable."""
-        async with self.database.snapshot() as connection:
-            unit = self._unit(connection, iter(()))
+    async def read(
+        self, *, snapshot: bool = True, provisos: Sequence[Proviso] = ()
+    ) -> AsyncIterator[UnitOfWork]:
+        """A unit that reads; it ends when its audit records are durable.
+
+        Its statements all see one state, or where that does not matter each the newest.
+        """
+        opened = self.database.snapshot() if snapshot else self.database.read()
+        async with Session(self.database, opened, begun=True, provisos=provisos) as session:
+            unit = self._unit(session, iter(()))
             yield unit
+            await session.hold()
         await self.audit.write(unit.audited)
 
     @asynccontextmanager
-    async def write(self, *, resources: int = 1) -> AsyncIterator[UnitOfWork]:
-        """A unit that writes about so many resources."""
-        numbers = await self._allocator.reserve(8 + 4 * resources)
-        async with self.database.write() as connection:
-            unit = self._unit(connection, numbers)
-            yield unit
-            await unit.resources.flush()
-            await unit.outbox.add(unit.written, now=self._clock.now())
-            await AuditLog(connection).append(unit.audited)
+    async def write(
+        self, *, resources: int = 1, late: bool = False, provisos: Sequence[Proviso] = ()
+    ) -> AsyncIterator[UnitOfWork]:
+        """A unit that writes about so many resources.
 
-    def _unit(self, connection: Connection, numbers: Iterator[int]) -> UnitOfWork:
+        ``late`` lets it begin its transaction when it first holds or sends something.
+        """
+        numbers = await self._allocator.reserve(8 + 4 * resources)
+        opened = self.database.read() if late else self.database.write()
+        async with Session(self.database, opened, begun=not late, provisos=provisos) as session:
+            unit = self._unit(session, numbers)
+            yield unit
+            changes = [*await unit.resources.changes()]
+            if unit.written:
+                changes.append(Outbox.added(unit.written, now=self._clock.now()))
+            await session.conclude()
+            await AuditLog(session).append(unit.audited, after=changes)
+
+    def _unit(self, connection: Session, numbers: Iterator[int]) -> UnitOfWork:
         consents = Consents(connection)
         keys = DataKeys(connection, self._codec, self._clock)
         return UnitOfWork(

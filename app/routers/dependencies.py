@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,6 +15,7 @@ from app.core.ids import IdSource
 from app.interactions.context import Engine
 from app.repositories.unit_of_work import UnitsOfWork
 from app.routers.peers import address_of
+from app.security.authentication import Presumed
 from app.security.keys import RootKey
 from app.security.oauth.server import AuthorizationServer
 from app.security.ports import AuditSink, Unauthenticated
@@ -51,11 +53,24 @@ class Services:
 
     async def authenticate(self, request: Request) -> Principal:
         """The caller of a request; a bad token is recorded and refused."""
+        with_token = request.headers.getlist("authorization")
+        async with self._recording(request), self.units.read(snapshot=False) as unit:
+            return await self.authorization.authenticator.authenticate(
+                with_token, unit.accounts.tokens
+            )
+
+    async def admit(self, request: Request) -> tuple[Principal, Presumed]:
+        """The caller, and what is presumed of them."""
+        async with self._recording(request):
+            principal, presumed = await self.authorization.authenticator.presume(
+                request.headers.getlist("authorization")
+            )
+        return principal or await self.authenticate(request), presumed
+
+    @asynccontextmanager
+    async def _recording(self, request: Request) -> AsyncIterator[None]:
         try:
-            async with self.units.read() as unit:
-                return await self.authorization.authenticator.authenticate(
-                    request.headers.getlist("authorization"), unit.accounts.tokens
-                )
+            yield
         except Unauthenticated as refusal:
             address = address_of(request, self.settings.trusted_proxies)
             await self.refusals.add(address=address, reason=refusal.reason)

@@ -14,13 +14,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.core.clock import SECOND
+from app.core.errors import AppError
 from app.fhir import json
 from app.fhir.outcome import operation_outcome
 from app.fhir.registry import Interaction, by_code
 from app.interactions import address, pipeline
 from app.interactions.call import Call, Outcome
-from app.routers.dependencies import services_of
+from app.repositories.session import ProvisoFailed
+from app.routers.dependencies import Services, services_of
 from app.routers.requests import Layout, Preferences, asked, call_of
+from app.security.authentication import Presumed
 
 _STATUS = {"ok": 200, "created": 201, "deleted": 204, "not-modified": 304, "accepted": 202}
 _WRITES = (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE)
@@ -29,17 +32,34 @@ _WRITES = (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interactio
 async def handle(request: Request) -> Response:
     """Answers one request below the base; without a token every one in the same way."""
     services = services_of(request)
+    principal, presumed = await services.admit(request)
+    try:
+        call, layout = await _call(request, services)
+    except AppError:
+        if presumed.provisos:
+            await services.authenticate(request)  # who has no token is told nothing else
+        raise
+    if call.interaction is Interaction.BATCH and presumed.provisos:
+        # Of several units of work the first would be done when a proviso fails.
+        principal, presumed = await services.authenticate(request), Presumed()
+    try:
+        outcome = await pipeline.run(services.engine, principal, call, presumed=presumed)
+    except ProvisoFailed:
+        principal = await services.authenticate(request)
+        outcome = await pipeline.run(services.engine, principal, call)
+    if _writes(call) or call.interaction is Interaction.BATCH:
+        services.wake()
     base = services.engine.settings.fhir_base
-    principal = await services.authenticate(request)
+    return _answer(base, call, outcome, layout, Preferences.of(request))
+
+
+async def _call(request: Request, services: Services) -> tuple[Call, Layout]:
+    base = services.engine.settings.fhir_base
     found = address.resolve(request.method, request.path_params.get("path", ""))
     query, form = await asked(request, found)
     layout = Layout.of(request, query)
     facts = replace(services.facts(request), body=form)
-    call = await call_of(request, found, query=query, facts=facts, base=base)
-    outcome = await pipeline.run(services.engine, principal, call)
-    if _writes(call) or call.interaction is Interaction.BATCH:
-        services.wake()
-    return _answer(base, call, outcome, layout, Preferences.of(request))
+    return await call_of(request, found, query=query, facts=facts, base=base), layout
 
 
 def _answer(

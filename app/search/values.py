@@ -16,9 +16,11 @@ from sqlalchemy import (
     ColumnElement,
     Join,
     SelectBase,
+    Text,
     and_,
     bindparam,
     false,
+    func,
     literal,
     literal_column,
 )
@@ -78,6 +80,13 @@ ESCAPE = "!"
 def matches(column: ColumnElement[Any], pattern: Value) -> ColumnElement[bool]:
     """``column LIKE pattern``, where ``!`` escapes."""
     return column.like(bound(pattern, column), escape=ESCAPE)
+
+
+def joined(column: ColumnElement[str], separator: str) -> ColumnElement[str]:
+    """The values of a group as one text, NULL where there are none."""
+    # Written into the text: a bound separator would make it another text with each execution.
+    between = literal_column(f"'{separator}'", type_=Text())
+    return func.aggregate_strings(column, between)  # type: ignore[arg-type]
 
 
 class AnyOf(ColumnElement[bool]):

@@ -7,21 +7,20 @@ match, not as the target of a chain, not in a total, not in the order of others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
-
-from sqlalchemy import ColumnElement
+from typing import Any, TypeVar
 
 from app.domain import withholding
 from app.fhir.registry import ENTRIES, REGISTRY
-from app.search.compiler import Compiler
 from app.search.expression import Shaper
 from app.search.sight import SHARED, SHARED_TENANT, Alternative, Sight, Ways, merged
-from app.search.sources import Rows
 
-__all__ = ["Alternative", "Visible", "visible_clause"]
+__all__ = ["Alternative", "Visible"]
+
+T = TypeVar("T")
 
 _RESPONSE = REGISTRY["QuestionnaireResponse"].code
 _NOTHING: Mapping[int, Ways] = MappingProxyType({})
@@ -39,13 +38,14 @@ class Visible:
     grants: Mapping[int, Ways]
     denials: Mapping[int, Ways] = field(default_factory=lambda: _NOTHING)
     withholds: bool = False
+    _known: dict[Hashable, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @classmethod
     def everything(cls, tenant: int, *, reason: str) -> Visible:
         """All that a tenant has, for the server's own reactions; ``reason`` is for readers."""
         if not reason:
             raise ValueError("say why everything is to be seen")
-        return cls(tenant, {code: (Alternative(),) for code, _, _ in ENTRIES})
+        return _everything(tenant)
 
     def shown(self, kind: int, text: bytes) -> bytes:
         """A stored text as it may be seen."""
@@ -54,6 +54,13 @@ class Visible:
     def tenant_of(self, kind: int) -> int:
         """The tenant that has the rows of a type."""
         return SHARED_TENANT if kind in SHARED else self.tenant
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What follows from this and the key alone, worked out once."""
+        if key not in self._known:
+            self._known[key] = make()
+        found: T = self._known[key]
+        return found
 
     def sight(self, kinds: Iterable[int], shaper: Shaper) -> Sight:
         """What may be seen of these types, with slots for its values."""
@@ -70,12 +77,6 @@ class Visible:
         return Sight(shaper.slot(self.tenant), shaped(self.grants), shaped(self.denials))
 
 
-def visible_clause(visible: Visible, kind: int, columns: Any) -> ColumnElement[bool]:
-    """Whether a row of the type may be seen, over ``columns`` of ``resource`` or an alias of it.
-
-    For statements outside search; the tenant and the type are theirs to say.
-    """
-    grants = ((kind, visible.grants.get(kind, ())),)
-    denials = ((kind, visible.denials.get(kind, ())),)
-    compiler = Compiler(Sight(visible.tenant, grants, denials))
-    return compiler.seen(Rows(columns["rid"].table, (kind,)), kind)
+@lru_cache(maxsize=256)
+def _everything(tenant: int) -> Visible:
+    return Visible(tenant, {code: (Alternative(),) for code, _, _ in ENTRIES})

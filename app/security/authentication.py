@@ -3,7 +3,8 @@
 RFC 6750 and RFC 9068. What a signature proves does not change, so verified claims are kept by
 the hash of the token; what stands behind the token may change at any moment, so one indexed
 query asks for it on every request: the token, its client, person, grant, tenant and key must all
-still stand. Every bad token gets the same answer.
+still stand. A request may presume what the last one with its token found, and ask together with
+its own first query whether that is still so. Every bad token gets the same answer.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from app.core.clock import SECOND, Clock
 from app.core.errors import AppError
 from app.fhir.registry import REGISTRY
-from app.repositories.accounts_tokens import Standing, Tokens
+from app.repositories.accounts_tokens import Standing, Tokens, standing_query
+from app.repositories.consents import concern_of, concern_query
+from app.repositories.session import Proviso
+from app.search.asker import Concern
 from app.security import jose, scopes
 from app.security.keyring import KeyRing
 from app.security.ports import Unauthenticated
@@ -45,6 +49,31 @@ class VerifiedToken:
     scopes: Scopes
 
 
+@dataclass(slots=True)
+class _Known:
+    """A verified token, and what was found of its caller when it was last asked."""
+
+    token: VerifiedToken
+    standing: Standing | None = None
+    concern: Concern | None = None
+
+
+def _forget(_concern: Concern) -> None:
+    """Nothing is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Presumed:
+    """What a request presumes: how Consents concern the caller, and what must hold for it.
+
+    Nothing is presumed where there is no concern; who learns it then says so with ``learnt``.
+    """
+
+    concern: Concern | None = None
+    provisos: tuple[Proviso, ...] = ()
+    learnt: Callable[[Concern], None] = _forget
+
+
 class Authenticator:
     """Says who a bearer token stands for."""
 
@@ -53,33 +82,69 @@ class Authenticator:
         self._audience = audience
         self._ring = ring
         self._clock = clock
-        self._verified: OrderedDict[bytes, VerifiedToken] = OrderedDict()
+        self._verified: OrderedDict[bytes, _Known] = OrderedDict()
 
     async def authenticate(self, authorization: Sequence[str], tokens: Tokens) -> Principal:
         """The caller, or ``Unauthenticated``. ``authorization`` are the header's values."""
+        known = await self._bearer(authorization)
+        principal = await self._principal(known, tokens)
+        if principal is None:
+            raise rejected("void")
+        return principal
+
+    async def presume(self, authorization: Sequence[str]) -> tuple[Principal | None, Presumed]:
+        """The caller as the token's last request left them, and what must still be so.
+
+        No caller where the token is new here; ``Unauthenticated`` where it is none of ours.
+        """
+        known = await self._bearer(authorization)
+        token, standing, concern = known.token, known.standing, known.concern
+
+        def learnt(concern: Concern) -> None:
+            known.concern = concern
+
+        if standing is None or concern is None:
+            return None, Presumed(learnt=learnt)
+        principal = _principal(token, standing, issuer=self._issuer, at=self._clock.now())
+        now, actor = principal.at, principal.actor
+        provisos = [
+            Proviso(
+                standing_query(token.tenant, token.token_id, now=now),
+                lambda rows: bool(rows) and Standing(*rows[0]) == standing,
+            )
+        ]
+        if actor is not None:
+            query = concern_query(actor, tenant=token.tenant, now=now)
+            provisos.append(Proviso(query, lambda rows: bool(rows) and concern_of(rows) == concern))
+        return principal, Presumed(concern, tuple(provisos), learnt)
+
+    async def verify(self, text: str) -> VerifiedToken:
+        """The claims of an access token of ours, or ``TokenRefused``."""
+        return (await self._verified_token(text)).token
+
+    async def principal(self, token: VerifiedToken, tokens: Tokens) -> Principal | None:
+        """The caller as the rows stand now, or None where the token is void."""
+        return await self._principal(_Known(token), tokens)
+
+    async def _bearer(self, authorization: Sequence[str]) -> _Known:
         if not authorization:
             raise Unauthenticated("a token is needed", challenge=_REALM, reason="no token")
         bearer = _BEARER.fullmatch(authorization[0]) if len(authorization) == 1 else None
         if bearer is None:
             raise rejected("header")
         try:
-            token = await self.verify(bearer[1])
+            return await self._verified_token(bearer[1])
         except jose.TokenRefused as refusal:
             raise rejected(refusal.reason) from None
-        principal = await self.principal(token, tokens)
-        if principal is None:
-            raise rejected("void")
-        return principal
 
-    async def verify(self, text: str) -> VerifiedToken:
-        """The claims of an access token of ours, or ``TokenRefused``."""
+    async def _verified_token(self, text: str) -> _Known:
         if len(text) > jose.MAX_TOKEN:
             raise jose.TokenRefused("malformed")
         digest = hashlib.sha256(text.encode()).digest()
         known = self._verified.get(digest)
         now = self._clock.now() // SECOND
         if known is not None:
-            if known.expires + jose.SKEW <= now:
+            if known.token.expires + jose.SKEW <= now:
                 raise jose.TokenRefused("expired")
             self._verified.move_to_end(digest)
             return known
@@ -88,17 +153,17 @@ class Authenticator:
         if key is None:
             raise jose.TokenRefused("kid")
         verified = self._checked(jose.verify(token, key), typ=token.typ, now=now)
-        self._verified[digest] = verified
+        known = self._verified[digest] = _Known(verified)
         if len(self._verified) > _KEPT:
             self._verified.popitem(last=False)
-        return verified
+        return known
 
-    async def principal(self, token: VerifiedToken, tokens: Tokens) -> Principal | None:
-        """The caller as the rows stand now, or None where the token is void."""
-        now = self._clock.now()
+    async def _principal(self, known: _Known, tokens: Tokens) -> Principal | None:
+        now, token = self._clock.now(), known.token
         standing = await tokens.standing(token.tenant, token.token_id, now=now)
         if standing is None or standing.client_id != token.client_id:
             return None
+        known.standing = standing
         return _principal(token, standing, issuer=self._issuer, at=now)
 
     def _checked(self, claims: Mapping[str, Any], *, typ: str | None, now: int) -> VerifiedToken:

@@ -140,7 +140,7 @@ def _blind_reads(tree: ast.Module) -> Iterator[Offence]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.AsyncFunctionDef):
             continue
-        if node.name.startswith("_") or node.name == "flush":
+        if node.name.startswith("_") or node.name in {"changes", "flush"}:
             continue
         required = {
             argument.arg

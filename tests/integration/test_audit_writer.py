@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -40,20 +39,10 @@ class Watched:
         self.commits = 0
         self.failing = False
 
-    @asynccontextmanager
-    async def write(self):
+    async def apply(self, changes):
         if self.failing:
             raise DatabaseBusy
-        async with self.database.write() as connection:
-            yield connection
-        self.commits += 1
-
-    @asynccontextmanager
-    async def read(self):
-        if self.failing:
-            raise DatabaseBusy
-        async with self.database.read() as connection:
-            yield connection
+        await self.database.apply(changes)
         self.commits += 1
 
 

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,11 +69,15 @@ class Server:
         await self.run(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
 
 
-def join(run: Path, controller: int) -> Server:
-    """The run's server, started by whoever asks first."""
+def join(
+    run: Path, controller: int, *, on_disk: bool = False, settings: Mapping[str, str] | None = None
+) -> Server:
+    """The run's server, started by whoever asks first; ``settings`` add to PostgreSQL's."""
     with _locked(run / "starting"):
         found = run / "server.json"
         if not found.exists():
+            wanted = {"on_disk": on_disk, "settings": dict(settings or {})}
+            (run / "wanted.json").write_text(json.dumps(wanted))
             with (run / "log").open("ab") as log:
                 started = subprocess.run(
                     [sys.executable, "-m", __name__, str(run), str(controller)],
@@ -151,10 +155,10 @@ def _copied(installation: Path, spare: Path) -> Path:
     return package / installation.name
 
 
-def _home() -> Path:
+def _home(*, on_disk: bool) -> Path:
     """A new directory for the data: in memory where there is room, else on disk."""
     memory = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the place inside
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > ROOM
+    roomy = not on_disk and memory.is_dir() and shutil.disk_usage(memory).free > ROOM
     return Path(tempfile.mkdtemp(prefix="rapport-pg-", dir=memory if roomy else None))
 
 
@@ -185,9 +189,11 @@ def keep(run: Path, controller: int, ready: int) -> None:
     fcntl.flock(alive, fcntl.LOCK_EX)
     alive.write(str(os.getpid()))
     alive.flush()
-    home, spare = _home(), Path(tempfile.mkdtemp(prefix="rapport-pg-"))
+    wanted = json.loads((run / "wanted.json").read_text())
+    home = _home(on_disk=wanted["on_disk"])
+    spare = Path(tempfile.mkdtemp(prefix="rapport-pg-"))
     try:
-        process, server = _start(home, spare)
+        process, server = _start(home, spare, wanted["settings"])
         try:
             (run / "server.json").write_text(json.dumps(asdict(server)))
             os.write(ready, b".")
@@ -202,7 +208,9 @@ def keep(run: Path, controller: int, ready: int) -> None:
             shutil.rmtree(run, ignore_errors=True)
 
 
-def _start(home: Path, spare: Path) -> tuple[subprocess.Popen[bytes], Server]:
+def _start(
+    home: Path, spare: Path, more: Mapping[str, str]
+) -> tuple[subprocess.Popen[bytes], Server]:
     installation, account = _installation(), _account()
     identity: dict[str, Any] = {}
     if account:
@@ -234,6 +242,7 @@ def _start(home: Path, spare: Path) -> tuple[subprocess.Popen[bytes], Server]:
         "max_connections": 200,
         "shared_buffers": "64MB",
         "log_min_messages": "warning",
+        **more,
     }
     process = subprocess.Popen(
         [

@@ -1,0 +1,64 @@
+"""One version of a resource, out of its row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from app.db.engine import Row
+from app.repositories.codec import EnvelopeCodec, Sealed
+from app.search.visibility import Visible
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """One version as it is stored; ``text`` is empty for a deletion.
+
+    ``patients`` are the ids of the patients in whose compartments it is.
+    """
+
+    tenant: int
+    kind: int
+    id: str
+    rid: int
+    version: int
+    updated: int
+    deleted: bool
+    interaction: int
+    text: bytes
+    key_owner: str
+    confidentiality: int
+    sensitivity: int
+    data_class: str | None
+    patients: tuple[str, ...] = ()
+
+
+def as_seen(stored: StoredVersion, visible: Visible) -> StoredVersion:
+    """The version with the text that may be seen."""
+    text = visible.shown(stored.kind, stored.text)
+    return stored if text is stored.text else replace(stored, text=text)
+
+
+def open_row(row: Row, codec: EnvelopeCodec) -> StoredVersion:
+    """A stored version from the columns of ``resource`` or ``resource_history``, and more."""
+    tenant, kind, id, rid, version, updated, deleted, interaction, *sealed = row[:12]
+    owner, confidentiality, sensitivity, data_class = row[12:16]
+    body, cipher, key_id, nonce = sealed
+    return StoredVersion(
+        tenant=tenant,
+        kind=kind,
+        id=id,
+        rid=rid,
+        version=version,
+        updated=updated,
+        deleted=bool(deleted),
+        interaction=interaction,
+        text=codec.open(
+            Sealed(bytes(body), cipher, key_id, nonce),
+            owner=owner,
+            context=f"{tenant}|{kind}|{id}|{version}",
+        ),
+        key_owner=owner,
+        confidentiality=confidentiality,
+        sensitivity=sensitivity,
+        data_class=data_class,
+    )
