@@ -265,7 +265,7 @@ class Resources:
         return replace(stored, patients=tuple(sorted(patients.split(",")))) if patients else stored
 
     async def labels(
-        self, sources: Collection[tuple[int, str]], *, tenant: int
+        self, sources: Collection[tuple[int, str]], *, visible: Visible
     ) -> list[tuple[int, int]]:
         """Confidentiality and sensitivity of resources, by type number and id."""
         await self.flush()
@@ -275,7 +275,7 @@ class Resources:
         found: list[tuple[int, int]] = []
         for kind, ids in by_kind.items():
             statement, params = lookups.labels(
-                kind, ids, tenant=tenant, dialect=self._connection.dialect
+                kind, ids, tenant=visible.tenant, dialect=self._connection.dialect
             )
             rows = await self._connection.fetch(statement, params)
             found.extend((row[0], row[1]) for row in rows)

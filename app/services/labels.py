@@ -19,6 +19,7 @@ from app.fhir import json
 from app.fhir.json import Tree
 from app.fhir.registry import REGISTRY
 from app.repositories.unit_of_work import UnitOfWork
+from app.search.visibility import Visible
 
 CONFIDENTIALITY: Final = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 SENSITIVITY: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -98,7 +99,8 @@ async def inherited_from(uow: UnitOfWork, tree: Tree, type_name: str, *, tenant:
     sources = list(_sources(tree, type_name))
     if not sources:
         return NONE
-    found = await uow.resources.labels(sources, tenant=tenant)
+    visible = Visible.everything(tenant, reason="what is made from something is as confidential")
+    found = await uow.resources.labels(sources, visible=visible)
     labels = NONE
     for rank, bits in found:
         labels |= Labels(rank, bits)
