@@ -76,14 +76,12 @@ class Searches:
             values = list(planned.values)
             # A part is continued where the page before ended in it, else begun.
             begun = after is not None and (part != "absent" or after.order[0] is None)
-            statement = pages.page(
-                planned.shape, part=part, after=planned.after(after if begun else None, values)
-            )
-            params = self._bind(values) | {"limit": limit - len(found)}
-            found += await self._connection.fetch(statement, params)
+            begin = planned.after(after if begun else None, values)
+            statement = pages.page(planned.shape, part=part, after=begin, limit=limit)
+            found += await self._connection.fetch(statement, self._bind(values))
             if len(found) >= limit:
                 break
-        return found
+        return found[:limit]
 
     async def _total(self, planned: Plan) -> int:
         statement = pages.total(planned.counted)

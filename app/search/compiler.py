@@ -7,10 +7,10 @@ leaf becomes a probe of one row; ``pages.py`` chooses where a statement starts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, assert_never
 
-from sqlalchemy import ColumnElement, FromClause, and_, false, not_, or_, select, true
+from sqlalchemy import ColumnElement, and_, false, not_, or_, true
 
 from app.fhir.registry import by_code
 from app.search import consents, starts
@@ -33,7 +33,7 @@ from app.search.sources import Rows, Source
 from app.search.sources.audit import AUDIT
 from app.search.sources.resource import RESOURCES
 from app.search.types import date
-from app.search.values import bound, equals, number
+from app.search.values import bound, equals, number, some
 
 SOURCES: dict[str, Source] = {"audit": AUDIT, "resource": RESOURCES, "shared": RESOURCES}
 
@@ -164,8 +164,3 @@ def _cleared(label: ColumnElement[int], name: str, limit: Any) -> ColumnElement[
     if name == "confidentiality":
         return label <= bound(limit, label)
     return label.bitwise_and(bound(limit, label).bitwise_not()) == number(0)
-
-
-def some(*tables: FromClause, where: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
-    """Whether there is a row of these tables that meets the conditions."""
-    return select(number(1)).select_from(*tables).where(*where).correlate_except(*tables).exists()

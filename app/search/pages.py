@@ -14,11 +14,9 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Select,
     and_,
-    bindparam,
     distinct,
     func,
     or_,
@@ -94,8 +92,11 @@ class _Key:
 
 
 @lru_cache(maxsize=1024)
-def page(shape: Shape, *, part: Part, after: After | None) -> Statement:
-    """A page of at most ``limit`` rows: what ``Source.columns`` names, sort values, key."""
+def page(shape: Shape, *, part: Part, after: After | None, limit: int) -> Statement:
+    """A page of at most ``limit`` rows: what ``Source.columns`` names, sort values, key.
+
+    The limit is written into the text: a planner that does not know it plans for them all.
+    """
     compiler = Compiler(shape.sight)
     on_key = _on_first_key(shape) if part == "present" else ()
     others = [node for node in shape.criteria if node not in on_key]
@@ -119,7 +120,7 @@ def page(shape: Shape, *, part: Part, after: After | None) -> Statement:
         statement = statement.where(_comes_after(keys, key, after))
         if keys and part == "present":
             statement = statement.where(keys[0].reached(after.order[0]))
-    statement = statement.order_by(*_by(keys, key)).limit(bindparam("limit", type_=BigInteger()))
+    statement = statement.order_by(*_by(keys, key)).limit(number(limit))
     ordered = [each.column.label(f"o{i}") for i, each in enumerate(keys)]
     keyed = [each.label(f"k{i}") for i, each in enumerate(key)]
     if not keys and not (begin and begin.repeats):

@@ -21,14 +21,14 @@ from sqlalchemy import (
 
 from app.db.engine import Statement
 from app.db.tables.indexes import idx_reference, idx_token, idx_uri
-from app.search.compiler import Compiler, some, source_of
+from app.search.compiler import Compiler, source_of
 from app.search.expression import Ids, Slot, Test
 from app.search.found import Found
 from app.search.parameters import index_number
 from app.search.sight import Sight
 from app.search.sources import Rows
 from app.search.types import reference
-from app.search.values import equals, number, one_of
+from app.search.values import equals, number, one_of, some
 
 # The rows of the page: their numbers, their ids, and ``kind|id`` of each.
 _RIDS, _IDS, _PAIRS = (Slot(n, is_list=True) for n in range(3))

@@ -160,7 +160,7 @@ def start(compiler: Compiler, rows: Rows, node: Expression, *, limit: int | None
                 tenant,
                 reference.c.param == number(index_number(kind, code)),
                 reference.c.target_kind == number(target),
-                reference.c.target_id.in_(ids(compiler, target, where, limit=limit)),
+                one_of(reference.c.target_id, ids(compiler, target, where, limit=limit)),
             )
         case Composite():
             values = _values(node, tenant).subquery()

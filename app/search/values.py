@@ -6,6 +6,7 @@ text does not depend on how many values there are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
 
 import orjson
@@ -14,7 +15,9 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     ColumnElement,
+    FromClause,
     Join,
+    ScalarSelect,
     SelectBase,
     Text,
     and_,
@@ -23,6 +26,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    select,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -59,7 +63,7 @@ def equals(column: ColumnElement[Any], value: Value) -> ColumnElement[bool]:
 def one_of(column: ColumnElement[Any], value: Choice) -> ColumnElement[bool]:
     """``column`` is the value, or one of the values of a list or of a query of one column."""
     if isinstance(value, SelectBase):
-        return column.in_(value)
+        return AnyFrom(column, value.scalar_subquery())
     if isinstance(value, ColumnElement):
         return column == value
     if isinstance(value, Slot) and value.is_list:
@@ -67,6 +71,16 @@ def one_of(column: ColumnElement[Any], value: Choice) -> ColumnElement[bool]:
     if isinstance(value, tuple):
         return column.in_(value) if value else false()
     return equals(column, value)
+
+
+def some(*tables: FromClause, where: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Whether there is a row of these tables that meets the conditions.
+
+    A probe of the row at hand: PostgreSQL would turn it into a join and guess how many rows
+    that has, and guesses wrong where many conditions come together. An offset forbids it.
+    """
+    found = select(number(1)).select_from(*tables).where(*where).correlate_except(*tables)
+    return found.with_statement_hint("OFFSET 0", "postgresql").exists()
 
 
 def between(column: ColumnElement[Any], low: Value, high: Value) -> ColumnElement[bool]:
@@ -110,6 +124,28 @@ def _in_json(element: AnyOf, compiler: SQLCompiler, **options: Any) -> str:
     column = compiler.process(element.column, **options)
     values = compiler.process(element.values, **options)
     return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - both are compiled
+
+
+class AnyFrom(ColumnElement[bool]):
+    """``column`` is among the values of a query, which is run once for the statement."""
+
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any], query: ScalarSelect[Any]) -> None:
+        self.column = column
+        self.query = query
+
+
+@compiles(AnyFrom, "postgresql")
+def _any_of_query(element: AnyFrom, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.column, **options)
+    return f"{column} = ANY (ARRAY{compiler.process(element.query, **options)})"
+
+
+@compiles(AnyFrom, "sqlite")
+def _in_query(element: AnyFrom, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.column, **options)
+    return f"{column} IN {compiler.process(element.query, **options)}"
 
 
 class Then(Join):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Table, and_, not_, or_, select
+from sqlalchemy import ColumnElement, FromClause, Table, and_, not_, or_
 
 from app.db.engine import Row
 from app.db.tables.indexes import idx_reference, idx_token, idx_uri
@@ -17,7 +17,7 @@ from app.search.found import Found
 from app.search.parameters import TYPES, index_number
 from app.search.sources import Link, Order, Rows, Unseal
 from app.search.types import composite
-from app.search.values import Choice, Columns, number, one_of
+from app.search.values import Choice, Columns, number, one_of, some
 
 # ``position`` of an index row that is not a component's: which end of the order it is.
 FIRST, LAST = 1, 2
@@ -79,9 +79,9 @@ class ResourceSource:
         if isinstance(node, Composite):
             indexes, conditions = components(node)
             joined = [_of(rows, index) for index in indexes]
-            return _some(*indexes, where=(*joined, *conditions))
+            return some(*indexes, where=(*joined, *conditions))
         index = index_table(node).alias()
-        return _some(index, where=(_of(rows, index), passes(index, node)))
+        return some(index, where=(_of(rows, index), passes(index, node)))
 
     def missing(self, rows: Rows, node: Missing) -> ColumnElement[bool]:
         """Whether there is no value."""
@@ -92,19 +92,19 @@ class ResourceSource:
             table, code = TYPES[node.type].INDEXES[""], node.code
         index = table.alias()
         param = index.c.param == number(index_number(node.kind, code))
-        return not_(_some(index, where=(_of(rows, index), param)))
+        return not_(some(index, where=(_of(rows, index), param)))
 
     def compartment(self, rows: Rows, owner_kind: int, owner_id: Choice) -> ColumnElement[bool]:
         """Whether a row is in the compartment of the owner, or of one of several."""
         inside = compartment.alias()
         is_owner = inside.c.owner_kind == number(owner_kind), one_of(inside.c.owner_id, owner_id)
-        return _some(inside, where=(_of(rows, inside), *is_owner))
+        return some(inside, where=(_of(rows, inside), *is_owner))
 
     def author(self, rows: Rows, author_kind: int, author_id: Choice) -> ColumnElement[bool]:
         """Whether a person or organization, or one of several, is an author of the row."""
         by = resource_author.alias()
         is_author = by.c.author_kind == number(author_kind), one_of(by.c.author_id, author_id)
-        return _some(by, where=(_of(rows, by), *is_author))
+        return some(by, where=(_of(rows, by), *is_author))
 
     def label(self, rows: Rows, name: str) -> ColumnElement[int] | None:
         """The ``confidentiality`` or ``sensitivity`` of a row."""
@@ -170,7 +170,7 @@ def leads(reference: FromClause, target: Rows) -> ColumnElement[bool]:
     if "url" not in by_code(kind).search:
         return by_id
     url, version = idx_uri.alias(), idx_token.alias()
-    names = _some(
+    names = some(
         url,
         where=(
             _of(target, url),
@@ -178,7 +178,7 @@ def leads(reference: FromClause, target: Rows) -> ColumnElement[bool]:
             url.c.value == reference.c.target_id,
         ),
     )
-    agrees = _some(
+    agrees = some(
         version,
         where=(
             _of(target, version),
@@ -208,7 +208,3 @@ def components(node: Composite) -> tuple[list[FromClause], list[ColumnElement[bo
 
 def _of(rows: Rows, index: FromClause) -> ColumnElement[bool]:
     return and_(index.c.tenant == rows.c.tenant, index.c.rid == rows.c.rid)
-
-
-def _some(*tables: FromClause, where: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
-    return select(number(1)).select_from(*tables).where(*where).correlate_except(*tables).exists()
