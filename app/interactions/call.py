@@ -97,10 +97,12 @@ class Outcome:
     """What an interaction did.
 
     ``stored`` is the version read or written, ``document`` a body that is not one stored
-    version (a Bundle, Parameters, OperationOutcome) as JSON bytes.
+    version (a Bundle, Parameters, OperationOutcome) as JSON bytes, or whatever ``media_type``
+    names.
     """
 
     result: Literal["ok", "created", "deleted", "not-modified", "accepted"]
     stored: Shown | None = None
     document: bytes | None = None
+    media_type: str | None = None
     issues: tuple[Issue, ...] = field(default=())

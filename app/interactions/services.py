@@ -34,6 +34,7 @@ class Services:
     alliance: Alliance
     safety: Safety
     emergencies: Emergencies
+    definitions: Definitions
     courses: Courses
     couples: Couples
     caseloads: Caseloads
@@ -66,6 +67,7 @@ def assembled(
             responsible=responsible,
         ),
         emergencies=Emergencies(derived=derived, responsible=responsible),
+        definitions=definitions,
         courses=courses,
         couples=Couples(courses=courses, base=base),
         caseloads=Caseloads(courses=courses, definitions=definitions, clock=clock, base=base),

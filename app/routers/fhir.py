@@ -20,6 +20,7 @@ from app.fhir.outcome import operation_outcome
 from app.fhir.registry import Interaction, by_code
 from app.interactions import address, pipeline
 from app.interactions.call import Call, Outcome
+from app.interactions.operations import OPERATIONS
 from app.repositories.session import ProvisoFailed
 from app.routers.dependencies import Services, services_of
 from app.routers.requests import Layout, Preferences, asked, call_of
@@ -57,7 +58,8 @@ async def _call(request: Request, services: Services) -> tuple[Call, Layout]:
     base = services.engine.settings.fhir_base
     found = address.resolve(request.method, request.path_params.get("path", ""))
     query, form = await asked(request, found)
-    layout = Layout.of(request, query)
+    operation = OPERATIONS.get(found.operation or "")
+    layout = Layout.of(request, query, also=operation.media_types if operation else ())
     facts = replace(services.facts(request), body=form)
     return await call_of(request, found, query=query, facts=facts, base=base), layout
 
@@ -70,9 +72,9 @@ def _answer(
     body = b"" if status == 304 else _body(call, outcome, preferences)
     if status == 204 and body:
         status = 200
-    if layout.pretty and body:
+    if layout.pretty and body and outcome.media_type is None:
         body = json.dumps(json.parse(body), pretty=True)
-    media_type = layout.media_type if body else None
+    media_type = (outcome.media_type or layout.media_type) if body else None
     return Response(body, status_code=status, headers=headers, media_type=media_type)
 
 

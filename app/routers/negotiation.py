@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from app.core.errors import AppError, Category
@@ -42,8 +42,8 @@ def _ranges(header: str) -> list[_Range]:
     return ranges
 
 
-def response_type(accept: str | None, asked_format: str | None) -> str:
-    """The media type of the answer; ``not-acceptable`` when JSON will not do."""
+def response_type(accept: str | None, asked_format: str | None, *, also: Sequence[str] = ()) -> str:
+    """The media type of a JSON answer; ``not-acceptable`` when neither it nor ``also`` will do."""
     if asked_format:
         # A plus sign in a query that was not escaped arrives as a blank.
         accept = asked_format.replace(" ", "+")
@@ -52,7 +52,8 @@ def response_type(accept: str | None, asked_format: str | None) -> str:
     ranges = [item for item in _ranges(accept) if _is_r4(item)]
     quality = {name: _quality(name, ranges) for name in (FHIR_JSON, JSON)}
     best = max(quality, key=quality.__getitem__)  # of two that are equal FHIR's own
-    if not quality[best]:
+    others = {*also, *(f"{name.partition('/')[0]}/*" for name in also)}
+    if not quality[best] and not any(item.name in others and item.quality for item in ranges):
         raise AppError.of(
             Category.NOT_ACCEPTABLE, "not-supported", "answers come as application/fhir+json"
         )

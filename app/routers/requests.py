@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 
@@ -53,12 +54,12 @@ class Layout:
     pretty: bool
 
     @classmethod
-    def of(cls, request: Request, query: Pairs) -> Layout:
-        """Reads ``Accept`` and the parameters that stand for it."""
+    def of(cls, request: Request, query: Pairs, *, also: Sequence[str] = ()) -> Layout:
+        """Reads ``Accept`` and the parameters that stand for it; ``also`` are other types."""
         values = dict(query)
         return cls(
             media_type=negotiation.response_type(
-                ",".join(request.headers.getlist("accept")), values.get("_format")
+                ",".join(request.headers.getlist("accept")), values.get("_format"), also=also
             ),
             pretty=values.get("_pretty", "").lower() == "true",
         )

@@ -47,8 +47,7 @@ class Course:
     """An episode with its sessions and the series of scores.
 
     ``sittings`` are in session order. ``dates`` tells when the score behind a reference was
-    answered, as it was written; ``families`` the family of an instrument, ``validated`` those
-    that have been.
+    answered, as it was written; ``keys`` are the scoring keys of the instruments.
     """
 
     episode: str
@@ -57,8 +56,7 @@ class Course:
     sittings: tuple[Sitting, ...]
     series: tuple[Series, ...]
     dates: Mapping[str, str]
-    families: Mapping[str, str]
-    validated: frozenset[str]
+    keys: Mapping[str, ScoringKey]
 
     def of(self, instrument: str, scale: str) -> Series | None:
         """The series of an instrument's scale; the client's where several rated by it."""
@@ -75,7 +73,7 @@ class Course:
 
     def family(self, series: Series) -> str:
         """The family of instruments that a series is rated by."""
-        return self.families.get(series.track.instrument, series.track.instrument)
+        return self.keys[series.track.instrument].family
 
 
 class Courses:
@@ -169,8 +167,7 @@ def _course(
         sittings=tuple(by_id[id] for id, _ in numbered),
         series=series(score for score, _ in scores),
         dates={score.reference: date for score, date in scores},
-        families={key.instrument: key.family for key in keys.values()},
-        validated=frozenset(key.instrument for key in keys.values() if key.validated),
+        keys={key.instrument: key for key in keys.values()},
     )
 
 

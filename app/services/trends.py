@@ -98,7 +98,7 @@ def _series(course: Course, series: Series) -> Part:
         value("instrument", "code", track.instrument),
         value("rater", "code", str(track.rater)),
         value("scale", "code", track.scale),
-        boolean("validated", value=track.instrument in course.validated),
+        boolean("validated", value=course.keys[track.instrument].validated),
         [
             group(
                 "point",

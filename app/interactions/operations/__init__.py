@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from app.interactions.address import Address
 from app.interactions.operations import (
+    alliance_chart,
     alliance_trend,
     benchmark,
     break_glass,
@@ -36,6 +37,7 @@ OPERATIONS: Mapping[str, Operation] = {
         explain_access.OPERATION,
         score.OPERATION,
         alliance_trend.OPERATION,
+        alliance_chart.OPERATION,
         congruence.OPERATION,
         detect_ruptures.OPERATION,
         reliable_change.OPERATION,

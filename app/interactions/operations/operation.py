@@ -16,7 +16,8 @@ class Operation:
     """A named operation.
 
     ``types`` are the types it is offered on (empty: all); ``system_level``, ``type_level`` and
-    ``instance_level`` say where. ``get`` tells whether GET may call it.
+    ``instance_level`` say where. ``get`` tells whether GET may call it; ``media_types`` are what
+    it may answer with besides JSON.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Operation:
     instance_level: bool = False
     writes: bool = False
     get: bool = True
+    media_types: tuple[str, ...] = ()
 
     def check(self, type_name: str | None, id: str | None, *, method: str) -> None:
         """Refuses a call where or how the operation is not offered."""

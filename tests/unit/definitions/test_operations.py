@@ -26,7 +26,8 @@ def test_each_is_a_valid_definition(tree):
 def test_each_is_offered_as_it_says(tree):
     operation = OPERATIONS[tree["code"]]
     assert operation.definition == tree["url"]
-    assert operation.types == frozenset(tree["resource"])
+    assert operation.types == frozenset(tree.get("resource", ()))
+    assert operation.system_level == tree["system"]
     assert (operation.type_level, operation.instance_level) == (tree["type"], tree["instance"])
     assert operation.writes or not tree["affectsState"]
     assert operation.get is not tree["affectsState"]
