@@ -43,13 +43,14 @@ class Session:
     ) -> None:
         self.dialect: DialectName = database.dialect
         self._database = database
-        self._opened = opened
+        self._opened: AbstractAsyncContextManager[Connection] | None = opened
         self._begun = begun
         self._concluding = False
         self._provisos = provisos
         self._connection: Connection
 
     async def __aenter__(self) -> Self:
+        assert self._opened is not None
         self._connection = await self._opened.__aenter__()
         return self
 
@@ -59,7 +60,8 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._opened.__aexit__(kind, error, traceback)
+        if self._opened is not None:
+            await self._opened.__aexit__(kind, error, traceback)
 
     async def hold(self) -> None:
         """Asks whether the provisos hold, where nothing was asked yet."""
@@ -77,9 +79,10 @@ class Session:
         """Makes what follows part of a transaction that writes."""
         if self._begun:
             return
-        await self._opened.__aexit__(None, None, None)
-        self._opened, self._begun = self._database.write(), True
-        self._connection = await self._opened.__aenter__()
+        await self._leave()
+        opened = self._database.write()
+        self._connection = await opened.__aenter__()
+        self._opened, self._begun = opened, True
 
     async def conclude(self) -> None:
         """Lets the changes made next, which are the last, be a transaction by themselves."""
@@ -119,6 +122,7 @@ class Session:
         """Makes changes in their order."""
         await self.hold()
         if self._concluding and not self._begun:
+            await self._leave()  # who waits for a connection must not hold another
             await self._database.apply(changes)
             return
         await self.begin()
@@ -128,6 +132,11 @@ class Session:
         """Holds the named lock until the unit ends."""
         await self._writing()
         await self._connection.lock(name)
+
+    async def _leave(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.__aexit__(None, None, None)
 
     async def _writing(self) -> None:
         await self.hold()
