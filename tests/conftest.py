@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import settings as hypothesis_settings
 
+from tests.support import memory
 from tests.support import postgres as _postgres
 from tests.support.databases import DIALECTS, Database, Databases, Dialect
 from tests.support.serving import Serving, environment, rapport, serving
@@ -40,7 +41,8 @@ hypothesis_settings.load_profile("rapport")
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # the controller; workers inherit its environment
-        os.environ[RUN] = tempfile.mkdtemp(prefix="rapport-test-")
+        os.environ[RUN] = tempfile.mkdtemp(prefix="rapport-test-", dir=memory.directory())
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", os.environ[RUN])  # tmp_path too
         os.environ[CONTROLLER] = str(os.getpid())
 
 
@@ -82,9 +84,11 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 
 
 @pytest.fixture
-async def database(dialect: Dialect, databases: Databases) -> Database:
+async def database(dialect: Dialect, databases: Databases) -> AsyncIterator[Database]:
     """A migrated database of the test's own."""
-    return await databases.make(dialect)
+    made = await databases.make(dialect)
+    yield made
+    await databases.drop(made)
 
 
 @pytest.fixture

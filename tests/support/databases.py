@@ -67,6 +67,17 @@ class Databases:
         self._made.append(name)
         return Database("postgresql", server.url(name, APP), server.url(name, OWNER))
 
+    async def drop(self, database: Database) -> None:
+        """Removes one before the rest."""
+        if database.dialect == "postgresql":
+            name = database.url.rpartition("/")[2]
+            self._made.remove(name)
+            await self._server().drop(name)
+        else:
+            path = Path(database.url.removeprefix("sqlite:///"))
+            for file in path.parent.glob(f"{path.name}*"):
+                file.unlink()
+
     async def close(self) -> None:
         """Removes what was made."""
         while self._made:
