@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from app.search import starts
+from app.search import ranks, starts
 from app.search.compiler import source_of
 from app.search.cursor import Position
 from app.search.expression import And, Compartment, Expression, Shaper, Value, kinds
@@ -72,7 +72,7 @@ class Plan:
             ordered = (
                 c
                 for c in self.candidates
-                if c != starts.REACH and starts.is_ordered(self.shape.criteria[c])
+                if c != starts.REACH and ranks.is_ordered(self.shape.criteria[c])
             )
             start_in_order = next(ordered, None)
         return replace(self, shape=replace(self.shape, start=start_in_order), candidates=())
@@ -80,21 +80,21 @@ class Plan:
 
 def plan(query: SearchQuery, *, visible: Visible) -> Plan:
     """How to carry out a search for one pair of eyes."""
-    items = (*_own(query.kinds, visible), *starts.criteria(query.where))
+    items = (*_own(query.kinds, visible), *ranks.criteria(query.where))
     shaper = Shaper()
     criteria = tuple([shaper.expression(item) for item in items])
     sight = visible.sight({*query.kinds, *kinds(And(items))}, shaper)
     shape = Shape(query.kinds, criteria, sight, query.sort)
     if source_of(query.kinds[0]) is not RESOURCES:
         return Plan(shape, shaper.values, narrow=False)
-    ranks = [starts.rank(item, query.kinds[0]) for item in items]
-    if starts.NARROW in ranks:
-        start = ranks.index(starts.NARROW)
+    ranked = [ranks.rank(item, query.kinds[0]) for item in items]
+    if ranks.NARROW in ranked:
+        start = ranked.index(ranks.NARROW)
         return Plan(replace(shape, start=start), shaper.values, narrow=True)
     if len(query.kinds) > 1:
         return Plan(shape, shaper.values, narrow=False)
     has_reach = starts.has_reach(sight, query.kinds[0])
-    candidates = [i for i, rank in enumerate(ranks) if rank is not None]
+    candidates = [i for i, rank in enumerate(ranked) if rank is not None]
     if has_reach:
         candidates.append(starts.REACH)
     return Plan(

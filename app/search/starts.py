@@ -15,21 +15,18 @@ from sqlalchemy import ColumnElement, CompoundSelect, FromClause, Select, and_, 
 
 from app.db.tables.indexes import idx_reference
 from app.db.tables.resources import compartment, resource_author
-from app.fhir.registry import REGISTRY, by_code
 from app.search.expression import (
-    And,
     Chain,
     Compartment,
     Composite,
     Expression,
     Has,
-    Ids,
     Or,
     Param,
-    Slot,
     Value,
 )
 from app.search.parameters import index_number
+from app.search.ranks import best, criteria, rank
 from app.search.sight import Alternative, Reach, Sight, by_reach
 from app.search.sources import Rows
 from app.search.sources.resource import components, index_table, passes
@@ -38,17 +35,8 @@ from app.search.values import Choice, Then, equals, number, one_of
 if TYPE_CHECKING:
     from app.search.compiler import Compiler
 
-# Of these there are few, and each has a great many referring to it.
-_SHARED_TARGETS = frozenset(
-    REGISTRY[name].code for name in ("Organization", "Practitioner", "PractitionerRole")
-)
-_ORDERED = frozenset(("both", "code", "target", "id"))
-
 # In place of a criterion's position: start from what the caller can reach at all.
 REACH = -1
-
-# How few rows meet a criterion by its looks, fewest first.
-NARROW, FEW, SOME, MANY = range(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,72 +51,6 @@ class Start:
     joined: ColumnElement[bool] | None
     conditions: tuple[ColumnElement[bool], ...]
     repeats: bool = True
-
-
-def criteria(where: Expression) -> tuple[Expression, ...]:
-    """The criteria that must all be met."""
-    return where.items if isinstance(where, And) else (where,)
-
-
-def rank(node: Expression, kind: int) -> int | None:
-    """How few rows of a type meet a criterion; None where a statement cannot start from it.
-
-    ``NARROW`` is what one person or one session has, whatever the rest of the question.
-    """
-    match node:
-        case Ids() | Compartment():
-            return NARROW
-        case Param():
-            return _rank_of_param(node)
-        case Composite(types=types):
-            return FEW if types[0] == "reference" else MANY
-        case Or(items) if items:
-            ranks = [_best(criteria(item), kind) for item in items]
-            return None if None in ranks else max(FEW, *(r for r in ranks if r is not None))
-        case Chain(_, _, ((target, where),)) if _is_plain(target):
-            far = _best(criteria(where), target)
-            return None if far is None else max(FEW, far)
-        case Has(source, _, where) if _is_plain(kind) and _is_plain(source):
-            far = _best(criteria(where), source)
-            return None if far is None else max(FEW, far)
-    return None
-
-
-def _rank_of_param(node: Param) -> int:
-    if node.type == "reference" and len(node.tests) == 1:
-        test = node.tests[0]
-        if test.form == "target":
-            # In a shape the target is a slot: the type of the parameter must do.
-            kind = test.values[0]
-            shared = kind in _SHARED_TARGETS or kind == 0
-            return FEW if isinstance(kind, Slot) or shared else NARROW
-        if test.form == "id" and node.code in ("patient", "subject", "encounter"):
-            return NARROW
-        return FEW
-    if node.code == "identifier":
-        return NARROW
-    return SOME if node.type in ("reference", "string", "uri") else MANY
-
-
-def _best(items: Sequence[Expression], kind: int) -> int | None:
-    ranks = [rank(item, kind) for item in items]
-    return min((r for r in ranks if r is not None), default=None)
-
-
-def _is_plain(kind: int) -> bool:
-    # Of the ordinary store, and referred to by id alone.
-    entry = by_code(kind)
-    return entry.store == "resource" and "url" not in entry.search
-
-
-def is_ordered(node: Expression) -> bool:
-    """Whether a start from a criterion gives rows by their number."""
-    if isinstance(node, Compartment):
-        return not isinstance(node.owner_id, tuple)
-    if not isinstance(node, Param) or len(node.tests) > 1:
-        return False
-    test = node.tests[0]
-    return test.form in _ORDERED and not any(isinstance(value, tuple) for value in test.values)
 
 
 def start(compiler: Compiler, rows: Rows, node: Expression, *, limit: int | None = None) -> Start:
@@ -257,7 +179,7 @@ def has_reach(sight: Sight, kind: int) -> bool:
 
 
 def _constrained(way: Alternative, kind: int) -> bool:
-    return way.constraint is not None and _best(criteria(way.constraint), kind) is not None
+    return way.constraint is not None and best(criteria(way.constraint), kind) is not None
 
 
 def _reached(
