@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from app.pages import account, authorize, login, passkeys
+from app.pages import account, audit, authorize, login, passkeys
 
-ROUTERS = (login.router, authorize.router, account.router, passkeys.router)
+ROUTERS = (login.router, audit.router, authorize.router, account.router, passkeys.router)

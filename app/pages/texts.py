@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from app.pages.audit_texts import AUDIT_TEXTS
+
 DIRECTIONS: Final[Mapping[str, str]] = {"en": "ltr", "ar": "rtl"}
 
 
@@ -135,6 +137,7 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     "no-programs": _("There are none.", "لا توجد أي برامج."),
     "until": _("until", "حتى"),
     "take-back": _("Take back", "سحب الإذن"),
+    **AUDIT_TEXTS,
 }
 
 # What kinds of records are called.

@@ -72,6 +72,17 @@ class AuditQueries:
             statement = statement.where(tuple_(*key) < tuple_(*after))
         return [record_of(row) for row in await self._connection.fetch(statement)]
 
+    async def one(self, key: Key, *, visible: Visible) -> AuditRecord | None:
+        """The record of a key, None where the tenant has none."""
+        recorded, aid = key
+        statement = select(*(audit_event.c[name] for name in COLUMNS)).where(
+            *_conditions(Question(), visible),
+            audit_event.c.recorded == recorded,
+            audit_event.c.aid == aid,
+        )
+        rows = await self._connection.fetch(statement)
+        return record_of(rows[0]) if rows else None
+
     async def readers(
         self, *, since: int, least: int, visible: Visible
     ) -> Sequence[tuple[str, int]]:
