@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -9,18 +12,34 @@ from app import __version__
 from app.core.config import Settings
 from app.fhir import json
 from app.fhir.capability import Authorization, Offered, capability_statement
-from app.fhir.registry import Interaction
+from app.fhir.registry import REGISTRY, Interaction
+from app.interactions import pipeline
 from app.interactions.operations import OPERATIONS, Operation
 from app.interactions.part import Part
 from app.routers.dependencies import services_of
 from app.routers.requests import Layout, query_pairs
+from app.security import roles
 from app.security.oauth import discovery
 
 router = APIRouter(include_in_schema=False)
 
 
 # A subscription that nothing would deliver is refused, so none can be made.
-_WITHOUT = {"Subscription": (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH)}
+_REFUSED = {"Subscription": (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH)}
+
+
+@cache
+def withheld() -> Mapping[str, tuple[Interaction, ...]]:
+    """What the registry allows of a type and nobody is offered: refused, or in no role's hands."""
+    return {
+        name: (*_REFUSED.get(name, ()), *_of_no_role(name, entry.interactions))
+        for name, entry in REGISTRY.items()
+    }
+
+
+def _of_no_role(name: str, interactions: Iterable[Interaction]) -> Iterator[Interaction]:
+    allowed = {action for role in roles.table() for action in roles.actions(role, name)}
+    return (one for one in interactions if pipeline.ACTIONS[one] not in allowed)
 
 
 def offered(operation: Operation) -> Offered:
@@ -46,7 +65,7 @@ def statement(settings: Settings) -> json.Tree:
             introspect=settings.origin + discovery.INTROSPECT,
             revoke=settings.origin + discovery.REVOKE,
         ),
-        without=_WITHOUT,
+        without=withheld(),
         version=__version__,
     )
 

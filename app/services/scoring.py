@@ -8,7 +8,7 @@ same score. The definition, its version and the answers are named by every score
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,15 +72,15 @@ class Scoring:
         stored = await uow.resources.read(written.kind, written.id, visible=visible)
         if stored is None:
             return
-        if stored.deleted:
-            await self._void(uow, stored, visible=visible)
-            return
-        response = json.parse_resource(stored.text)
-        if response.get("status") == _VOID:
-            await self._void(uow, stored, visible=visible)
-        elif response.get("status") in _COUNTED:
-            scored = await self.scores(uow, response, tenant=written.tenant)
-            await self._derived.store_all(uow, scored, tenant=written.tenant)
+        scored: Sequence[Tree] = ()
+        if not stored.deleted:
+            response = json.parse_resource(stored.text)
+            if response.get("status") in _COUNTED:
+                scored = await self.scores(uow, response, tenant=written.tenant)
+        await self._derived.store_all(uow, scored, tenant=written.tenant)
+        if stored.version > 1:
+            kept = {tree["id"] for tree in scored}
+            await self._void(uow, stored, kept, visible=visible)
 
     async def scores(self, uow: UnitOfWork, response: Tree, *, tenant: int) -> Sequence[Tree]:
         """The Observations that a response scores, none where no key names its questionnaire."""
@@ -101,15 +101,23 @@ class Scoring:
             found.extend(_observations(_Answered(response, reference, key), scored))
         return found
 
-    async def _void(self, uow: UnitOfWork, stored: StoredVersion, *, visible: Visible) -> None:
+    async def _void(
+        self, uow: UnitOfWork, stored: StoredVersion, kept: Collection[str], *, visible: Visible
+    ) -> None:
+        """Takes back what earlier answers scored: of another form, reopened, in error, deleted."""
         query = parser.parse_criteria(
             "Observation",
             [("derived-from", f"QuestionnaireResponse/{stored.id}")],
             base=self._base,
         )
         found = await uow.searches.matches(query, visible=visible, limit=1000)
-        trees = [{**json.parse_resource(each.text), "status": _VOID} for each in found]
-        await self._derived.store_all(uow, trees, tenant=visible.tenant)
+        trees = [json.parse_resource(each.text) for each in found if each.id not in kept]
+        void = [{**tree, "status": _VOID} for tree in trees if _is_ours(tree)]
+        await self._derived.store_all(uow, void, tenant=visible.tenant)
+
+
+def _is_ours(observation: Tree) -> bool:
+    return any(each.get("url") == DEFINITION for each in observation.get("extension", ()))
 
 
 def _observations(answered: _Answered, scored: Sequence[Score]) -> Iterable[Tree]:
