@@ -13,6 +13,10 @@ BASE = "https://rapport.example.org"
 _ANSWERS = f"{BASE}/CodeSystem/asc-answer"
 _ROLES = "http://terminology.hl7.org/CodeSystem/practitioner-role"
 _PULSE = ("B1", "G1", "T1", "S2", "O1")
+_FORM = (
+    "B1", "B2", "B3", "G1", "G2", "G3", "T1", "T2", "T3", "E1", "E2",
+    "S1", "S2", "S3", "D1", "D2", "O1", "O2", "V1", "V2", "P1", "P2",
+)  # fmt: skip
 _SESSION = timedelta(minutes=50)
 _WEEK = timedelta(days=7)
 
@@ -128,12 +132,19 @@ def _session(item: Course, number: int, start: datetime) -> Iterator[Tree]:
         authored=end + timedelta(minutes=2),
         answers=rated,
     )
+    if number in (1, 3) or number % 4 == 3:
+        bond, goal, task, kept_back, open_about = item.client_ratings[number - 1]
+        levels = {"B": bond, "G": goal, "T": task, "S": 4 - kept_back, "O": open_about}
+        yield _response(
+            f"form-{item.key}-{number}",
+            "asc-client",
+            client=item.client,
+            author=f"Patient/{item.client}",
+            encounter=encounter,
+            authored=end + timedelta(minutes=4),
+            answers={link: _raw(link, levels.get(link[0], 3)) for link in _FORM},
+        )
     level = item.therapist_levels[number - 1]
-    items = [
-        "B1", "B2", "B3", "G1", "G2", "G3", "T1", "T2", "T3", "E1", "E2",
-        "S1", "S2", "S3", "D1", "D2", "O1", "O2", "V1", "V2", "P1", "P2",
-    ]  # fmt: skip
-    seen = {link: 4 - level if link in ("S2", "V2") else level for link in items}
     yield _response(
         f"view-{item.key}-{number}",
         "asc-therapist",
@@ -141,8 +152,13 @@ def _session(item: Course, number: int, start: datetime) -> Iterator[Tree]:
         author=f"Practitioner/{item.therapist}",
         encounter=encounter,
         authored=end + timedelta(minutes=1),
-        answers=seen,
+        answers={link: _raw(link, level) for link in _FORM},
     )
+
+
+def _raw(link: str, level: int) -> int:
+    """The answer that scores this level: two items are asked the other way round."""
+    return 4 - level if link in ("S2", "V2") else level
 
 
 def _response(

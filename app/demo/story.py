@@ -50,29 +50,48 @@ CLIENTS = (
 OTHER_THERAPIST = Person("other-therapist", "Novak", "Petra", "female")
 OTHER_CLIENT = Person("other-client", "Silva", "Rui", "male", "1993-06-17")
 
-_STEADY: Ratings = (
-    (3, 3, 2, 1, 3), (3, 3, 3, 1, 3), (3, 3, 3, 1, 3), (3, 4, 3, 1, 3),
-    (4, 4, 3, 1, 3), (4, 4, 3, 0, 3), (4, 4, 4, 0, 3), (4, 4, 4, 0, 4),
+# Each course has a fall that comes back within three sessions, and one that does not.
+_INDIVIDUAL: Ratings = (
+    (3, 3, 3, 1, 3), (3, 4, 3, 1, 3), (2, 2, 2, 1, 2), (3, 4, 3, 1, 3),
+    (4, 4, 3, 1, 3), (4, 4, 3, 1, 3), (3, 2, 2, 1, 2), (3, 3, 2, 1, 2),
+    (3, 3, 2, 1, 2), (3, 3, 2, 1, 3),
 )  # fmt: skip
-# A fall in session 5, back to where it was in session 7: repaired.
-_REPAIRED: Ratings = (
-    (3, 3, 3, 1, 3), (3, 3, 3, 1, 3), (3, 4, 3, 1, 3), (4, 4, 3, 1, 3),
-    (2, 2, 2, 2, 2), (3, 3, 2, 1, 3), (4, 4, 3, 1, 3), (4, 4, 3, 1, 4),
+_SECOND: Ratings = (
+    (3, 3, 3, 1, 3), (3, 4, 3, 1, 3), (3, 4, 3, 1, 3), (3, 2, 2, 1, 2),
+    (3, 3, 3, 1, 3), (3, 4, 3, 1, 3), (4, 4, 3, 1, 3), (4, 4, 3, 1, 3),
+    (3, 2, 2, 1, 2), (3, 3, 2, 1, 2), (3, 3, 2, 1, 2), (3, 3, 2, 1, 3),
 )  # fmt: skip
-# A fall in session 4 that never comes back: not repaired.
-_UNREPAIRED: Ratings = (
-    (3, 3, 3, 1, 3), (3, 3, 3, 0, 3), (4, 3, 3, 1, 3), (2, 2, 1, 3, 1),
-    (2, 2, 1, 3, 1), (1, 2, 1, 3, 1), (2, 2, 1, 3, 1), (2, 2, 1, 2, 1),
+_COUPLE_A: Ratings = (
+    (3, 3, 2, 1, 3), (3, 3, 3, 1, 3), (3, 3, 3, 1, 3), (2, 2, 2, 2, 2),
+    (3, 2, 2, 1, 2), (3, 3, 3, 1, 3), (3, 4, 3, 1, 3), (2, 2, 2, 1, 2),
+    (2, 2, 2, 1, 2), (3, 2, 2, 1, 2), (3, 2, 2, 1, 2),
+)  # fmt: skip
+_COUPLE_B: Ratings = (
+    (3, 4, 3, 1, 3), (3, 4, 3, 1, 3), (3, 2, 2, 1, 2), (3, 4, 3, 1, 3),
+    (4, 4, 3, 1, 3), (4, 4, 3, 1, 3), (4, 4, 3, 1, 3), (3, 3, 2, 1, 2),
+    (3, 3, 2, 1, 3), (3, 3, 2, 1, 3), (3, 3, 2, 1, 2),
 )  # fmt: skip
 
 COURSES = (
-    Course("individual", "client-1", "therapist-a", _REPAIRED, (3, 3, 3, 3, 2, 3, 3, 3)),
-    Course("client-2", "client-2", "therapist-b", _STEADY, (3, 3, 3, 3, 3, 3, 4, 4)),
+    Course("individual", "client-1", "therapist-a", _INDIVIDUAL, (3, 3, 3, 3, 3, 3, 3, 3, 2, 3)),
+    Course("client-2", "client-2", "therapist-b", _SECOND, (3, 3, 3, 3, 3, 3, 3, 4, 3, 3, 3, 3)),
     Course(
-        "couple-a", "partner-a", "therapist-a", _UNREPAIRED, (3, 3, 3, 3, 2, 2, 2, 2), couple=True
+        "couple-a",
+        "partner-a",
+        "therapist-a",
+        _COUPLE_A,
+        (3, 3, 3, 2, 2, 3, 3, 3, 2, 2, 2),
+        couple=True,
     ),
-    Course("couple-b", "partner-b", "therapist-a", _STEADY, (3, 3, 3, 2, 3, 3, 3, 3), couple=True),
+    Course(
+        "couple-b",
+        "partner-b",
+        "therapist-a",
+        _COUPLE_B,
+        (3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 3),
+        couple=True,
+    ),
 )
 OTHER_COURSES = (
-    Course("other", "other-client", "other-therapist", _STEADY, (3, 3, 3, 3, 3, 3, 3, 3)),
+    Course("other", "other-client", "other-therapist", _INDIVIDUAL, (3, 3, 3, 3, 3, 3, 3, 3, 3, 3)),
 )
