@@ -1,0 +1,127 @@
+"""A real browser by WebDriver (https://www.w3.org/TR/webdriver2/): Chromium, without script."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+ENTER, TAB, SPACE = "\ue007", "\ue004", " "
+PATIENCE = 30.0
+
+
+def is_here() -> bool:
+    """Whether the machine has the browser and its driver."""
+    return bool(shutil.which("chromium") and shutil.which("chromedriver"))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one browser shows; it is used by keyboard alone."""
+
+    http: httpx.Client
+    session: str
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self.http.request(method, f"/session/{self.session}{path}", json=body)
+        assert answer.is_success, answer.text
+        return answer.json()["value"]
+
+    def open(self, address: str) -> None:
+        self._ask("POST", "/url", {"url": address})
+
+    @property
+    def address(self) -> str:
+        return str(self._ask("GET", "/url"))
+
+    @property
+    def text(self) -> str:
+        """The words on the page."""
+        [body] = self.all("body")
+        return str(self._ask("GET", f"/element/{body}/text"))
+
+    def all(self, selector: str) -> list[str]:
+        found = self._ask("POST", "/elements", {"using": "css selector", "value": selector})
+        return [each[ELEMENT] for each in found]
+
+    def attribute(self, element: str, name: str) -> str | None:
+        value = self._ask("GET", f"/element/{element}/attribute/{name}")
+        return None if value is None else str(value)
+
+    @property
+    def focused(self) -> str:
+        return str(self._ask("GET", "/element/active")[ELEMENT])
+
+    def press(self, keys: str) -> None:
+        """Types on the keyboard, wherever the focus is."""
+        actions = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
+        source = {"type": "key", "id": "keyboard", "actions": actions}
+        self._ask("POST", "/actions", {"actions": [source]})
+
+    def tab_to(self, selector: str, *, most: int = 80) -> None:
+        """Presses Tab until what the selector names has the focus."""
+        for _ in range(most):
+            self.press(TAB)
+            if self.focused in self.all(selector):
+                return
+        raise AssertionError(f"{selector} is not reached by keyboard")
+
+    def wait_for(self, words: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while words not in self.text:
+            assert time.monotonic() < deadline, f"{words!r} is not in:\n{self.text}"
+            time.sleep(0.05)
+
+
+@contextmanager
+def chromium(*, width: int = 1200) -> Iterator[Page]:
+    """A browser of its own, with script turned off."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    driver = subprocess.Popen(
+        ["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
+    try:
+        _await(http)
+        options = {
+            "args": [
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                f"--window-size={width},900",
+            ],
+            "prefs": {"profile.managed_default_content_settings.javascript": 2},
+        }
+        wanted = {"browserName": "chrome", "goog:chromeOptions": options}
+        made = http.post("/session", json={"capabilities": {"alwaysMatch": wanted}})
+        assert made.is_success, made.text
+        session = made.json()["value"]["sessionId"]
+        try:
+            yield Page(http, session)
+        finally:
+            http.delete(f"/session/{session}")
+    finally:
+        http.close()
+        driver.terminate()
+        driver.wait(20)
+
+
+def _await(http: httpx.Client) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            if http.get("/status").json()["value"]["ready"]:
+                return
+        except httpx.TransportError:
+            assert time.monotonic() < deadline, "chromedriver does not start"
+        time.sleep(0.05)
