@@ -92,7 +92,7 @@ class Compiler:
                 conditions.append(source.author(rows, *author))
             if within is not None:
                 # Who they are is found once for a statement, not once for a row.
-                owners = starts.ids(self.trusted, *within)
+                owners = starts.told(starts.ids(self.trusted, *within))
                 conditions.append(source.compartment(rows, within[0], owners))
             yield and_(*conditions)
 

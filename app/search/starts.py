@@ -82,17 +82,17 @@ def start(compiler: Compiler, rows: Rows, node: Expression, *, limit: int | None
                 tenant,
                 reference.c.param == number(index_number(kind, code)),
                 reference.c.target_kind == number(target),
-                one_of(reference.c.target_id, ids(compiler, target, where, limit=limit)),
+                one_of(reference.c.target_id, told(ids(compiler, target, where, limit=limit))),
             )
         case Composite():
             values = _values(node, tenant).subquery()
             return Start(values, values.c.rid == rows.c.rid, ())
         case Has():
             found = _referred(compiler, rows.kinds[0], node, limit)
-            referred = (found if limit else found.distinct()).subquery()
+            referred = (found if limit else found.distinct()).cte()
             return Start(referred, referred.c.target_id == rows.c.id, (), repeats=False)
         case Or():
-            met = ids(compiler, rows.kinds[0], node, limit=limit).subquery()
+            met = ids(compiler, rows.kinds[0], node, limit=limit).cte()
             return Start(met, met.c.id == rows.c.id, (), repeats=False)
     return Start(None, None, (compiler.where(node, rows),), repeats=False)
 
@@ -190,7 +190,7 @@ def _reached(
     tenant = compiler.sight.tenant
     owner: tuple[int, Choice] | None = inside
     if within is not None:
-        owner = within[0], ids(compiler.trusted, *within)
+        owner = within[0], told(ids(compiler.trusted, *within))
     if owner is not None:
         index = compartment.alias()
         return select(index.c.rid).where(
@@ -220,6 +220,14 @@ def ids(
         return each[0] if len(each) == 1 else union(*each)
     rows, statement = matching(compiler, kind, where)
     return _limited(statement.add_columns(rows.c.id), limit)
+
+
+def told(found: Select[Any] | CompoundSelect[Any]) -> Select[Any]:
+    """The same ids, told at the head of the statement.
+
+    SQLite's parser keeps a stack of a hundred places, which conditions within conditions fill.
+    """
+    return select(found.cte().c[0])
 
 
 def _referred(compiler: Compiler, kind: int, node: Has, limit: int | None) -> Select[Any]:
