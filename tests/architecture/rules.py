@@ -166,6 +166,7 @@ RULES = (
             "app/repositories/unit_of_work.py",
             "app/repositories/allocator.py",  # numbers are taken outside of any unit
             "app/repositories/leases.py",  # and so are leases
+            "app/services/backups.py",  # a restore fills a database that nobody uses yet
         ),
         find=_write_transactions,
         bad=("async def f():\n async with self._database.write() as c: ...",),
@@ -203,7 +204,7 @@ RULES = (
     ),
     Rule(
         name="only a command prints",
-        allowed=("app/cli.py",),
+        allowed=("app/cli.py", "app/account_commands.py", "app/upkeep_commands.py"),
         find=_prints,
         bad=("print('here')", "typer.echo('there')"),
         good=("printer.feed()", "log.info('here')"),

@@ -92,7 +92,7 @@ def entry(
     return tree
 
 
-def bundle(type: str, *entries: Tree) -> Tree:
+def bundle(type: str, *entries: Any) -> Tree:
     tree: Tree = {"resourceType": "Bundle", "type": type}
     if entries:
         tree["entry"] = list(entries)

@@ -52,6 +52,7 @@ async def operate(who, name, *, type_name=None, id=None, **inputs):
         body=json.dumps({"resourceType": "Parameters", "parameter": parameters}),
     )
     outcome = await pipeline.run(who.clinic.application.services.engine, who.now, call)
+    assert outcome.document is not None
     found = json.parse_resource(outcome.document)["parameter"]
     return {
         each["name"]: each.get("part") or next(v for k, v in each.items() if k != "name")

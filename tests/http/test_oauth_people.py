@@ -352,6 +352,7 @@ async def test_a_person_takes_back_what_they_allowed(application, clinic, anna, 
     await other.sign_in(stranger)
     await other.open("/account")
     program = next(f for f in forms(page) if f.action == "/account/programs").fields["program"]
+    assert other.page is not None
     token = forms(other.page)[0].fields["token"]
     forged = {"token": token, "program": program}
     await other.http.post("/account/programs", data=forged)

@@ -1,6 +1,7 @@
 """Staff: whose records a role reaches, the patient picker, launch from a record system, admin."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -196,7 +197,7 @@ async def test_one_s_own_time_in_a_team_counts(
     application, world, dashboard, *, periods, sees, through
 ):
     member = {"reference": "Practitioner/tess"}
-    team = {
+    team: dict[str, Any] = {
         "resourceType": "CareTeam",
         "id": "t9",
         "status": "active",

@@ -212,7 +212,7 @@ async def test_everything_comes_in_pages(ehr):
         matches = [one for one in body["entry"] if one["search"]["mode"] == "match"]
         seen += [one["fullUrl"].removeprefix(f"{BASE}/") for one in matches]
         following = [one["url"] for one in body["link"] if one["relation"] == "next"]
-        address = following[0] if following else None
+        address = following[0] if following else ""
         if address:
             assert address.startswith(f"{BASE}/{person}/$everything?")
             assert len(matches) == 2
