@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE # a second start reads the bytecode of the firs
 unexport PYTHONPATH
 unexport PYTHONHOME
 
-.PHONY: help run test check bench openapi definitions lock clean
+.PHONY: help run test check test-browser bench openapi definitions lock clean
 .DELETE_ON_ERROR:
 
 help: ## what there is
@@ -40,6 +40,9 @@ check-types: $(DEV)
 	$(BIN)/mypy
 check-layers: $(DEV)
 	PATH="$(BIN):$$PATH" $(BIN)/lint-imports --no-logo
+
+test-browser: $(DEV) ## the pages in a real browser (chromium and chromedriver; skipped without)
+	@$(BIN)/python -m pytest tests/browser
 
 bench: $(DEV) ## the benchmark: one JSON object and a table
 	@$(BIN)/python -m bench
