@@ -121,7 +121,12 @@ def _core(
             root.derive("cursor"), clock=clock, ids=ids, lifetime=settings.cursor_seconds
         ),
         services=assembled(
-            records=records, trail=trail, clock=clock, key=root.derive("benchmark"), base=base
+            records=records,
+            trail=trail,
+            clock=clock,
+            ids=ids,
+            key=root.derive("benchmark"),
+            base=base,
         ),
         statuses=STATUS,
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.core.clock import Clock
+from app.core.ids import IdSource
 from app.services.alliance import Alliance
+from app.services.answering import Answering
 from app.services.audit import AuditTrail
 from app.services.benchmarks import Benchmarks
 from app.services.caseloads import Caseloads
@@ -41,15 +43,17 @@ class Services:
     benchmarks: Benchmarks
     terminology: Terminology
     population: Population
+    answering: Answering
 
 
 def assembled(
-    *, records: Records, trail: AuditTrail, clock: Clock, key: bytes, base: str
+    *, records: Records, trail: AuditTrail, clock: Clock, ids: IdSource, key: bytes, base: str
 ) -> Services:
     """Every service, wired; ``key`` is for the pseudonyms behind published figures."""
     questionnaires, definitions = Questionnaires(base=base), Definitions(base=base)
     derived = Derived(records=records, trail=trail)
     courses = Courses(definitions=definitions, base=base)
+    terminology = Terminology(base=base)
     responsible = Responsible(clock=clock, base=base)
     return Services(
         questionnaires=questionnaires,
@@ -78,6 +82,7 @@ def assembled(
             key=key,
             base=base,
         ),
-        terminology=Terminology(base=base),
+        terminology=terminology,
         population=Population(base=base),
+        answering=Answering(derived=derived, terminology=terminology, clock=clock, ids=ids),
     )

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from app.pages import account, audit, authorize, login, passkeys
+from app.pages import account, answer, audit, authorize, login, passkeys
 
-ROUTERS = (login.router, audit.router, authorize.router, account.router, passkeys.router)
+ROUTERS = (
+    login.router,
+    audit.router,
+    authorize.router,
+    account.router,
+    passkeys.router,
+    answer.router,
+)

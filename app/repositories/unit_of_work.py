@@ -16,6 +16,7 @@ from app.db.engine import Connection, Database
 from app.fhir.audit.record import AuditRecord
 from app.repositories.accounts import Accounts
 from app.repositories.allocator import Allocator
+from app.repositories.answer_links import AnswerLinks
 from app.repositories.audit_log import AuditLog
 from app.repositories.audit_writer import AuditWriter
 from app.repositories.codec import EnvelopeCodec
@@ -49,6 +50,7 @@ class UnitOfWork:
     accounts: Accounts
     installation: Installation
     releases: Releases
+    answer_links: AnswerLinks
     _numbers: Iterator[int]
     written: list[Written] = field(default_factory=list)
     audited: list[AuditRecord] = field(default_factory=list)
@@ -122,5 +124,6 @@ class UnitsOfWork:
             accounts=Accounts(connection),
             installation=Installation(connection),
             releases=Releases(connection),
+            answer_links=AnswerLinks(connection),
             _numbers=numbers,
         )

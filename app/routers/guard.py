@@ -124,9 +124,10 @@ def _too_large() -> AppError:
 
 
 def _route(path: str) -> str:
-    """The path without ids, which may name a person's record."""
+    """The path without ids, which may name a person's record, and without a link's token."""
     parts = path.split("/")
+    first = 1 if parts[1] in ("answer", "alliance") else 2
     return "/".join(
-        "-" if place > 2 and not part.startswith(("_", "$")) else part
+        "-" if place > first and not part.startswith(("_", "$")) else part
         for place, part in enumerate(parts)
     )[:120]

@@ -18,6 +18,7 @@ from app.interactions.operations import (
     expand,
     explain_access,
     extract,
+    issue_link,
     lookup,
     populate,
     reliable_change,
@@ -50,6 +51,7 @@ OPERATIONS: Mapping[str, Operation] = {
         lookup.OPERATION,
         populate.OPERATION,
         extract.OPERATION,
+        issue_link.OPERATION,
     )
 }
 

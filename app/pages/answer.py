@@ -1,0 +1,140 @@
+"""``/answer/{token}``: a form, answered without an account, on a phone or a shared device.
+
+Opening the link does not use it up, sending answers does. The page runs no script, says nothing
+of what it is about, is kept by nobody, and always offers a way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.core.errors import AppError, Category
+from app.fhir import json
+from app.fhir.registry import REGISTRY, Interaction
+from app.interactions import pipeline
+from app.interactions.call import Call
+from app.interactions.change import Change, store
+from app.interactions.context import Context
+from app.pages.browser import Browser
+from app.pages.route import PageRoute
+from app.routers.dependencies import Services, services_of
+from app.security import scopes
+from app.security.principal import Principal
+from app.services.answering import Answering, Asked, field_of, questions
+from app.services.audit import RequestFacts
+
+router = APIRouter(prefix="/answer", route_class=PageRoute, include_in_schema=False)
+
+_CLIENT = "answer-link"
+_STATUS = {Category.NOT_FOUND: 404, Category.GONE: 410}
+
+
+@router.get("/{token}")
+async def form(request: Request, token: str) -> Response:
+    """The form."""
+    browser = await Browser.of(request)
+    services = services_of(request)
+    try:
+        async with services.units.read() as unit:
+            asked = await _answering(services).open(unit, token)
+    except AppError as refusal:
+        return _gone(browser, refusal)
+    return _page(browser, asked, {})
+
+
+@router.post("/{token}")
+async def send(request: Request, token: str) -> Response:
+    """Stores the answers, uses the link up and ends the task: all of it or nothing."""
+    browser = await Browser.of(request)
+    fields = await browser.form()
+    services = services_of(request)
+    answering = _answering(services)
+    asked = None
+    try:
+        async with services.units.write(resources=4) as unit:
+            asked = await answering.open(unit, token)
+            tree = answering.response(asked, fields, language=browser.language)
+            if "item" not in tree:
+                return _page(browser, asked, fields, problem="answer-nothing")
+            await answering.use(unit, asked)
+            facts = _facts(services, request)
+            context = Context(services.engine, _principal(services, asked), facts, unit)
+            change = Change(
+                type="QuestionnaireResponse",
+                id=services.ids.new_id(),
+                text=json.dumps(tree),
+                tree=tree,
+                previous=None,
+                interaction=Interaction.CREATE,
+            )
+            await store(context, change, action="c")
+            call = Call(interaction=Interaction.CREATE, facts=facts, type=change.type)
+            pipeline.record(context, call)
+    except AppError as refusal:
+        if asked is None or refusal.category is not Category.UNPROCESSABLE:
+            return _gone(browser, refusal)
+        return _page(browser, asked, fields, problem="answer-wrong")
+    services.wake()
+    page = browser.page("answered.html", text="answer-thanks", status=200)
+    if asked.link.kiosk:
+        # Whoever comes next to a shared device finds nothing of this.
+        page.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+    return page
+
+
+def _answering(services: Services) -> Answering:
+    return services.engine.services.answering
+
+
+def _page(
+    browser: Browser, asked: Asked, fields: Mapping[str, str], *, problem: str | None = None
+) -> Response:
+    given = {
+        question.link_id: fields.get(field_of(question.link_id), "")
+        for question in questions(asked.questionnaire, browser.language)
+    }
+    return browser.page(
+        "answer.html",
+        status=422 if problem else 200,
+        questions=questions(asked.questionnaire, browser.language),
+        field_of=field_of,
+        given=given,
+        problem=problem,
+        kiosk=asked.link.kiosk,
+    )
+
+
+def _gone(browser: Browser, refusal: AppError) -> Response:
+    status = _STATUS.get(refusal.category, 400)
+    return browser.page("answered.html", text="answer-gone", status=status)
+
+
+def _facts(services: Services, request: Request) -> RequestFacts:
+    # The address holds the token, so it is not told.
+    facts = services.facts(request)
+    return RequestFacts(facts.request_id, facts.address, facts.method, "/answer")
+
+
+def _principal(services: Services, asked: Asked) -> Principal:
+    """Whoever was asked, with the right to answer and no other."""
+    kind, _, id = asked.who.partition("/")
+    is_client = kind == "Patient"
+    scope = f"{'patient' if is_client else 'user'}/QuestionnaireResponse.c"
+    return Principal(
+        tenant=asked.link.tenant,
+        tenant_slug=asked.link.tenant_slug,
+        client_id=_CLIENT,
+        subject=asked.who,
+        actor=asked.who,
+        role="client" if is_client else "therapist",
+        scopes=scopes.parse(scope, types=REGISTRY),
+        patient=id if is_client else None,
+        purpose="PATRQT" if is_client else "TREAT",
+        token_id=_CLIENT,
+        issuer=services.settings.origin,
+        name="",
+        at=services.clock.now(),
+    )
