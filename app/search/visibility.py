@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from app.domain import withholding
+from app.fhir.audit.event import unsalted
 from app.fhir.registry import ENTRIES, REGISTRY
 from app.search.expression import Shaper
 from app.search.sight import SHARED, SHARED_TENANT, Alternative, Sight, Ways, merged
@@ -23,6 +24,7 @@ __all__ = ["Alternative", "Visible"]
 T = TypeVar("T")
 
 _RESPONSE = REGISTRY["QuestionnaireResponse"].code
+_EVENT = REGISTRY["AuditEvent"].code
 _NOTHING: Mapping[int, Ways] = MappingProxyType({})
 
 
@@ -49,6 +51,8 @@ class Visible:
 
     def shown(self, kind: int, text: bytes) -> bytes:
         """A stored text as it may be seen."""
+        if kind == _EVENT and Alternative() not in self.grants.get(kind, ()):
+            return unsalted(text)  # salts are for who sees the whole log
         return withholding.shown(text) if self.withholds and kind == _RESPONSE else text
 
     def tenant_of(self, kind: int) -> int:

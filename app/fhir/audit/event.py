@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import orjson
 
 from app.core.clock import format_instant
+from app.fhir import json
 from app.fhir.audit import codes
 from app.fhir.audit.agents import agents_of
 from app.fhir.audit.kinds import KINDS, Kind, Shape
@@ -26,6 +27,13 @@ def render(record: AuditRecord) -> Tree:
     """The AuditEvent, with the salt that opens its commitment."""
     salt = base64.b64encode(record.salt).decode()
     return _event(record) | {"extension": [{"url": SALT_EXTENSION, "valueBase64Binary": salt}]}
+
+
+def unsalted(text: bytes) -> bytes:
+    """The text of an AuditEvent without its salt."""
+    tree = json.parse_resource(text)
+    tree.pop("extension", None)
+    return json.dumps(tree)
 
 
 def canonical(record: AuditRecord) -> bytes:

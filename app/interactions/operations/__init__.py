@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from app.interactions.address import Address
 from app.interactions.operations import (
+    accounting_of_disclosures,
     alliance_chart,
     alliance_trend,
     benchmark,
@@ -32,6 +33,7 @@ from app.interactions.operations.operation import Operation, unknown
 OPERATIONS: Mapping[str, Operation] = {
     operation.name: operation
     for operation in (
+        accounting_of_disclosures.OPERATION,
         validate.OPERATION,
         everything.OPERATION,
         break_glass.OPERATION,
