@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -188,6 +189,8 @@ async def running(
         base_url=ORIGIN,
         **settings,
     )
+    if database.root_key is not None and not chosen.root_key.exists():
+        shutil.copy(database.root_key, chosen.root_key)
     RootKey.ensure(chosen.root_key, RandomIds())
     clock = TurnedClock()
     app = create_app(chosen, clock=clock, relay=False)

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -30,6 +30,7 @@ class Database:
     dialect: Dialect
     url: str
     owner_url: str
+    root_key: Path | None = None  # which sealed what migration stored
 
 
 class Databases:
@@ -39,6 +40,7 @@ class Databases:
         self._run = run
         self._server = server
         self._made: list[str] = []
+        self._root_key = run / "root.key"
         self._files = Path(tempfile.mkdtemp(prefix="db-", dir=run))
 
     async def make(self, dialect: Dialect, *, migrated: bool = True) -> Database:
@@ -48,12 +50,12 @@ class Databases:
             path = self._files / f"{name}.db"
             if migrated:
                 shutil.copyfile(self._sqlite_template(), path)
-            return Database(dialect, f"sqlite:///{path}", f"sqlite:///{path}")
+            return Database(dialect, f"sqlite:///{path}", f"sqlite:///{path}", self._root_key)
         server = self._server()
         template = await self._postgresql_template(server) if migrated else "template0"
         await server.create(name, template)
         self._made.append(name)
-        return Database(dialect, server.url(name, APP), server.url(name, OWNER))
+        return Database(dialect, server.url(name, APP), server.url(name, OWNER), self._root_key)
 
     async def copy(self, database: Database) -> Database:
         """A copy of a database that nobody is connected to."""
@@ -61,11 +63,11 @@ class Databases:
         if database.dialect == "sqlite":
             path = self._files / f"{name}.db"
             shutil.copyfile(database.url.removeprefix("sqlite:///"), path)
-            return Database("sqlite", f"sqlite:///{path}", f"sqlite:///{path}")
+            return replace(database, url=f"sqlite:///{path}", owner_url=f"sqlite:///{path}")
         server = self._server()
         await server.create(name, database.url.rpartition("/")[2])
         self._made.append(name)
-        return Database("postgresql", server.url(name, APP), server.url(name, OWNER))
+        return replace(database, url=server.url(name, APP), owner_url=server.url(name, OWNER))
 
     async def drop(self, database: Database) -> None:
         """Removes one before the rest."""
@@ -102,7 +104,11 @@ class Databases:
         return TEMPLATE
 
     def _migrate(self, url: str, owner_url: str) -> None:
-        settings = {"RAPPORT_DATABASE_URL": url, "RAPPORT_MIGRATION_URL": owner_url}
+        settings = {
+            "RAPPORT_DATABASE_URL": url,
+            "RAPPORT_MIGRATION_URL": owner_url,
+            "RAPPORT_ROOT_KEY_FILE": str(self._root_key),
+        }
         rapport("migrate", env=environment(self._files / "migrating", **settings))
 
 

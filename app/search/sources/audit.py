@@ -120,8 +120,10 @@ class AuditSource:
         return None
 
     def link(self, rows: Rows, code: str, target: Rows) -> Link | None:
-        """By the reference that the event holds."""
+        """By the reference that the event holds; from the log into the log none leads."""
         kind = target.kinds[0]
+        if kind == _KIND:
+            return None
         leads = [
             and_(
                 part.there,
