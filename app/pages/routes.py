@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.pages import account, answer, audit, authorize, login, passkeys
+from app.pages import account, alliance, answer, audit, authorize, login, passkeys
 
 ROUTERS = (
     login.router,
@@ -11,4 +11,5 @@ ROUTERS = (
     account.router,
     passkeys.router,
     answer.router,
+    alliance.router,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from app.pages.alliance_texts import ALLIANCE_TEXTS
 from app.pages.answer_texts import ANSWER_TEXTS
 from app.pages.audit_texts import AUDIT_TEXTS
 
@@ -138,6 +139,7 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     "no-programs": _("There are none.", "لا توجد أي برامج."),
     "until": _("until", "حتى"),
     "take-back": _("Take back", "سحب الإذن"),
+    **ALLIANCE_TEXTS,
     **ANSWER_TEXTS,
     **AUDIT_TEXTS,
 }

@@ -1,0 +1,179 @@
+"""``/alliance``: a therapist's clients, and ``/alliance/{episode id}``: how one course moves.
+
+Each page is what the operations answer to the person who is signed in, in words and a picture;
+looking is recorded like any access.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.core.errors import AppError, Category
+from app.domain.measure import for_people
+from app.fhir import json
+from app.fhir.registry import Interaction
+from app.interactions import pipeline
+from app.interactions.call import Call, Outcome, Pairs
+from app.pages.browser import Browser
+from app.pages.patients import named
+from app.pages.route import PageRoute
+from app.pages.texts import TEXTS
+from app.routers.dependencies import services_of
+from app.security.sessions import SignedIn, principal_of
+from app.services.alerts import VOID, evaluation_of, rule_of, status_of
+from app.services.displays import display, instrument
+
+router = APIRouter(prefix="/alliance", route_class=PageRoute, include_in_schema=False)
+
+_FIGURES = (("limit", "alliance-limit"), ("pre", "alliance-pre"), ("nadir", "alliance-nadir"))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look of one person; ``person`` has signed in whole."""
+
+    browser: Browser
+    person: SignedIn
+
+    async def run(self, type_name: str, **asked: Any) -> Outcome:
+        """Performs a call as the person."""
+        services = services_of(self.browser.request)
+        principal = principal_of(
+            self.person, issuer=self.browser.server.issuer, now=self.browser.server.clock.now()
+        )
+        call = Call(
+            interaction=asked.pop("interaction", Interaction.READ),
+            facts=services.facts(self.browser.request),
+            type=type_name,
+            **asked,
+        )
+        return await pipeline.run(services.engine, principal, call)
+
+    async def operation(
+        self, type_name: str, id: str, name: str, query: Pairs = ()
+    ) -> Sequence[Mapping[str, Any]]:
+        """The parameters that an operation answers, by name in order."""
+        outcome = await self.run(type_name, id=id, operation=name, query=query)
+        found: Sequence[Mapping[str, Any]] = json.parse_resource(outcome.document or b"{}").get(
+            "parameter", ()
+        )
+        return found
+
+    def text(self, key: str) -> str:
+        """A text of the page."""
+        return TEXTS[key][self.browser.language]
+
+
+@router.get("")
+async def caseload(request: Request) -> Response:
+    """The person's own clients, those first who need a word."""
+    browser = await Browser.of(request)
+    if browser.person is None:
+        return _sign_in(browser, "/alliance")
+    look = Look(browser, browser.person)
+    kind, _, id = (browser.person.account.fhir_user or "").partition("/")
+    if kind != "Practitioner":
+        raise AppError.of(Category.FORBIDDEN, "forbidden", "this is for therapists")
+    answer = await look.operation("Practitioner", id, "caseload")
+    rows = []
+    for part in answer:
+        if part["name"] == "client":
+            row = _values(part)
+            patient = await named(browser, look.person, _id(row["patient"]))
+            rows.append(
+                {
+                    **row,
+                    "name": patient.name if patient else _id(row["patient"]),
+                    "address": f"/alliance/{_id(row['episode'])}",
+                    "rule": display("rupture-rule", row.get("rule", ""), browser.language),
+                    "raised": row.get("raised", "")[:10],
+                }
+            )
+    return browser.page("alliance/caseload.html", rows=rows)
+
+
+@router.get("/{episode}")
+async def course(request: Request, episode: str) -> Response:
+    """One course: the picture, and below it the same in tables."""
+    browser = await Browser.of(request)
+    if browser.person is None:
+        return _sign_in(browser, f"/alliance/{episode}")
+    look = Look(browser, browser.person)
+    trend = await look.operation("EpisodeOfCare", episode, "alliance-trend")
+    query = (("language", browser.language),)
+    drawn = await look.run("EpisodeOfCare", id=episode, operation="alliance-chart", query=query)
+    series = [_series(each, browser.language) for each in trend if each["name"] == "series"]
+    alerts = [_values(each) for each in trend if each["name"] == "alert"]
+    return browser.page(
+        "alliance/course.html",
+        picture=(drawn.document or b"").decode().partition("?>")[2],
+        series=series,
+        missing=[_values(each)["session"] for each in trend if each["name"] == "missing"],
+        alerts=[row async for row in _alerts(look, alerts)],
+        validated=all(each["validated"] for each in series),
+    )
+
+
+async def _alerts(look: Look, told: Sequence[Mapping[str, Any]]) -> Any:
+    """Each alert with what its rule saw, newest first."""
+    for alert in reversed(told):
+        stored = (await look.run("DetectedIssue", id=_id(alert["issue"]))).stored
+        tree = json.parse_resource(stored.text) if stored else {}
+        if tree.get("status") == VOID or not tree:
+            continue
+        seen = evaluation_of(tree)
+        yield {
+            "session": seen.get("session"),
+            "rule": display("rupture-rule", rule_of(tree), look.browser.language),
+            "instrument": instrument(str(seen.get("instrument", "")), look.browser.language),
+            "state": display("alert-status", status_of(tree), look.browser.language),
+            "saw": "; ".join(_saw(look, seen)),
+            "version": alert.get("version", ""),
+        }
+
+
+def _saw(look: Look, seen: Mapping[str, Any]) -> Iterator[str]:
+    for name, key in _FIGURES:
+        if json.is_decimal(seen.get(name)):
+            yield f"{look.text(key)} {for_people(json.to_decimal(seen[name]))}"
+    if seen.get("repairedAt"):
+        yield f"{look.text('alliance-repaired')} {seen['repairedAt']}"
+
+
+def _series(part: Mapping[str, Any], language: str) -> Mapping[str, Any]:
+    values = _values(part)
+    points = [_values(each) for each in part["part"] if each["name"] == "point"]
+    return {
+        "instrument": instrument(values["instrument"], language),
+        "rater": display("rater", values["rater"], language),
+        "scale": display("alliance-scale", values["scale"], language),
+        "validated": values.get("validated", False),
+        "points": [
+            (each["session"], str(for_people(json.to_decimal(each["value"]))))
+            for each in points
+            if "value" in each
+        ],
+    }
+
+
+def _values(part: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a parameter by name; a reference as its text."""
+    found: dict[str, Any] = {}
+    for each in part.get("part", ()):
+        value = next((value for key, value in each.items() if key.startswith("value")), None)
+        found[each["name"]] = value["reference"] if isinstance(value, dict) else value
+    return found
+
+
+def _id(reference: str) -> str:
+    return reference.rpartition("/")[2]
+
+
+def _sign_in(browser: Browser, destination: str) -> Response:
+    return browser.go("/login?" + urlencode({"next": destination}))

@@ -1,0 +1,37 @@
+"""What the pages about the alliance say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+ALLIANCE_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "alliance-title": {"en": "How the work is going", "ar": "كيف يسير العمل معًا"},
+    "alliance-caseload": {"en": "Your clients", "ar": "عملاؤك"},
+    "alliance-series": {"en": "Scores", "ar": "الدرجات"},
+    "alliance-alerts": {"en": "Worth a word", "ar": "يستحق الحديث عنه"},
+    "alliance-invitation": {
+        "en": "An alert is an invitation to talk about how the work is going, not a finding.",
+        "ar": "التنبيه دعوة إلى الحديث عن سير العمل معًا، لا حُكم.",
+    },
+    "alliance-not-validated": {
+        "en": "Not validated: no norms, no cut-offs.",
+        "ar": "لم يُتحقَّق من صدقه علميًّا: بلا معايير ولا درجات فاصلة.",
+    },
+    "alliance-session": {"en": "Session", "ar": "الجلسة"},
+    "alliance-rule": {"en": "Rule", "ar": "القاعدة"},
+    "alliance-saw": {"en": "What it saw", "ar": "ما رصدته"},
+    "alliance-state": {"en": "State", "ar": "الحالة"},
+    "alliance-nothing": {"en": "Nothing yet.", "ar": "لا شيء بعد."},
+    "alliance-missing": {"en": "No answer", "ar": "لا إجابة"},
+    "alliance-client": {"en": "Client", "ar": "العميل"},
+    "alliance-open": {"en": "Unresolved", "ar": "لم يُبتّ فيه"},
+    "alliance-since": {"en": "Since", "ar": "منذ"},
+    "alliance-answered": {"en": "Answered", "ar": "الإجابات"},
+    "alliance-overdue": {"en": "Overdue", "ar": "متأخر"},
+    "alliance-print": {"en": "For print", "ar": "للطباعة"},
+    "alliance-limit": {"en": "held against", "ar": "قورنت بـ"},
+    "alliance-pre": {"en": "before", "ar": "قبلها"},
+    "alliance-nadir": {"en": "lowest", "ar": "الأدنى"},
+    "alliance-repaired": {"en": "back in session", "ar": "عادت في الجلسة"},
+}
