@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sqlalchemy import BigInteger, Integer, bindparam, delete, insert, select
 
+from app.core.errors import AppError
 from app.db.engine import Connection, Statement
 from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.keys import readable
@@ -27,6 +29,8 @@ _DELETE = [
 _INSERT = {table.name: Statement(insert(table)) for table in INDEX_TABLES}
 _NAMES = tuple(column.name for column in resource.columns)
 
+_RID = _NAMES.index("rid")
+
 
 class Index:
     """Walks the current resources and replaces their rows."""
@@ -35,8 +39,13 @@ class Index:
         self._connection = connection
         self._codec = codec
 
-    async def after(self, rid: int, *, limit: int, visible: Visible) -> Sequence[StoredVersion]:
-        """The next resources by row number, in the tenant's own rows and undeleted."""
+    async def after(
+        self, rid: int, *, limit: int, visible: Visible
+    ) -> tuple[int | None, Sequence[StoredVersion]]:
+        """The next undeleted resources, and the last row number looked at (None: no more).
+
+        What was sealed under a key that is destroyed has nothing left to be found by.
+        """
         rows = await self._connection.fetch(
             select(*(readable(resource, name) for name in _NAMES))
             .where(
@@ -47,7 +56,11 @@ class Index:
             .order_by(resource.c.rid)
             .limit(limit)
         )
-        return [open_row(row, self._codec) for row in rows]
+        found = []
+        for row in rows:
+            with suppress(AppError):
+                found.append(open_row(row, self._codec))
+        return (rows[-1][_RID] if rows else None), found
 
     async def replace(self, stored: StoredVersion, indexed: Indexed) -> None:
         """Puts these rows in the place of those that a resource has."""

@@ -54,11 +54,28 @@ def offered(operation: Operation) -> Offered:
     )
 
 
+def of_types() -> list[Offered]:
+    """The operations that a type or one of its resources has."""
+    return [
+        offered(operation)
+        for operation in OPERATIONS.values()
+        if operation.type_level or operation.instance_level
+    ]
+
+
+def _of_the_system() -> list[json.Tree]:
+    return [
+        {"name": operation.name, "definition": operation.definition}
+        for operation in OPERATIONS.values()
+        if operation.system_level
+    ]
+
+
 def statement(settings: Settings) -> json.Tree:
     """The CapabilityStatement for these settings."""
-    return capability_statement(
+    tree = capability_statement(
         base=settings.fhir_base,
-        operations=[offered(operation) for operation in OPERATIONS.values()],
+        operations=of_types(),
         authorization=Authorization(
             authorize=settings.origin + discovery.AUTHORIZE,
             token=settings.origin + discovery.TOKEN,
@@ -68,6 +85,9 @@ def statement(settings: Settings) -> json.Tree:
         without=withheld(),
         version=__version__,
     )
+    rest = tree["rest"][0]
+    rest["operation"] = [*rest.get("operation", ()), *_of_the_system()]
+    return tree
 
 
 @router.api_route("/fhir/metadata", methods=["GET", "HEAD"])

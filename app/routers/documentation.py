@@ -14,8 +14,7 @@ from app import __version__
 from app.core.errors import AppError, Category
 from app.fhir import json
 from app.fhir.openapi import document
-from app.interactions.operations import OPERATIONS
-from app.routers.capability import offered
+from app.routers.capability import of_types
 
 router = APIRouter(include_in_schema=False)
 
@@ -32,7 +31,7 @@ _VENDOR = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascrip
 @cache
 def description() -> bytes:
     """The OpenAPI document: the same for every installation, its address left open."""
-    tree = document(version=__version__, operations=[offered(op) for op in OPERATIONS.values()])
+    tree = document(version=__version__, operations=of_types())
     return json.dumps(tree, pretty=True) + b"\n"
 
 

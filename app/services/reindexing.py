@@ -26,16 +26,16 @@ class Reindexing:
 
     async def _tenant(self, tenant: int) -> int:
         visible = Visible.everything(tenant, reason="the index is made anew")
-        count, after = 0, 0
-        while True:
+        count = 0
+        after: int | None = 0
+        while after is not None:
             async with self._units.write(resources=0) as uow:
-                step = await uow.index.after(after, limit=_STEP, visible=visible)
+                after, step = await uow.index.after(after, limit=_STEP, visible=visible)
                 for stored in step:
                     tree = json.parse_resource(stored.text)
                     name = by_code(stored.kind).name
                     await uow.index.replace(
                         stored, indexer.index(tree, name, id=stored.id, base=self._base)
                     )
-            if not step:
-                return count
-            count, after = count + len(step), step[-1].rid
+            count += len(step)
+        return count

@@ -23,6 +23,8 @@ KEPT = [name for name in WRITTEN if "u" not in roles.actions("system", name)]
 CHANGED = [name for name in WRITTEN if name not in KEPT]
 STRICT = {"Prefer": "handling=strict"}
 
+LONGEST = 256
+
 
 def example(name):
     return json.loads((EXAMPLES / f"{name}.json").read_text())
@@ -127,6 +129,8 @@ async def test_what_all_tenants_share_is_read_and_searched(ehr, name):
         assert ok(await ehr.get(f"{where}/_history/{tree['meta']['versionId']}")) == tree
         for parameter in parameters(name):
             for text in values(tree, parameter)[:2]:
+                if len(text) > LONGEST:  # what no search asks for
+                    continue
                 query = {parameter.code: text, "_id": tree["id"]}
                 answer = await ehr.get(name, params=query, headers=STRICT)
                 assert ok(answer)["total"] == 1, (parameter.code, text)
