@@ -100,7 +100,7 @@ def serve(
         "host": settings.host,
         "port": settings.port,
         "loop": "uvloop",
-        "http": "httptools",
+        "http": "app.routers.wire:GuardedConnection",
         "server_header": False,
         "date_header": True,
         "proxy_headers": False,

@@ -37,6 +37,7 @@ from app.routers.dependencies import Services
 from app.routers.errors import STATUS
 from app.routers.guard import Guard
 from app.routers.origins import RegisteredOrigins
+from app.routers.throttle import Throttle
 from app.search.cursor import CursorCipher
 from app.security import egress
 from app.security.keyring import ensure_signing_key
@@ -218,6 +219,7 @@ async def _services(core: Core, app: FastAPI) -> Services:
         refusals=Refusals(core.units.audit, core.trail, clock=core.clock),
         root=core.root,
         authorization=authorization_of(core),
+        throttle=Throttle(settings.client_rate),
         wake=lambda: app.state.relay.wake(),  # noqa: PLW0108 - the relay comes later
     )
 

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
+
 
 class Settings(BaseSettings):
     """Everything that an operator may set; each name is ``RAPPORT_`` and the field's name."""
@@ -29,6 +31,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, validation_alias="PORT")
     trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()  # names besides the base URL's
+    client_requests_per_second: float | None = Field(default=None, gt=0)
+    address_requests_per_second: float | None = Field(default=None, gt=0)
     audit_copy_dir: Path | None = None
     audit_witness_url: str = ""
     audit_keep_days: int = Field(default=2200, ge=2192)  # six years, as accounting asks
@@ -58,6 +63,22 @@ class Settings(BaseSettings):
     def fhir_base(self) -> str:
         """The FHIR base, without a trailing slash."""
         return f"{self.origin}/fhir"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names under which requests may come, in lower case, without ports."""
+        named = {urlsplit(self.origin).hostname or "", *map(str.lower, self.allowed_hosts)}
+        return frozenset(named | _LOOPBACK if self.env == "demo" else named)
+
+    @property
+    def client_rate(self) -> float:
+        """Requests a second that one program may make for one person or for itself."""
+        return self.client_requests_per_second or (5_000 if self.env == "demo" else 500)
+
+    @property
+    def address_rate(self) -> float:
+        """Requests a second that may come from one address; a clinic may share one."""
+        return self.address_requests_per_second or (10_000 if self.env == "demo" else 2_000)
 
     @property
     def database(self) -> str:

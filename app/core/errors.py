@@ -28,6 +28,7 @@ class Category(StrEnum):
     NOT_ACCEPTABLE = "not-acceptable"
     UNSUPPORTED_MEDIA = "unsupported-media"
     TOO_LARGE = "too-large"
+    TOO_SLOW = "too-slow"
     URI_TOO_LONG = "uri-too-long"
     TOO_COSTLY = "too-costly"
     THROTTLED = "throttled"

@@ -15,6 +15,7 @@ from app.core.ids import IdSource
 from app.interactions.context import Engine
 from app.repositories.unit_of_work import UnitsOfWork
 from app.routers.peers import address_of
+from app.routers.throttle import Throttle
 from app.security.authentication import Presumed
 from app.security.keys import RootKey
 from app.security.oauth.server import AuthorizationServer
@@ -39,6 +40,7 @@ class Services:
     root: RootKey
     authorization: AuthorizationServer
     wake: Callable[[], None]
+    throttle: Throttle
 
     def facts(self, request: Request) -> RequestFacts:
         """The request as the audit log will name it."""
@@ -55,9 +57,11 @@ class Services:
         """The caller of a request; a bad token is recorded and refused."""
         with_token = request.headers.getlist("authorization")
         async with self._recording(request), self.units.read(snapshot=False) as unit:
-            return await self.authorization.authenticator.authenticate(
+            principal = await self.authorization.authenticator.authenticate(
                 with_token, unit.accounts.tokens
             )
+        self._count(request, principal)
+        return principal
 
     async def admit(self, request: Request) -> tuple[Principal, Presumed]:
         """The caller, and what is presumed of them."""
@@ -65,7 +69,15 @@ class Services:
             principal, presumed = await self.authorization.authenticator.presume(
                 request.headers.getlist("authorization")
             )
-        return principal or await self.authenticate(request), presumed
+        if principal is None:
+            return await self.authenticate(request), presumed
+        self._count(request, principal)
+        return principal, presumed
+
+    def _count(self, request: Request, principal: Principal) -> None:
+        if not hasattr(request.state, "counted"):  # one request may be looked at twice
+            self.throttle.check(f"{principal.client_id} {principal.subject}")
+            request.state.counted = True
 
     @asynccontextmanager
     async def _recording(self, request: Request) -> AsyncIterator[None]:

@@ -37,6 +37,7 @@ STATUS: Mapping[Category, int] = {
     Category.GONE: 410,
     Category.PRECONDITION: 412,
     Category.TOO_LARGE: 413,
+    Category.TOO_SLOW: 408,
     Category.URI_TOO_LONG: 414,
     Category.UNSUPPORTED_MEDIA: 415,
     Category.UNPROCESSABLE: 422,
@@ -57,6 +58,8 @@ def respond(error: AppError) -> Response:
         headers["Allow"] = ", ".join(error.methods)
     if error.category in (Category.UNAVAILABLE, Category.THROTTLED):
         headers["Retry-After"] = str(error.retry_after or _RETRY_SECONDS)
+    if error.category == Category.TOO_LARGE:
+        headers["Connection"] = "close"  # the rest of the body is not waited for
     return Response(
         json.dumps(operation_outcome(error.issues)),
         status_code=STATUS[error.category],

@@ -6,21 +6,31 @@ Bodies, addresses and encodings have limits that end the request; every answer c
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
+from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.config import Settings
 from app.core.errors import AppError, Category
 from app.core.ids import IdSource
 from app.routers.errors import fault, respond
+from app.routers.peers import address_of
+from app.routers.throttle import Throttle
 
 log = structlog.get_logger("rapport.access")
 
 MAX_TARGET = 16 * 1024
+BODY_SECONDS: Final = 10  # that waiting for a body may take, and as much more as it brings:
+BODY_RATE: Final = 4 * 1024  # bytes a second
+# Asked by whoever runs the machine, under whatever name it has there; they build no address.
+_ANY_HOST = ("/health/", "/metrics")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9\-._~]{1,64}", re.ASCII)
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -39,6 +49,8 @@ class Guard:
         self._app = app
         self._settings = settings
         self._ids = ids
+        self._hosts = settings.hosts
+        self._addresses = Throttle(settings.address_rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes one request through."""
@@ -58,6 +70,8 @@ class Guard:
                 status = message["status"]
                 out = MutableHeaders(scope=message)
                 out["X-Request-Id"] = request_id
+                if "is_late" in scope["state"]:  # whoever answers it: no more is waited for
+                    out["Connection"] = "close"
                 for name, value in self._headers().items():
                     out.setdefault(name, value)
             await send(message)
@@ -89,6 +103,14 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> AppError | None:
         target = len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"")
+        if not scope["path"].startswith(_ANY_HOST):
+            if not self._is_ours(headers.getlist("host")):
+                return AppError.of(Category.INVALID, "security", "this is not the host asked for")
+            peer = address_of(HTTPConnection(scope), self._settings.trusted_proxies)
+            try:
+                self._addresses.check(peer or "")
+            except AppError as refusal:
+                return refusal
         if target > MAX_TARGET:
             return AppError.of(Category.URI_TOO_LONG, "too-long", "the address is too long")
         if headers.get("content-encoding", "identity").lower() != "identity":
@@ -100,23 +122,43 @@ class Guard:
             return _too_large()
         return None
 
+    def _is_ours(self, named: list[str]) -> bool:
+        try:
+            return len(named) == 1 and urlsplit(f"//{named[0]}").hostname in self._hosts
+        except ValueError:  # no address at all
+            return False
+
     def _most(self, scope: Scope) -> int:
         is_bundle = scope["path"].rstrip("/") == "/fhir"
         return self._settings.max_bundle_bytes if is_bundle else self._settings.max_body_bytes
 
     def _capped(self, scope: Scope, receive: Receive) -> Receive:
-        most, got = self._most(scope), 0
+        most, got, waited, is_complete = self._most(scope), 0, 0.0, False
 
         async def capped() -> Message:
-            nonlocal got
-            message = await receive()
+            nonlocal got, waited, is_complete
+            if is_complete:  # what comes now is that the caller went away
+                return await receive()
+            began = time.perf_counter()
+            try:
+                async with asyncio.timeout(BODY_SECONDS + got / BODY_RATE - waited):
+                    message = await receive()
+            except TimeoutError:
+                scope["state"]["is_late"] = True
+                raise _too_slow() from None
+            waited += time.perf_counter() - began
             if message["type"] == "http.request":
+                is_complete = not message.get("more_body", False)
                 got += len(message.get("body", b""))
                 if got > most:
                     raise _too_large()
             return message
 
         return capped
+
+
+def _too_slow() -> AppError:
+    return AppError.of(Category.TOO_SLOW, "timeout", "the body did not arrive in time")
 
 
 def _too_large() -> AppError:

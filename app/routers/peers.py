@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from fastapi import Request
+from starlette.requests import HTTPConnection
 
 
-def address_of(request: Request, trusted: Sequence[str]) -> str | None:
+def address_of(request: HTTPConnection, trusted: Sequence[str]) -> str | None:
     """The client's address.
 
     ``X-Forwarded-For`` counts only where a trusted proxy sent it, read from the right: the
