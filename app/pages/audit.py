@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
-from app.core.clock import EPOCH, format_instant
+from app.core.clock import EPOCH, SECOND, format_instant
 from app.core.errors import AppError, Category
 from app.fhir.audit.kinds import KINDS, Shape
 from app.fhir.audit.record import SUCCESS, AuditRecord, event_key
@@ -44,6 +44,9 @@ _EVENT = REGISTRY["AuditEvent"].code
 _FILTERS = (
     "patient", "user", "program", "purpose", "since", "until", "outcome", "glass", "entity",
 )  # fmt: skip
+# What an index answers, however long the log is.
+_QUICK = ("patient", "entity", "glass")
+_WHILE = 30 * 86_400 * SECOND
 _DAY = timedelta(days=1)
 
 
@@ -61,6 +64,9 @@ class Console:
         """The filters that are filled in, with what can be text at all."""
         given = self.browser.request.query_params
         filled = {name: given.get(name, "").strip()[:_LONGEST] for name in _FILTERS}
+        if "since" not in given and not (set(_QUICK) & set(given)):
+            # Any other question is about a while, until the auditor says otherwise.
+            filled["since"] = _when(self.services.clock.now() - _WHILE)[:10]
         return {name: value for name, value in filled.items() if value and value.isprintable()}
 
     async def page(self, template: str, **values: Any) -> Response:

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, func, or_, select, text, tuple_
 
 from app.core.errors import AppError, Category
 from app.db.engine import Connection, Database
-from app.db.tables.audit import audit_event
+from app.db.tables.audit import BREAK_GLASS, audit_event
 from app.fhir.audit.record import AuditRecord
 from app.fhir.registry import REGISTRY, by_code
 from app.search.folding import fold, prefix_range
@@ -22,7 +22,6 @@ from app.search.visibility import Alternative, Visible
 
 _EVENT = REGISTRY["AuditEvent"].code
 _CHUNK = 1000
-BREAK_GLASS = ("break-glass", "break-glass-ended")
 
 Key = tuple[int, int]
 
@@ -157,19 +156,18 @@ def _within(question: Question) -> Iterator[ColumnElement[bool]]:
     if question.failed is not None:
         yield columns.outcome != "0" if question.failed else columns.outcome == "0"
     if question.break_glass:
-        opened = or_(*(columns.event == event for event in BREAK_GLASS))
-        yield or_(opened, columns.purpose == "BTG", columns.basis == "break-glass")
+        yield or_(text(BREAK_GLASS))
     if question.not_by_patient and question.patient is not None:
         own = _reference("actor", f"Patient/{question.patient}")
         yield or_(columns.actor_id.is_(None), ~own)
 
 
-def _user(text: str) -> ColumnElement[bool]:
-    if "/" in text:
-        return _reference("actor", text)
-    low, high = prefix_range(fold(text))
+def _user(asked: str) -> ColumnElement[bool]:
+    if "/" in asked:
+        return _reference("actor", asked)
+    low, high = prefix_range(fold(asked))
     named = and_(audit_event.c.folded >= low, audit_event.c.folded < high)
-    return or_(and_(audit_event.c.folded.is_not(None), named), audit_event.c.subject == text)
+    return or_(and_(audit_event.c.folded.is_not(None), named), audit_event.c.subject == asked)
 
 
 def _reference(name: str, reference: str) -> ColumnElement[bool]:

@@ -14,7 +14,7 @@ from importlib import resources
 from app.core.clock import SECOND, Clock
 from app.fhir import json
 from app.fhir.audit.record import AuditRecord
-from app.repositories.audit_queries import BREAK_GLASS, AuditQueries, Question
+from app.repositories.audit_queries import AuditQueries, Question
 from app.repositories.unit_of_work import UnitsOfWork
 from app.search.visibility import Visible
 from app.services.audit import AuditTrail
@@ -127,7 +127,7 @@ async def _find(
         readers = await queries.readers(since=since, least=rule.patients, visible=visible)
         return [_Finding(actor, count=count) for actor, count in readers]
     if rule.hours:
-        question = Question(events=BREAK_GLASS[:1], since=since, failed=False)
+        question = Question(events=("break-glass",), since=since, failed=False)
         opened = await queries.page(question, visible=visible, limit=_MOST)
         return [
             _Finding(f"AuditEvent/{each.id}", each.patient)

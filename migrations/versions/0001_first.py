@@ -86,6 +86,18 @@ def upgrade() -> None:
         postgresql_where=sa.text("actor_id IS NOT NULL"),
         sqlite_where=sa.text("actor_id IS NOT NULL"),
     )
+    glass = (
+        "purpose = 'BTG' OR basis = 'break-glass' OR event = 'break-glass' "
+        "OR event = 'break-glass-ended'"
+    )
+    op.create_index(
+        "ix_audit_event_break_glass",
+        "audit_event",
+        ["tenant", "recorded", "aid"],
+        unique=False,
+        postgresql_where=sa.text(glass),
+        sqlite_where=sa.text(glass),
+    )
     op.create_index(
         "ix_audit_event_entity_id",
         "audit_event",

@@ -20,6 +20,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
+    text,
 )
 
 from app.db.metadata import Blob, Micros, Str, metadata
@@ -82,6 +83,19 @@ def _index(column: str) -> Index:
     )
 
 
+# Few records are of broken glass, and every one of them is looked for.
+BREAK_GLASS = (
+    "purpose = 'BTG' OR basis = 'break-glass' OR event = 'break-glass' "
+    "OR event = 'break-glass-ended'"
+)
+Index(
+    "ix_audit_event_break_glass",
+    audit_event.c.tenant,
+    audit_event.c.recorded,
+    audit_event.c.aid,
+    postgresql_where=text(BREAK_GLASS),
+    sqlite_where=text(BREAK_GLASS),
+)
 SEARCHED = tuple(_index(column) for column in ("patient", "actor_id", "entity_id"))
 
 audit_pending = Table(
