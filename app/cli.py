@@ -124,6 +124,39 @@ def relay() -> None:
     asyncio.run(run_relay(Settings(), stop_on=(signal.SIGTERM, signal.SIGINT)))
 
 
+@app.command()
+def rescore(
+    tenant: Annotated[str | None, typer.Option(help="One clinic's slug; all without it.")] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="From the start, not where it stopped.")] = (
+        False
+    ),
+) -> None:
+    """Scores every response again by the definitions in use, or goes on doing so."""
+    from app.main import opened
+    from app.services.rescoring import Rescoring
+
+    async def run() -> None:
+        async with opened(Settings()) as core:
+            services = core.engine.services
+            job = Rescoring(
+                core.units, scoring=services.scoring, derived=services.derived, clock=core.clock
+            )
+            async with core.units.read() as uow:
+                tenants = [t for t in await uow.installation.tenants() if t.id]
+            for each in tenants:
+                if tenant in (None, each.slug):
+                    total = await job.total(each.id)
+                    with typer.progressbar(length=max(total, 1), label=each.slug) as bar:
+                        changed = await job.run(
+                            each.id,
+                            anew=anew,
+                            told=lambda done, bar=bar: bar.update(done - bar.pos),
+                        )
+                    typer.echo(f"{each.slug}: {total} responses, {changed} scores changed")
+
+    asyncio.run(run())
+
+
 @tenant_app.command("add")
 def tenant_add(slug: str, name: str) -> None:
     """Adds a clinic with the shipped instruments."""

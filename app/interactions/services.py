@@ -30,6 +30,7 @@ from app.services.terminology import Terminology
 class Services:
     """One of each."""
 
+    derived: Derived
     questionnaires: Questionnaires
     scoring: Scoring
     episodes: Episodes
@@ -56,6 +57,7 @@ def assembled(
     terminology = Terminology(base=base)
     responsible = Responsible(clock=clock, base=base)
     return Services(
+        derived=derived,
         questionnaires=questionnaires,
         scoring=Scoring(
             derived=derived, definitions=definitions, questionnaires=questionnaires, base=base

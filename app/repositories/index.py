@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from sqlalchemy import BigInteger, Integer, bindparam, delete, insert, select
+from sqlalchemy import BigInteger, Integer, bindparam, delete, func, insert, select
 
 from app.core.errors import AppError
 from app.db.engine import Connection, Statement
@@ -40,11 +40,12 @@ class Index:
         self._codec = codec
 
     async def after(
-        self, rid: int, *, limit: int, visible: Visible
+        self, rid: int, *, limit: int, visible: Visible, kind: int | None = None
     ) -> tuple[int | None, Sequence[StoredVersion]]:
         """The next undeleted resources, and the last row number looked at (None: no more).
 
-        What was sealed under a key that is destroyed has nothing left to be found by.
+        Of one type, or of any. What was sealed under a key that is destroyed has nothing left to
+        be found by.
         """
         rows = await self._connection.fetch(
             select(*(readable(resource, name) for name in _NAMES))
@@ -52,6 +53,7 @@ class Index:
                 resource.c.tenant == visible.tenant,
                 resource.c.rid > rid,
                 resource.c.deleted == 0,
+                *([] if kind is None else [resource.c.kind == kind]),
             )
             .order_by(resource.c.rid)
             .limit(limit)
@@ -61,6 +63,17 @@ class Index:
             with suppress(AppError):
                 found.append(open_row(row, self._codec))
         return (rows[-1][_RID] if rows else None), found
+
+    async def count(self, kind: int, *, visible: Visible) -> int:
+        """How many resources of a type there are, undeleted."""
+        rows = await self._connection.fetch(
+            select(func.count()).where(
+                resource.c.tenant == visible.tenant,
+                resource.c.kind == kind,
+                resource.c.deleted == 0,
+            )
+        )
+        return int(rows[0][0])
 
     async def replace(self, stored: StoredVersion, indexed: Indexed) -> None:
         """Puts these rows in the place of those that a resource has."""

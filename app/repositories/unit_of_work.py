@@ -25,6 +25,7 @@ from app.repositories.data_keys import DataKeys
 from app.repositories.histories import Histories
 from app.repositories.index import Index
 from app.repositories.installation import Installation
+from app.repositories.jobs import Jobs
 from app.repositories.outbox import Outbox, Written
 from app.repositories.releases import Releases
 from app.repositories.resources import Resources
@@ -51,6 +52,7 @@ class UnitOfWork:
     installation: Installation
     releases: Releases
     answer_links: AnswerLinks
+    jobs: Jobs
     _numbers: Iterator[int]
     written: list[Written] = field(default_factory=list)
     audited: list[AuditRecord] = field(default_factory=list)
@@ -125,5 +127,6 @@ class UnitsOfWork:
             installation=Installation(connection),
             releases=Releases(connection),
             answer_links=AnswerLinks(connection),
+            jobs=Jobs(connection),
             _numbers=numbers,
         )

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
 from app.core.errors import AppError
-from app.domain.questionnaire import answers_of
+from app.domain.questionnaire import CompiledQuestionnaire, answers_of
 from app.domain.scoring import Score, ScoringKey, score
 from app.fhir import json
 from app.fhir.json import Tree
@@ -36,7 +36,7 @@ log = structlog.get_logger("rapport.scoring")
 _MARKERS = f"{BASE}/CodeSystem/score-marker"
 _PRORATED = f"{BASE}/StructureDefinition/prorated"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, f"{BASE}/score")
-_COUNTED = ("completed", "amended")
+COUNTED = ("completed", "amended")
 _VOID = "entered-in-error"
 _NOT_VALIDATED = "This instrument has not been validated: no norms, no cut-offs."
 
@@ -48,6 +48,15 @@ class _Answered:
     response: Tree
     reference: str
     key: ScoringKey
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """Questionnaires and their keys by the canonical that responses name."""
+
+    found: dict[str, tuple[CompiledQuestionnaire | None, Sequence[ScoringKey]]] = field(
+        default_factory=dict
+    )
 
 
 class Scoring:
@@ -75,21 +84,32 @@ class Scoring:
         scored: Sequence[Tree] = ()
         if not stored.deleted:
             response = json.parse_resource(stored.text)
-            if response.get("status") in _COUNTED:
+            if response.get("status") in COUNTED:
                 scored = await self.scores(uow, response, tenant=written.tenant)
         await self._derived.store_all(uow, scored, tenant=written.tenant)
         if stored.version > 1:
             kept = {tree["id"] for tree in scored}
             await self._void(uow, stored, kept, visible=visible)
 
-    async def scores(self, uow: UnitOfWork, response: Tree, *, tenant: int) -> Sequence[Tree]:
-        """The Observations that a response scores, none where no key names its questionnaire."""
-        questionnaire = await self._questionnaires.named_by(uow, response, tenant=tenant)
+    async def scores(
+        self, uow: UnitOfWork, response: Tree, *, tenant: int, known: Instruments | None = None
+    ) -> Sequence[Tree]:
+        """The Observations that a response scores, none where no key names its questionnaire.
+
+        ``known`` keeps what was found for the responses that follow.
+        """
+        canonical, known = response.get("questionnaire", ""), known or Instruments()
+        if canonical not in known.found:
+            questionnaire = await self._questionnaires.named_by(uow, response, tenant=tenant)
+            keys: Sequence[ScoringKey] = ()
+            if questionnaire is not None:
+                keys = await self._definitions.scoring_keys(
+                    uow, tenant=tenant, questionnaire=questionnaire.canonical
+                )
+            known.found[canonical] = (questionnaire, keys)
+        questionnaire, keys = known.found[canonical]
         if questionnaire is None:
             return []
-        keys = await self._definitions.scoring_keys(
-            uow, tenant=tenant, questionnaire=questionnaire.canonical
-        )
         found: list[Tree] = []
         for key in keys:
             try:

@@ -1,0 +1,112 @@
+"""Scoring everything again, after a definition changed: a job that goes on where it was stopped.
+
+A score that comes out the same is left alone; one that does not gets a new version, with a
+Provenance, and the version before stays in its history. What follows from scores follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from app.core.clock import Clock, format_instant
+from app.fhir import json, splice
+from app.fhir.json import Tree
+from app.fhir.registry import REGISTRY
+from app.repositories.jobs import Job
+from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
+from app.repositories.versions import StoredVersion
+from app.search.visibility import Visible
+from app.services.derived import Derived, derived_id
+from app.services.scoring import COUNTED, Instruments, Scoring
+
+NAME = "rescore"
+_STEP = 200
+_RESPONSE = REGISTRY["QuestionnaireResponse"].code
+_OBSERVATION = REGISTRY["Observation"].code
+
+
+class Rescoring:
+    """Scores the responses of a tenant again."""
+
+    def __init__(
+        self, units: UnitsOfWork, *, scoring: Scoring, derived: Derived, clock: Clock
+    ) -> None:
+        self._units = units
+        self._scoring = scoring
+        self._derived = derived
+        self._clock = clock
+
+    async def total(self, tenant: int) -> int:
+        """How many responses there are."""
+        async with self._units.read() as uow:
+            return await uow.index.count(_RESPONSE, visible=_all(tenant))
+
+    async def run(
+        self, tenant: int, *, anew: bool = False, told: Callable[[int], None] | None = None
+    ) -> int:
+        """Scores all, or the rest of a run that was stopped; how many scores changed.
+
+        ``told`` is called with the number of responses done so far, after every step.
+        """
+        async with self._units.write() as uow:
+            if anew:
+                await uow.jobs.end(tenant, NAME)
+            at = await uow.jobs.find(tenant, NAME) or Job(0, 0)
+        known, changed = Instruments(), 0
+        while True:
+            async with self._units.write(resources=_STEP * 16) as uow:
+                last, step = await uow.index.after(
+                    at.position, limit=_STEP, visible=_all(tenant), kind=_RESPONSE
+                )
+                if last is None:
+                    await uow.jobs.end(tenant, NAME)
+                    return changed
+                changed += await self._step(uow, step, known, tenant=tenant)
+                at = Job(last, at.done + len(step))
+                await uow.jobs.move(tenant, NAME, at, now=self._clock.now())
+            if told is not None:
+                told(at.done)
+
+    async def _step(
+        self, uow: UnitOfWork, step: Sequence[StoredVersion], known: Instruments, *, tenant: int
+    ) -> int:
+        scored: dict[str, Tree] = {}
+        for stored in step:
+            response = json.parse_resource(stored.text)
+            if response.get("status") in COUNTED:
+                for tree in await self._scoring.scores(uow, response, tenant=tenant, known=known):
+                    scored[tree["id"]] = tree
+        held = await uow.resources.lock_all(_OBSERVATION, list(scored), visible=_all(tenant))
+        different = []
+        for id, tree in scored.items():
+            before = json.parse_resource(held[id].stored.text) if id in held else None
+            if before is None or not splice.same_content(before, {**tree, "meta": before["meta"]}):
+                different.append(tree)
+        await self._derived.store_all(uow, different, tenant=tenant)
+        noted = [self._provenance(tree) for tree in different if tree["id"] in held]
+        await self._derived.store_all(uow, noted, tenant=tenant)
+        return len(different)
+
+    def _provenance(self, tree: Tree) -> Tree:
+        target = f"Observation/{tree['id']}"
+        now = format_instant(self._clock.now())
+        return {
+            "resourceType": "Provenance",
+            "id": derived_id("rescored", target, now),
+            "target": [{"reference": target}],
+            "recorded": now,
+            "activity": {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/v3-DataOperation",
+                        "code": "UPDATE",
+                    }
+                ],
+                "text": "Scored again by the definitions in use.",
+            },
+            "agent": [{"who": {"display": "Rapport"}}],
+        }
+
+
+def _all(tenant: int) -> Visible:
+    return Visible.everything(tenant, reason="every response is scored again")
