@@ -50,6 +50,16 @@ async def _subscription_delivers(
     return subscriptions.refuse(change)
 
 
+async def _schedules_hold(
+    services: Services, uow: UnitOfWork, principal: Principal, change: Change
+) -> Change:
+    return services.schedules.check(change)
+
+
+async def _ask(services: Services, uow: UnitOfWork, written: Written) -> None:
+    await services.schedules.react(uow, written)
+
+
 async def _score(services: Services, uow: UnitOfWork, written: Written) -> None:
     await services.scoring.react(uow, written)
 
@@ -66,13 +76,16 @@ BEFORE_STORE: Mapping[str, tuple[Rule, ...]] = {
     "QuestionnaireResponse": (_private_answers_stay, _answers_fit),
     "Questionnaire": (_questionnaire_compiles,),
     "EpisodeOfCare": (_episode_steps,),
+    "CarePlan": (_schedules_hold,),
     "Subscription": (_subscription_delivers,),
 }
 
 AFTER_COMMIT: Mapping[str, tuple[str, ...]] = {
-    "QuestionnaireResponse": ("safety", "score"),
+    "QuestionnaireResponse": ("safety", "score", "schedule"),
     "Observation": ("alliance",),
-    "Encounter": ("alliance",),
+    "Encounter": ("alliance", "schedule"),
+    "EpisodeOfCare": ("schedule",),
+    "CarePlan": ("schedule",),
 }
 
 # These look at all of a patient: what one unit of work writes of a patient calls for them once.
@@ -81,5 +94,6 @@ OF_THE_PATIENT = frozenset(("alliance",))
 REACTIONS: Mapping[str, Reaction] = {
     "alliance": _watch,
     "safety": _warn,
+    "schedule": _ask,
     "score": _score,
 }

@@ -22,6 +22,7 @@ from app.services.questionnaires import Questionnaires
 from app.services.records import Records
 from app.services.responsible import Responsible
 from app.services.safety import Safety
+from app.services.schedules import Schedules
 from app.services.scoring import Scoring
 from app.services.terminology import Terminology
 
@@ -45,6 +46,7 @@ class Services:
     terminology: Terminology
     population: Population
     answering: Answering
+    schedules: Schedules
 
 
 def assembled(
@@ -86,5 +88,6 @@ def assembled(
         ),
         terminology=terminology,
         population=Population(base=base),
+        schedules=Schedules(derived=derived, courses=courses, clock=clock, base=base),
         answering=Answering(derived=derived, terminology=terminology, clock=clock, ids=ids),
     )

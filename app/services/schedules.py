@@ -1,0 +1,252 @@
+"""Measure schedules: a CarePlan says which forms are asked for, Tasks ask for them.
+
+A schedule is an extension of the CarePlan. Sessions that took place, a course that ended and the
+weeks of a plan call for Tasks, each made once under an id of its own; answers end the Task that
+asked for them. What is too late stays asked for until somebody ends it, and counts as overdue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from app.core.clock import SECOND, Clock, format_instant
+from app.core.errors import AppError, Category
+from app.domain.measure import Rater
+from app.domain.schedule import MOST_WEEKS, Cadence, Schedule, problems
+from app.fhir import json, primitives
+from app.fhir.json import Tree
+from app.fhir.registry import by_code
+from app.repositories.outbox import Written
+from app.repositories.unit_of_work import UnitOfWork
+from app.search import parser
+from app.search.visibility import Visible
+from app.services.answering import CODE, FORM
+from app.services.changes import Change
+from app.services.courses import Courses, extension, id_in
+from app.services.derived import Derived, derived_id
+from app.services.instruments import BASE
+
+SCHEDULE = f"{BASE}/StructureDefinition/measure-schedule"
+_DAY = 86_400 * SECOND
+_MOST = 1000
+_HELD = frozenset(("finished", "in-progress", "onleave", "arrived", "triaged"))
+_OPEN = "requested,received,accepted,ready,in-progress"
+
+
+class Schedules:
+    """Keeps the tasks that schedules call for."""
+
+    def __init__(self, *, derived: Derived, courses: Courses, clock: Clock, base: str) -> None:
+        self._derived = derived
+        self._courses = courses
+        self._clock = clock
+        self._base = base
+
+    def check(self, change: Change) -> Change:
+        """Refuses a plan whose schedules cannot be kept."""
+        issues = []
+        for number, each in enumerate(change.tree.get("extension", ())):
+            if each.get("url") == SCHEDULE:
+                place = f"CarePlan.extension[{number}]"
+                try:
+                    issues += problems(_schedule(each), place)
+                except (KeyError, ValueError):
+                    raise AppError.of(
+                        Category.UNPROCESSABLE,
+                        "value",
+                        "a schedule names a questionnaire and a cadence that is known",
+                        place,
+                    ) from None
+        if issues:
+            raise AppError(Category.UNPROCESSABLE, issues)
+        return change
+
+    async def react(self, uow: UnitOfWork, written: Written) -> None:
+        """Makes or ends the tasks that a written resource calls for."""
+        visible = _all(written.tenant)
+        stored = await uow.resources.read(written.kind, written.id, visible=visible)
+        if stored is None or stored.deleted:
+            return
+        tree = json.parse_resource(stored.text)
+        match by_code(written.kind).name:
+            case "Encounter" if tree.get("status") in _HELD:
+                await self._after_session(uow, tree, stored.patients, visible=visible)
+            case "EpisodeOfCare" if tree.get("status") == "finished":
+                await self._at_close(uow, tree, visible=visible)
+            case "CarePlan" if tree.get("status") == "active":
+                await self._weekly(uow, tree, visible=visible)
+            case "QuestionnaireResponse" if tree.get("status") in ("completed", "amended"):
+                await self._answered(uow, tree, visible=visible)
+
+    async def _after_session(
+        self, uow: UnitOfWork, encounter: Tree, patients: Sequence[str], *, visible: Visible
+    ) -> None:
+        for patient in patients:
+            plans = await self._plans(uow, patient, visible=visible)
+            if not plans:
+                continue
+            for reference in encounter.get("episodeOfCare", ()):
+                episode = await self._read(uow, "EpisodeOfCare", reference, visible=visible)
+                if id_in(episode.get("patient"), "Patient") != patient:
+                    continue
+                course = await self._courses.course(
+                    uow, episode, visible=visible, scales=("total",)
+                )
+                session = course.sessions.by_encounter.get(encounter["id"])
+                period = encounter.get("period", {})
+                begun = _moment(period.get("end") or period.get("start"))
+                for plan, schedule in plans:
+                    if session is not None and begun is not None and schedule.is_due(session):
+                        task = self._task(plan, schedule, episode, encounter["id"], begun)
+                        task["encounter"] = {"reference": f"Encounter/{encounter['id']}"}
+                        await self._make(uow, task, visible=visible)
+
+    async def _at_close(self, uow: UnitOfWork, episode: Tree, *, visible: Visible) -> None:
+        patient = id_in(episode.get("patient"), "Patient") or ""
+        ended = _moment(episode.get("period", {}).get("end"))
+        for plan, schedule in await self._plans(uow, patient, visible=visible):
+            if schedule.cadence is Cadence.AT_CLOSE and ended is not None:
+                task = self._task(plan, schedule, episode, f"close-{episode['id']}", ended)
+                await self._make(uow, task, visible=visible)
+
+    async def _weekly(self, uow: UnitOfWork, plan: Tree, *, visible: Visible) -> None:
+        period = plan.get("period", {})
+        start, end = _moment(period.get("start")), _moment(period.get("end"))
+        if start is None or end is None:
+            return
+        for schedule in _schedules(plan):
+            if schedule.cadence is Cadence.WEEKLY:
+                for week in range(MOST_WEEKS):
+                    begun = start + 7 * _DAY * week
+                    if begun > end:
+                        break
+                    task = self._task(plan, schedule, {}, f"week-{week + 1}", begun)
+                    await self._make(uow, task, visible=visible)
+
+    async def _answered(self, uow: UnitOfWork, response: Tree, *, visible: Visible) -> None:
+        patient = id_in(response.get("subject"), "Patient")
+        if patient is None:
+            return
+        found = await self._find(
+            uow,
+            "Task",
+            [("patient", f"Patient/{patient}"), ("code", f"{CODE}|{FORM}"), ("status", _OPEN)],
+            visible=visible,
+        )
+        asked = response.get("questionnaire", "").partition("|")[0]
+        session = id_in(response.get("encounter"), "Encounter")
+        fitting = [
+            task
+            for task in found
+            if asked in _forms(task)
+            and id_in(task.get("encounter"), "Encounter") in (session, None)
+        ]
+        fitting.sort(
+            key=lambda task: (id_in(task.get("encounter"), "Encounter") is None, task["id"])
+        )
+        for task in fitting[:1]:
+            held = await self._derived.current(uow, "Task", task["id"], tenant=visible.tenant)
+            if held is not None and not held.deleted:
+                done = {**json.parse_resource(held.text), "status": "completed"}
+                await self._derived.follow(uow, done, previous=held, tenant=visible.tenant)
+
+    def _task(
+        self, plan: Tree, schedule: Schedule, episode: Tree, occasion: str, begun: int
+    ) -> Tree:
+        owner = plan["subject"]
+        if schedule.rater is Rater.THERAPIST:
+            owner = episode.get("careManager") or plan.get("author") or owner
+        period = {"start": format_instant(begun)}
+        if schedule.expiry is not None:
+            period["end"] = format_instant(begun + schedule.expiry * _DAY)
+        task: Tree = {
+            "resourceType": "Task",
+            "id": derived_id("asked", plan["id"], schedule.questionnaire, occasion),
+            "basedOn": [{"reference": f"CarePlan/{plan['id']}"}],
+            "status": "requested",
+            "intent": "order",
+            "code": {"coding": [{"system": CODE, "code": FORM}]},
+            "for": plan["subject"],
+            "owner": owner,
+            "authoredOn": format_instant(begun),
+            "restriction": {"period": period},
+            "input": [
+                {"type": {"text": "questionnaire"}, "valueCanonical": schedule.questionnaire}
+            ],
+        }
+        if schedule.reminder is not None:
+            when = format_instant(begun + schedule.reminder * _DAY)
+            task["input"].append({"type": {"text": "reminder"}, "valueDateTime": when})
+        return task
+
+    async def _make(self, uow: UnitOfWork, task: Tree, *, visible: Visible) -> None:
+        """Makes a task once: what became of it since is people's."""
+        held = await self._derived.current(uow, "Task", task["id"], tenant=visible.tenant)
+        if held is None:
+            await self._derived.follow(uow, task, previous=None, tenant=visible.tenant)
+
+    async def _plans(
+        self, uow: UnitOfWork, patient: str, *, visible: Visible
+    ) -> Sequence[tuple[Tree, Schedule]]:
+        found = await self._find(
+            uow,
+            "CarePlan",
+            [("patient", f"Patient/{patient}"), ("status", "active")],
+            visible=visible,
+        )
+        return [(plan, schedule) for plan in found for schedule in _schedules(plan)]
+
+    async def _find(
+        self,
+        uow: UnitOfWork,
+        type_name: str,
+        criteria: Sequence[tuple[str, str]],
+        *,
+        visible: Visible,
+    ) -> Sequence[Tree]:
+        query = parser.parse_criteria(type_name, criteria, base=self._base)
+        found = await uow.searches.matches(query, visible=visible, limit=_MOST)
+        return [json.parse_resource(each.text) for each in found]
+
+    async def _read(
+        self, uow: UnitOfWork, type_name: str, reference: Tree, *, visible: Visible
+    ) -> Tree:
+        id = id_in(reference, type_name)
+        found = await self._find(uow, type_name, [("_id", id)], visible=visible) if id else ()
+        return found[0] if found else {}
+
+
+def _schedules(plan: Tree) -> Iterator[Schedule]:
+    for each in plan.get("extension", ()):
+        if each.get("url") == SCHEDULE:
+            yield _schedule(each)
+
+
+def _schedule(tree: Tree) -> Schedule:
+    """The schedule that an extension describes; ``KeyError`` or ``ValueError`` where it is none."""
+    reminder = extension(tree, "reminderDays").get("valuePositiveInt")
+    expiry = extension(tree, "expiryDays").get("valuePositiveInt")
+    return Schedule(
+        questionnaire=extension(tree, "questionnaire")["valueCanonical"],
+        cadence=Cadence(extension(tree, "cadence")["valueCode"]),
+        rater=Rater(extension(tree, "rater").get("valueCode", Rater.CLIENT)),
+        reminder=reminder,
+        expiry=expiry,
+    )
+
+
+def _forms(task: Tree) -> Iterator[str]:
+    for each in task.get("input", ()):
+        if "valueCanonical" in each:
+            yield each["valueCanonical"].partition("|")[0]
+    focus = task.get("focus", {}).get("reference", "")
+    known = id_in(task.get("focus"), "Questionnaire")
+    yield f"{BASE}/Questionnaire/{known}" if known else focus.partition("|")[0]
+
+
+def _moment(text: str | None) -> int | None:
+    return primitives.date_range(text)[0] if text else None
+
+
+def _all(tenant: int) -> Visible:
+    return Visible.everything(tenant, reason="schedules ask whoever they are for")
