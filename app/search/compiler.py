@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, assert_never
 
-from sqlalchemy import ColumnElement, and_, false, not_, or_, true
+from sqlalchemy import ColumnElement, Select, and_, false, not_, or_, true
 
 from app.fhir.registry import by_code
 from app.search import consents, starts
@@ -48,6 +48,7 @@ class Compiler:
 
     def __init__(self, sight: Sight) -> None:
         self.sight = sight
+        self._owners: dict[tuple[int, Expression], Select[Any]] = {}
 
     def rows(self, kinds: tuple[int, ...]) -> tuple[Rows, ColumnElement[bool]]:
         """Rows of types that one store has for one tenant, and which of them may be read."""
@@ -91,10 +92,17 @@ class Compiler:
             if author is not None:
                 conditions.append(source.author(rows, *author))
             if within is not None:
-                # Who they are is found once for a statement, not once for a row.
-                owners = starts.told(starts.ids(self.trusted, *within))
-                conditions.append(source.compartment(rows, within[0], owners))
+                conditions.append(source.compartment(rows, within[0], self.owners(within)))
             yield and_(*conditions)
+
+    def owners(self, within: tuple[int, Expression]) -> Select[Any]:
+        """The ids of the owners who match, whoever may see them.
+
+        Who they are is told and found once for a statement, not for every row source and row.
+        """
+        if within not in self._owners:
+            self._owners[within] = starts.told(starts.ids(self.trusted, *within))
+        return self._owners[within]
 
     def _narrowed(self, way: Alternative, rows: Rows) -> ColumnElement[bool]:
         conditions: list[ColumnElement[bool]] = []

@@ -6,9 +6,10 @@ to several types is the union over those that know the rest of the chain.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from app.fhir.definitions import resource_types
 from app.fhir.registry import REGISTRY, ResourceType, SearchParameter
@@ -34,20 +35,27 @@ MAX_DEPTH = 5
 MAX_VALUES = 10_000
 # Values that no list in one bound parameter can carry, as ranges.
 MAX_TESTS = 500
+# Types that the chains of a search may lead through: each is a row source of its own.
+MAX_TARGETS = 64
 
 
 class Unknown(LookupError):
     """No parameter of this name: ignored, or refused under strict handling."""
 
 
+class NotAReference(Refused):
+    """A chain that leads over something else; where it is ambiguous, other types may fit."""
+
+
 @dataclass(slots=True)
 class Criteria:
-    """Reads criteria. ``left`` is how many tests the whole search may still have."""
+    """Reads criteria; ``tests`` and ``targets`` are how many the whole search may still have."""
 
     base: str
     now: int
     terminology: Terminology | None = None
-    left: int = field(default=2 * MAX_TESTS)
+    tests: int = 2 * MAX_TESTS
+    targets: int = MAX_TARGETS
 
     def read(
         self, types: Sequence[ResourceType], name: str, value: str, *, depth: int = 0
@@ -101,14 +109,16 @@ class Criteria:
     ) -> tuple[tuple[int, Expression], ...]:
         """What the rest of a chain asks of each type that the reference may lead to."""
         if parameter.type != "reference":
-            raise Refused("goes over a parameter that is not a reference")
+            raise NotAReference("goes over a parameter that is not a reference")
         if type_name and type_name not in resource_types():
             raise Refused("names no resource type", code="not-supported")
         names: Iterable[str] = (type_name,) if type_name else parameter.targets or REGISTRY
         found: list[tuple[int, Expression | None]] = []
+        following = re.split(r"[.:]", rest, maxsplit=1)[0]
         for name in names:
-            if name in REGISTRY:
-                with suppress(Unknown):
+            if name in REGISTRY and following in (*REGISTRY[name].search, "_has"):
+                self._spend_target()
+                with suppress(Unknown, NotAReference):
                     where = self.read([REGISTRY[name]], rest, value, depth=depth)
                     found.append((REGISTRY[name].code, where))
         if not found:
@@ -141,9 +151,14 @@ class Criteria:
 
         return read
 
+    def _spend_target(self) -> None:
+        self.targets -= 1
+        if self.targets < 0:
+            raise Refused("may lead to too many types: say which", code="too-costly")
+
     def _within_limits(self, node: Expression) -> Expression:
-        self.left -= _tests(node)
-        if _tests(node) > MAX_TESTS or self.left < 0:
+        self.tests -= _tests(node)
+        if _tests(node) > MAX_TESTS or self.tests < 0:
             raise Refused("asks for too many values of this kind", code="too-costly")
         return node
 

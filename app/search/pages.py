@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -24,10 +23,10 @@ from sqlalchemy import (
     tuple_,
 )
 
-from app.db.engine import Statement
 from app.search import starts
 from app.search.compiler import Compiler, source_of
 from app.search.expression import Expression, Param, Value
+from app.search.keeping import kept
 from app.search.parameters import is_single
 from app.search.query import SortKey
 from app.search.sight import Sight
@@ -91,8 +90,8 @@ class _Key:
         return self.column <= operand if self.descending else self.column >= operand
 
 
-@lru_cache(maxsize=1024)
-def page(shape: Shape, *, part: Part, after: After | None, limit: int) -> Statement:
+@kept
+def page(shape: Shape, *, part: Part, after: After | None, limit: int) -> Select[Any]:
     """A page of at most ``limit`` rows: what ``Source.columns`` names, sort values, key.
 
     The limit is written into the text: a planner that does not know it plans for them all.
@@ -124,12 +123,12 @@ def page(shape: Shape, *, part: Part, after: After | None, limit: int) -> Statem
     ordered = [each.column.label(f"o{i}") for i, each in enumerate(keys)]
     keyed = [each.label(f"k{i}") for i, each in enumerate(key)]
     if not keys and not (begin and begin.repeats):
-        return Statement(statement.add_columns(*source.columns(rows), *keyed))
+        return statement.add_columns(*source.columns(rows), *keyed)
     # First which rows, over narrow tables; then those rows whole.
     chosen = statement.add_columns(*ordered, *keyed)
     if begin and begin.repeats:
         chosen = chosen.add_columns(*(k.column.is_(None) for k in keys if k.nullable)).distinct()
-    return Statement(_whole(compiler, rows, chosen.subquery("page"), keys))
+    return _whole(compiler, rows, chosen.subquery("page"), keys)
 
 
 def _on_first_key(shape: Shape) -> tuple[Param, ...]:
@@ -188,19 +187,19 @@ def _comes_after(
     return or_(*ways, and_(*equal, older)) if ways or equal else older
 
 
-@lru_cache(maxsize=512)
-def total(shape: Shape) -> Statement:
+@kept
+def total(shape: Shape) -> Select[Any]:
     """How many rows match, over all pages."""
     compiler = Compiler(shape.sight)
     found = starts.started(compiler, shape.kinds, shape.criteria, shape.start)
     repeats = found.begin is not None and found.begin.repeats
     key = _row_key(found.rows, found.begin)
     counted = func.count(distinct(key[0])) if repeats else func.count()
-    return Statement(found.select().add_columns(counted))
+    return found.select().add_columns(counted)
 
 
-@lru_cache(maxsize=512)
-def look(shape: Shape, candidates: tuple[int, ...]) -> Statement:
+@kept
+def look(shape: Shape, candidates: tuple[int, ...]) -> Select[Any]:
     """For each criterion that could be started from its number of index rows, up to a limit.
 
     Decides how a question is answered, never what the answer is.
@@ -215,4 +214,4 @@ def look(shape: Shape, candidates: tuple[int, ...]) -> Statement:
             entries = entries.select_from(begin.table)
         counted = entries.limit(number(LOOK + 1)).subquery()
         columns.append(select(func.count()).select_from(counted).scalar_subquery())
-    return Statement(select(*columns))
+    return select(*columns)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -19,11 +18,11 @@ from sqlalchemy import (
     select,
 )
 
-from app.db.engine import Statement
 from app.db.tables.indexes import idx_reference, idx_token, idx_uri
 from app.search.compiler import Compiler, source_of
 from app.search.expression import Ids, Slot, Test
 from app.search.found import Found
+from app.search.keeping import kept
 from app.search.parameters import index_number
 from app.search.sight import Sight
 from app.search.sources import Rows
@@ -56,10 +55,10 @@ def page_values(page: Sequence[Found]) -> tuple[tuple[int, ...], tuple[str, ...]
     )
 
 
-@lru_cache(maxsize=512)
+@kept
 def statement(
     kinds: tuple[int, ...], codes: _Codes, sight: Sight, *, page_kind: int, by: By
-) -> Statement:
+) -> Select[Any]:
     """The readable rows of ``kinds`` that the page's rows refer to, or that refer to them.
 
     ``codes`` are the reference parameters to follow, each of its type. Newest first, at most
@@ -77,7 +76,7 @@ def statement(
         found = found.where(_ALONG_STORE[by](compiler, rows, codes, page_kind))
     # An expression, so that no index of all rows by their age looks like a good start.
     by_age = [(column + number(0)).desc() for column in source.key(rows)]
-    return Statement(found.order_by(*by_age).limit(bindparam("limit", type_=BigInteger())))
+    return found.order_by(*by_age).limit(bindparam("limit", type_=BigInteger()))
 
 
 def _by_id(compiler: Compiler, rows: Rows, codes: _Codes, page_kind: int) -> Select[Any]:

@@ -190,7 +190,7 @@ def _reached(
     tenant = compiler.sight.tenant
     owner: tuple[int, Choice] | None = inside
     if within is not None:
-        owner = within[0], told(ids(compiler.trusted, *within))
+        owner = within[0], compiler.owners(within)
     if owner is not None:
         index = compartment.alias()
         return select(index.c.rid).where(

@@ -225,6 +225,7 @@ def test_what_is_not_known_is_ignored_unless_strict(text):
         ("link:Patient." * 6 + "name=a", "too-costly"),
         ("_has:Patient:link:" * 6 + "name=a", "too-costly"),
         ("name=a&" * 201, "too-costly"),
+        ("_has:Task:focus:" + "based-on." * 4 + "status=x", "too-costly"),
     ],
 )
 def test_what_is_wrong_is_refused_however_lenient(text, code):
