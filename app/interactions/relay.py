@@ -27,6 +27,8 @@ LEASE = "relay"
 LEASE_SECONDS = 10
 BATCH = 50
 IDLE_SECONDS = 0.25
+PURGE_EVERY = 3600 * SECOND
+KEPT_FOR = 24 * 3600 * SECOND  # what ended: a code used again is still known by then
 
 
 class Relay:
@@ -43,6 +45,7 @@ class Relay:
         self._woken = asyncio.Event()
         self._stopping = False
         self._lease_until = 0
+        self._purged = 0
 
     def wake(self) -> None:
         """Tells the relay that something was written."""
@@ -60,6 +63,7 @@ class Relay:
             try:
                 if await self._has_lease():
                     done = await self.run_once()
+                    await self.purge()
             except (DatabaseBusy, AppError) as error:
                 log.warning("relay could not work", reason=type(error).__name__)
             if not done:
@@ -78,6 +82,14 @@ class Relay:
                 break
             await self._react(written)
         return len(due)
+
+    async def purge(self) -> None:
+        """Forgets once an hour what accounts had and what has long ended."""
+        now = self._clock.now()
+        if now - self._purged >= PURGE_EVERY:
+            async with self._units.write() as unit:
+                await unit.accounts.purge(before=now - KEPT_FOR)
+            self._purged = now
 
     async def _react(self, written: Written) -> None:
         try:

@@ -99,4 +99,5 @@ async def metadata(request: Request) -> Response:
     text = part.of(json.dumps(statement(services_of(request).settings)))
     if layout.pretty:
         text = json.dumps(json.parse(text), pretty=True)
-    return Response(text, media_type=layout.media_type)
+    headers = {"Cross-Origin-Resource-Policy": "cross-origin"}
+    return Response(text, media_type=layout.media_type, headers=headers)

@@ -1,22 +1,31 @@
 """CORS: which pages elsewhere may call this server from a browser.
 
-The origins of registered clients' redirect addresses, and those that the operator names. Never
-with credentials: a token travels in a header that the page itself sets.
+Discovery is open to all; else the origins of registered clients' redirect addresses, and those that
+the operator names. Never with credentials: a token travels in a header that the page itself sets.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.clock import SECOND
 from app.db.engine import DatabaseBusy
 from app.security.oauth.server import AuthorizationServer
 
 _KEPT_FOR: Final = 10 * SECOND
+OPEN: Final = frozenset(
+    (
+        "/fhir/metadata",
+        "/fhir/.well-known/smart-configuration",
+        "/.well-known/smart-configuration",
+        "/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server",
+    )
+)
 
 
 class RegisteredOrigins(CORSMiddleware):
@@ -25,8 +34,16 @@ class RegisteredOrigins(CORSMiddleware):
     _registered: frozenset[str] = frozenset()
     _read_at: int = 0
 
+    def __init__(self, app: ASGIApp, **options: Any) -> None:
+        super().__init__(app, **options)
+        read_only = {**options, "allow_methods": ["GET", "HEAD"], "allow_origin_regex": None}
+        self._to_all = CORSMiddleware(app, **{**read_only, "allow_origins": ["*"]})
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes one request through."""
+        if scope["type"] == "http" and scope["path"] in OPEN:
+            await self._to_all(scope, receive, send)
+            return
         if scope["type"] == "http" and any(name == b"origin" for name, _ in scope["headers"]):
             await self._refresh(scope["app"].state.authorization_server)
         await super().__call__(scope, receive, send)

@@ -229,7 +229,7 @@ def _principal(token: VerifiedToken, standing: Standing, *, issuer: str, at: int
         role=(standing.account_role or "") if person else standing.client_role,
         scopes=token.scopes,
         patient=standing.patient,
-        purpose=standing.purpose,
+        purpose="PATRQST" if person and standing.account_role == "client" else standing.purpose,
         token_id=token.token_id,
         issuer=issuer,
         name=(standing.account_name or "") if person else standing.client_name,

@@ -41,9 +41,19 @@ async def test_an_origin_that_is_not_registered_reads_nothing(application, clini
 
 
 @pytest.mark.parametrize(
-    "path", ["/fhir/.well-known/smart-configuration", "/.well-known/openid-configuration"]
-)
+    "path",
+    [
+        "/fhir/.well-known/smart-configuration", "/.well-known/openid-configuration",
+        "/fhir/metadata",
+    ],
+)  # fmt: skip
 async def test_discovery_is_open_to_all(application, path):
     async with application.http() as http:
         answer = await http.get(path, headers={"Origin": "https://anybody.example.org"})
         assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+        asked = await preflight(http, "https://anybody.example.org", path)
+        assert asked.status_code == 400  # to read, not to POST
+        reading = {"Origin": "https://anybody.example.org", "Access-Control-Request-Method": "GET"}
+        allowed = await http.options(path, headers=reading)
+        assert allowed.headers["access-control-allow-origin"] == "*"

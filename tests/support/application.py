@@ -16,7 +16,7 @@ from jose import jwt
 
 from app.core.clock import SECOND, SystemClock
 from app.core.config import Settings
-from app.core.ids import RandomIds
+from app.core.ids import IdSource, RandomIds
 from app.main import create_app
 from app.repositories.installation import Tenant
 from app.routers.dependencies import Services
@@ -178,7 +178,12 @@ async def clinic_of(application: Application) -> AsyncIterator[Clinic]:
 
 @asynccontextmanager
 async def running(
-    database: Database, data_dir: Path, **settings: Any
+    database: Database,
+    data_dir: Path,
+    *,
+    clock: TurnedClock | None = None,
+    ids: IdSource | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Application]:
     """The application on a database; its relay works when ``settle`` is called."""
     chosen = Settings(
@@ -192,8 +197,8 @@ async def running(
     if database.root_key is not None and not chosen.root_key.exists():
         shutil.copy(database.root_key, chosen.root_key)
     RootKey.ensure(chosen.root_key, RandomIds())
-    clock = TurnedClock()
-    app = create_app(chosen, clock=clock, relay=False)
+    clock = clock or TurnedClock()
+    app = create_app(chosen, clock=clock, ids=ids, relay=False)
     async with _lifespan(app):
         yield Application(app, chosen, database, clock)
 
