@@ -187,7 +187,7 @@ def create_app(
     app.include_router(documentation.router)
     for router in pages.ROUTERS:
         app.include_router(router)
-    app.router.routes.extend(fhir.ROUTES)
+    app.router.routes.insert(0, fhir.FhirRoute())  # first, since most requests are for it
     app.add_middleware(Guard, settings=settings, ids=ids or RandomIds())
     app.add_middleware(
         RegisteredOrigins,

@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 import sys
 
+import orjson
 import structlog
+from structlog.typing import EventDict
 
 
 def configure(*, level: int = logging.INFO) -> None:
@@ -17,9 +19,13 @@ def configure(*, level: int = logging.INFO) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
+            _rendered,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+
+
+def _rendered(_logger: object, _method: str, event: EventDict) -> bytes:
+    return orjson.dumps(event, default=repr)

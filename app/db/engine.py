@@ -71,7 +71,7 @@ class Change(NamedTuple):
 class CompiledStatement:
     """SQL text with the order in which its parameters are bound; ``width`` counts its columns."""
 
-    __slots__ = ("_defaults", "names", "sql", "width")
+    __slots__ = ("_brings_some", "_defaults", "names", "sql", "width")
 
     def __init__(self, element: Executable, dialect: Dialect) -> None:
         text: Any = element.compile(dialect=dialect)  # type: ignore[attr-defined]
@@ -88,11 +88,14 @@ class CompiledStatement:
         # Values that the statement itself carries, expanded IN lists included.
         if _unfinished(text):
             self._defaults.update(text.params)
+        self._brings_some = any(value is not None for value in self._defaults.values())
         self.width = len(getattr(element, "selected_columns", ()))
 
     def bind(self, params: Params | None) -> list[Any]:
         """The parameters in the order of the text."""
-        values = self._defaults if params is None else {**self._defaults, **params}
+        values = self._defaults if params is None else params
+        if self._brings_some or len(values) < len(self._defaults):
+            values = {**self._defaults, **values}
         return [values[name] for name in self.names]
 
     def renumbered(self, first: int) -> str:

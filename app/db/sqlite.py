@@ -13,6 +13,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -25,6 +26,7 @@ from app.db.engine import (
     Change,
     DatabaseBusy,
     DialectName,
+    Insert,
     Params,
     Query,
     Row,
@@ -58,6 +60,7 @@ _BUSY = frozenset(
         sqlite3.SQLITE_NOMEM,
     )
 )
+_TOGETHER = (64, 16, 4, 1)  # rows that one statement adds
 _TAKEN = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE)
 
 
@@ -304,8 +307,33 @@ def _fetch(raw: Raw, query: Query) -> list[Row]:
 
 def _apply(raw: Raw, changes: Sequence[Change]) -> None:
     for statement, rows in changes:
-        text = compiled(statement, DIALECT)
-        raw.executemany(text.sql, [text.bind(row) for row in rows])
+        if isinstance(statement, Insert):
+            _add(raw, statement, rows)
+        else:
+            text = compiled(statement, DIALECT)
+            raw.executemany(text.sql, [text.bind(row) for row in rows])
+
+
+def _add(raw: Raw, statement: Insert, rows: Sequence[Params]) -> None:
+    """Adds rows by few statements: each is one time without the interpreter's lock."""
+    start = 0
+    for size in _TOGETHER:
+        while len(rows) - start >= size:
+            chunk = rows[start : start + size]
+            raw.execute(
+                _adding(statement, size), [row[name] for row in chunk for name in statement.columns]
+            )
+            start += size
+
+
+@lru_cache(maxsize=512)
+def _adding(statement: Insert, rows: int) -> str:
+    columns = statement.columns
+    row = f"({', '.join('?' * len(columns))})"
+    return (
+        f"INSERT INTO {statement.table.name} ({', '.join(columns)}) "  # noqa: S608 - names of ours
+        f"VALUES {', '.join([row] * rows)}"
+    )
 
 
 def _transaction(raw: Raw, changes: Sequence[Change]) -> None:

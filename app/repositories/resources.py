@@ -164,6 +164,8 @@ class Resources:
 
     async def changes(self) -> Sequence[Change]:
         """What was appended since the last time, and what follows for who may see what."""
+        if not self._unsealed:
+            return list(self._consents.changes(()))
         await self._seal()
         steps: list[tuple[Sequence[Statement], list[Params]]] = [
             ([_RETIRE], self._retired),

@@ -10,8 +10,10 @@ from dataclasses import replace
 from email.utils import formatdate
 
 from fastapi import Request
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
 
 from app.core.clock import SECOND
 from app.core.errors import AppError
@@ -56,7 +58,7 @@ async def handle(request: Request) -> Response:
 
 async def _call(request: Request, services: Services) -> tuple[Call, Layout]:
     base = services.engine.settings.fhir_base
-    found = address.resolve(request.method, request.path_params.get("path", ""))
+    found = address.resolve(request.method, request.scope["path"][len("/fhir") :])
     query, form = await asked(request, found)
     operation = OPERATIONS.get(found.operation or "")
     layout = Layout.of(request, query, also=operation.media_types if operation else ())
@@ -106,8 +108,28 @@ def _body(call: Call, outcome: Outcome, preferences: Preferences) -> bytes:
     return outcome.document or b""
 
 
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-ROUTES = [
-    Route("/fhir", handle, methods=METHODS),
-    Route("/fhir/{path:path}", handle, methods=METHODS),
-]
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"))
+# Below the base, and answered elsewhere to those who ask for them.
+_ELSEWHERE = frozenset(("/fhir/metadata", "/fhir/.well-known/smart-configuration"))
+
+
+class FhirRoute(BaseRoute):
+    """Everything below the base, by one look at the address."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether a request is for this route."""
+        path = scope["path"]
+        if scope["type"] != "http" or not path.startswith("/fhir"):
+            return Match.NONE, {}
+        if path[5:6] not in ("", "/"):
+            return Match.NONE, {}
+        if path in _ELSEWHERE and scope["method"] in ("GET", "HEAD"):
+            return Match.NONE, {}
+        return Match.FULL, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["method"] not in METHODS:
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(METHODS))})
+        response = await handle(Request(scope, receive))
+        await response(scope, receive, send)

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,14 +32,15 @@ BODY_RATE: Final = 4 * 1024  # bytes a second
 # Asked by whoever runs the machine, under whatever name it has there; they build no address.
 _ANY_HOST = ("/health/", "/metrics")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9\-._~]{1,64}", re.ASCII)
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+_HTTPS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
 class Guard:
@@ -51,6 +52,7 @@ class Guard:
         self._ids = ids
         self._hosts = settings.hosts
         self._addresses = Throttle(settings.address_rate)
+        self._fixed = (*_HEADERS, _HTTPS) if settings.origin.startswith("https:") else _HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes one request through."""
@@ -68,12 +70,12 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                out = MutableHeaders(scope=message)
-                out["X-Request-Id"] = request_id
+                out: list[tuple[bytes, bytes]] = message["headers"]
+                said = {name for name, _ in out}
+                out += [pair for pair in self._fixed if pair[0] not in said]
+                out.append((b"x-request-id", request_id.encode()))
                 if "is_late" in scope["state"]:  # whoever answers it: no more is waited for
-                    out["Connection"] = "close"
-                for name, value in self._headers().items():
-                    out.setdefault(name, value)
+                    out.append((b"connection", b"close"))
             await send(message)
 
         refusal = self._refusal(scope, headers)
@@ -95,11 +97,6 @@ class Guard:
             ms=round((time.perf_counter() - started) * 1000, 1),
             request_id=request_id,
         )
-
-    def _headers(self) -> dict[str, str]:
-        if self._settings.origin.startswith("https:"):
-            return {**_HEADERS, "Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
-        return _HEADERS
 
     def _refusal(self, scope: Scope, headers: Headers) -> AppError | None:
         target = len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"")
