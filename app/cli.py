@@ -147,11 +147,11 @@ def rescore(
                 if tenant in (None, each.slug):
                     total = await job.total(each.id)
                     with typer.progressbar(length=max(total, 1), label=each.slug) as bar:
-                        changed = await job.run(
-                            each.id,
-                            anew=anew,
-                            told=lambda done, bar=bar: bar.update(done - bar.pos),
-                        )
+
+                        def told(done: int, bar: Any = bar) -> None:
+                            bar.update(done - bar.pos)
+
+                        changed = await job.run(each.id, anew=anew, told=told)
                     typer.echo(f"{each.slug}: {total} responses, {changed} scores changed")
 
     asyncio.run(run())

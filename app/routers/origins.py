@@ -34,7 +34,7 @@ class RegisteredOrigins(CORSMiddleware):
     _registered: frozenset[str] = frozenset()
     _read_at: int = 0
 
-    def __init__(self, app: ASGIApp, **options: Any) -> None:
+    def __init__(self, app: ASGIApp, /, **options: Any) -> None:
         super().__init__(app, **options)
         read_only = {**options, "allow_methods": ["GET", "HEAD"], "allow_origin_regex": None}
         self._to_all = CORSMiddleware(app, **{**read_only, "allow_origins": ["*"]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -161,7 +162,7 @@ async def test_in_production_loopback_is_another_host(client):
 
 
 async def test_who_asks_too_often_is_told_when_to_come_back(databases, tmp_path):
-    rates = {"address_requests_per_second": 500, "client_requests_per_second": 0.01}
+    rates: dict[str, Any] = {"address_requests_per_second": 500, "client_requests_per_second": 0.01}
     async with running(await databases.make("sqlite"), tmp_path, **rates) as application:
         tenant = await application.add_tenant("busy")
         one = await (await application.register(tenant)).http()

@@ -3,10 +3,7 @@
 import asyncio
 
 import pytest
-from sqlalchemy import func, select
 
-from app.core.clock import SECOND
-from app.db.tables.authorizations import issued_token
 from app.security import jose
 from tests.support.application import ORIGIN
 from tests.support.people import (
@@ -22,7 +19,6 @@ from tests.support.people import (
     refresh,
 )
 
-DAY = 24 * 3600 * SECOND
 SCOPE = "openid fhirUser offline_access launch/patient patient/*.rs"
 
 
@@ -429,24 +425,3 @@ async def test_a_person_asks_for_themselves(application, at_home, anna, portal):
             [f"Bearer {token}"], unit.accounts.tokens
         )
     assert (principal.role, principal.purpose) == ("client", "PATRQST")
-
-
-async def test_what_has_long_ended_is_forgotten(application, at_home, anna, portal):
-    """And nothing sooner: a token of now still opens."""
-    old = await tokens(application, at_home, anna, portal)
-    application.clock.turn(seconds=400 * 24 * 3600)
-    new = await tokens(application, browser(application), anna, portal)
-    await application.app.state.relay.purge()
-    late = await refresh(application, portal, old["refresh_token"])
-    refused(late, "invalid_grant")
-    assert (await fhir(application, new["access_token"], "Patient")).status_code == 200
-    assert await _expired(application) == 0
-
-
-async def _expired(application):
-    services = application.services
-    async with services.units.read() as unit:
-        rows = await unit.connection.fetch(
-            select(func.count()).where(issued_token.c.expires < application.clock.now() - DAY)
-        )
-    return rows[0][0]

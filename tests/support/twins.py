@@ -14,8 +14,10 @@ import httpx
 from sqlalchemy import select, update
 
 from app.core.clock import SECOND
+from app.core.ids import RandomIds
 from app.db import engine
 from app.db.tables.queue import allocator
+from app.repositories.codec import EnvelopeCodec
 from tests.support.application import Application, Clinic, TurnedClock, clinic_of, running
 from tests.support.databases import Database, Databases, Dialect
 from tests.support.people import (
@@ -29,8 +31,11 @@ from tests.support.people import (
     redeem,
 )
 
-LASTING = {"access_token_seconds": 100_000, "cursor_seconds": 100_000}
-RATE = {"client_requests_per_second": 100_000, "address_requests_per_second": 100_000}
+LASTING: dict[str, Any] = {"access_token_seconds": 100_000, "cursor_seconds": 100_000}
+RATE: dict[str, Any] = {
+    "client_requests_per_second": 100_000,
+    "address_requests_per_second": 100_000,
+}
 MRN = "https://clinic.example.org/mrn"
 SUPERVISION = {
     "system": "https://rapport.example.org/CodeSystem/care-team-category",
@@ -222,7 +227,7 @@ async def _hide(database: Database, place: Path, tokens: dict[str, str]) -> None
 
 async def _same_numbers(one: Database, other: Database) -> None:
     """Lets both give the next row the same number: numbers are injected as ids are."""
-    options = {"pool_size": 1, "lock_timeout": 5, "statement_timeout": 5}
+    options: dict[str, Any] = {"pool_size": 1, "lock_timeout": 5, "statement_timeout": 5}
     source = await engine.connect(other.url, **options)
     target = await engine.connect(one.url, **options)
     async with source.read() as reading, target.write() as writing:
@@ -249,6 +254,9 @@ async def twins(databases: Databases, dialect: Dialect, place: Path) -> AsyncIte
             application = await stack.enter_async_context(
                 running(database, place, clock=clock, ids=ids, **LASTING, **RATE)
             )
+            # Sealing draws on a source of its own: whose key is made anew must not show in ids.
+            sealing = EnvelopeCodec(application.services.root.derive, RandomIds().random)
+            application.services.units._codec = sealing
             twin = Twin(application, clock, ids)
             for caller, token in tokens.items():
                 http = _signed_in(application, token)
