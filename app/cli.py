@@ -54,17 +54,21 @@ def migrate() -> None:
 @app.command()
 def demo() -> None:
     """Loads the demo clinic, once."""
-    from app.demo import load
+    from app.demo import is_loaded
     from app.main import opened
 
     settings = Settings()
     _only_in_demo(settings)
 
-    async def run() -> Path:
+    async def run() -> None:
         async with opened(settings) as core:
-            return await load(core)
+            if not await is_loaded(core):
+                from app.demo.loading import load
 
-    typer.echo(f"credentials: {asyncio.run(run())}")
+                await load(core)
+
+    asyncio.run(run())
+    typer.echo(f"credentials: {settings.demo_credentials}")
 
 
 @app.command()
@@ -94,7 +98,7 @@ def serve(
     if settings.env == "demo":
         typer.echo(f"FHIR base       {settings.fhir_base}")
         typer.echo(f"documentation   {settings.origin}/docs")
-        typer.echo(f"credentials     {settings.data_dir / 'demo' / 'credentials.json'}")
+        typer.echo(f"credentials     {settings.demo_credentials}")
     options: dict[str, Any] = {
         "factory": True,
         "host": settings.host,

@@ -91,6 +91,11 @@ class Settings(BaseSettings):
         return self.migration_url or self.database
 
     @property
+    def demo_credentials(self) -> Path:
+        """The file with the demo clinic's passwords and keys."""
+        return self.data_dir / "demo" / "credentials.json"
+
+    @property
     def root_key(self) -> Path:
         """The file that holds the root key."""
         return self.root_key_file or self.data_dir / "root.key"
@@ -109,6 +114,6 @@ class Settings(BaseSettings):
             reasons.append("RAPPORT_BASE_URL must be an https origin in production")
         if "*" in self.cors_origins:
             reasons.append("RAPPORT_CORS_ORIGINS must not hold a wildcard in production")
-        if (self.data_dir / "demo" / "credentials.json").exists():
+        if self.demo_credentials.exists():
             reasons.append("the data directory holds a demo clinic")
         return reasons

@@ -4,6 +4,14 @@ Everything is written through the interactions that clients use. Keys and passwo
 for each installation and are written once to ``<data dir>/demo/credentials.json``.
 """
 
-from app.demo.loading import load
+from __future__ import annotations
 
-__all__ = ["load"]
+from app.main import Core
+
+LOADED = "demo-clinic"
+
+
+async def is_loaded(core: Core) -> bool:
+    """Whether the clinic is there; asked at every start, so this imports nothing more."""
+    async with core.units.read() as uow:
+        return await uow.installation.fact(LOADED) is not None

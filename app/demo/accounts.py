@@ -6,15 +6,17 @@ Passwords and keys are random, made once, and stand only in the credentials file
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from app.fhir.json import Tree
+from fhir.resources.R4B.practitioner import Practitioner
+
+from app.demo import bundles
+from app.demo.story import Person
 from app.main import Core
 from app.repositories.installation import Tenant
 from app.security import jose
-from app.security.care import SUPERVISION
 from app.security.keys import new_es384_key
 from app.security.oauth.registration import NewClient, register_client
 from app.security.passwords import Passwords
@@ -117,35 +119,12 @@ async def clients(core: Core, tenant: Tenant) -> Mapping[str, Any]:
     }
 
 
-def office() -> list[Tree]:
+def office() -> Iterator[Practitioner]:
     """Those who work in the clinic and treat nobody."""
-    return [
-        {
-            "resourceType": "Practitioner",
-            "id": key,
-            "active": True,
-            "name": [{"family": name.split()[1], "given": [name.split()[0]]}],
-        }
-        for key, role, _, name in _USERS
-        if role in ("admin", "auditor", "reception")
-    ]
-
-
-def supervision(*, since: str) -> Tree:
-    """The team in which the supervisor oversees therapist A."""
-    system, _, code = SUPERVISION.partition("|")
-    return {
-        "resourceType": "CareTeam",
-        "id": "supervision",
-        "status": "active",
-        "category": [{"coding": [{"system": system, "code": code}]}],
-        "name": "Supervision",
-        "period": {"start": since},
-        "participant": [
-            {"member": {"reference": "Practitioner/supervisor"}},
-            {"member": {"reference": "Practitioner/therapist-a"}},
-        ],
-    }
+    for key, role, _, name in _USERS:
+        if role in ("admin", "auditor", "reception"):
+            given, family = name.split()
+            yield bundles.practitioner(Person(key, family, given))
 
 
 async def _user(

@@ -1,17 +1,45 @@
-"""The demo clinic's records as transactions, as a clinic's record system would send them."""
+"""The demo clinic's records as transactions, as a clinic's record system would send them.
+
+Built with the models of ``fhir.resources``, as a client in Python would: what the models of R4B
+and this server both take is R4. (Stored resources never pass through models: they lose decimals.)
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
+
+from fhir.resources.R4B.bundle import Bundle, BundleEntry, BundleEntryRequest
+from fhir.resources.R4B.careteam import CareTeam, CareTeamParticipant
+from fhir.resources.R4B.codeableconcept import CodeableConcept
+from fhir.resources.R4B.coding import Coding
+from fhir.resources.R4B.encounter import Encounter, EncounterParticipant
+from fhir.resources.R4B.episodeofcare import EpisodeOfCare
+from fhir.resources.R4B.extension import Extension
+from fhir.resources.R4B.group import Group, GroupMember
+from fhir.resources.R4B.humanname import HumanName
+from fhir.resources.R4B.identifier import Identifier
+from fhir.resources.R4B.organization import Organization
+from fhir.resources.R4B.patient import Patient
+from fhir.resources.R4B.period import Period
+from fhir.resources.R4B.practitioner import Practitioner
+from fhir.resources.R4B.practitionerrole import PractitionerRole
+from fhir.resources.R4B.questionnaireresponse import (
+    QuestionnaireResponse,
+    QuestionnaireResponseItem,
+    QuestionnaireResponseItemAnswer,
+)
+from fhir.resources.R4B.reference import Reference
+from fhir.resources.R4B.resource import Resource
 
 from app.core.clock import EPOCH
 from app.demo.story import Course, Person
-from app.fhir.json import Tree
+from app.security.care import SUPERVISION
 
 BASE = "https://rapport.example.org"
 _ANSWERS = f"{BASE}/CodeSystem/asc-answer"
 _ROLES = "http://terminology.hl7.org/CodeSystem/practitioner-role"
+_ACTS = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 _PULSE = ("B1", "G1", "T1", "S2", "O1")
 _FORM = (
     "B1", "B2", "B3", "G1", "G2", "G3", "T1", "T2", "T3", "E1", "E2",
@@ -21,114 +49,109 @@ _SESSION = timedelta(minutes=50)
 _WEEK = timedelta(days=7)
 
 
-def transaction(resources: Sequence[Tree]) -> Tree:
+def transaction(resources: Sequence[Resource]) -> Bundle:
     """Each resource under the id that it has."""
-    return {
-        "resourceType": "Bundle",
-        "type": "transaction",
-        "entry": [
-            {
-                "resource": tree,
-                "request": {"method": "PUT", "url": f"{tree['resourceType']}/{tree['id']}"},
-            }
-            for tree in resources
-        ],
-    }
+    entries = [
+        BundleEntry(resource=each, request=BundleEntryRequest(method="PUT", url=_address(each)))
+        for each in resources
+    ]
+    return Bundle(type="transaction", entry=entries)
 
 
-def people(clinic: str, staff: Sequence[Person], clients: Sequence[Person]) -> list[Tree]:
+def people(clinic: str, staff: Sequence[Person], clients: Sequence[Person]) -> list[Resource]:
     """The clinic, who works there and who comes."""
-    organization: Tree = {
-        "resourceType": "Organization",
-        "id": f"clinic-{clinic}",
-        "active": True,
-        "name": {"demo": "Harbour Clinic", "other": "Hillside Practice"}.get(clinic, clinic),
-    }
-    exchange: Tree = {
-        "resourceType": "Organization",
-        "id": "exchange",
-        "active": True,
-        "name": "Regional Health Information Exchange",
-    }
+    name = {"demo": "Harbour Clinic", "other": "Hillside Practice"}.get(clinic, clinic)
+    organizations = [Organization(id=f"clinic-{clinic}", active=True, name=name)]
+    if clinic == "demo":
+        exchange = "Regional Health Information Exchange"
+        organizations.append(Organization(id="exchange", active=True, name=exchange))
     return [
-        organization,
-        *([exchange] if clinic == "demo" else []),
-        *(_practitioner(person) for person in staff),
+        *organizations,
+        *(practitioner(person) for person in staff),
         *(_role(person, clinic) for person in staff),
         *(_patient(person, clinic) for person in clients),
     ]
 
 
-def course(item: Course, clinic: str, *, now: int) -> Iterator[Tree]:
+def course(item: Course, clinic: str, *, now: int) -> Iterator[Resource]:
     """A course's team, episode, sessions and the answers given after each."""
     sessions = len(item.client_ratings)
     today = EPOCH + timedelta(microseconds=now)
     first = today.replace(hour=17, minute=0, second=0, microsecond=0) - _WEEK * sessions
-    patient = {"reference": f"Patient/{item.client}"}
-    therapist = {"reference": f"Practitioner/{item.therapist}"}
-    team = f"team-{item.key}"
-    yield {
-        "resourceType": "CareTeam",
-        "id": team,
-        "status": "active",
-        "subject": patient,
-        "period": {"start": _day(first)},
-        "participant": [{"member": therapist, "period": {"start": _day(first)}}],
-    }
-    episode: Tree = {
-        "resourceType": "EpisodeOfCare",
-        "id": f"episode-{item.key}",
-        "status": "active",
-        "patient": patient,
-        "managingOrganization": {"reference": f"Organization/clinic-{clinic}"},
-        "careManager": therapist,
-        "team": [{"reference": f"CareTeam/{team}"}],
-        "period": {"start": _day(first)},
-    }
-    if item.couple:
-        episode["extension"] = [
-            {
-                "url": f"{BASE}/StructureDefinition/couple",
-                "valueReference": {"reference": "Group/couple"},
-            }
-        ]
-    yield episode
+    patient = Reference(reference=f"Patient/{item.client}")
+    therapist = Reference(reference=f"Practitioner/{item.therapist}")
+    since = _since(first.date())
+    team = CareTeam(
+        id=f"team-{item.key}",
+        status="active",
+        subject=patient,
+        period=since,
+        participant=[CareTeamParticipant(member=therapist, period=since)],
+    )
+    of_the_couple = Extension(
+        url=f"{BASE}/StructureDefinition/couple",
+        valueReference=Reference(reference="Group/couple"),
+    )
+    yield team
+    yield EpisodeOfCare(
+        id=f"episode-{item.key}",
+        extension=[of_the_couple] if item.couple else None,
+        status="active",
+        patient=patient,
+        managingOrganization=Reference(reference=f"Organization/clinic-{clinic}"),
+        careManager=therapist,
+        team=[Reference(reference=_address(team))],
+        period=since,
+    )
     for number in range(1, sessions + 1):
         yield from _session(item, number, first + _WEEK * (number - 1))
 
 
-def couple(first: str, second: str) -> Tree:
+def supervision(*, since: date) -> CareTeam:
+    """The team in which the supervisor oversees therapist A."""
+    system, _, code = SUPERVISION.partition("|")
+    members = ("Practitioner/supervisor", "Practitioner/therapist-a")
+    return CareTeam(
+        id="supervision",
+        status="active",
+        category=[CodeableConcept(coding=[Coding(system=system, code=code)])],
+        name="Supervision",
+        period=_since(since),
+        participant=[CareTeamParticipant(member=Reference(reference=each)) for each in members],
+    )
+
+
+def couple(first: str, second: str) -> Group:
     """A couple as a Group; its name says nothing."""
-    return {
-        "resourceType": "Group",
-        "id": "couple",
-        "type": "person",
-        "actual": True,
-        "active": True,
-        "member": [{"entity": {"reference": f"Patient/{id}"}} for id in (first, second)],
-    }
+    members = [
+        GroupMember(entity=Reference(reference=f"Patient/{person}")) for person in (first, second)
+    ]
+    return Group(id="couple", type="person", actual=True, active=True, member=members)
 
 
-def _session(item: Course, number: int, start: datetime) -> Iterator[Tree]:
-    encounter = f"session-{item.key}-{number}"
+def _session(item: Course, number: int, start: datetime) -> Iterator[Resource]:
+    therapist = f"Practitioner/{item.therapist}"
     end = start + _SESSION
-    yield {
-        "resourceType": "Encounter",
-        "id": encounter,
-        "status": "finished",
-        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
-        "subject": {"reference": f"Patient/{item.client}"},
-        "episodeOfCare": [{"reference": f"EpisodeOfCare/episode-{item.key}"}],
-        "participant": [{"individual": {"reference": f"Practitioner/{item.therapist}"}}],
-        "period": {"start": _moment(start), "end": _moment(end)},
-    }
+    encounter = Encounter.model_validate(
+        {
+            "id": f"session-{item.key}-{number}",
+            "status": "finished",
+            "class": Coding(system=_ACTS, code="AMB"),
+            "subject": Reference(reference=f"Patient/{item.client}"),
+            "episodeOfCare": [Reference(reference=f"EpisodeOfCare/episode-{item.key}")],
+            "participant": [EncounterParticipant(individual=Reference(reference=therapist))],
+            "period": Period(start=start, end=end),
+        }
+    )
+    yield encounter
+    session = _address(encounter)
     rated = dict(zip(_PULSE, item.client_ratings[number - 1], strict=True))
     yield _response(
         f"pulse-{item.key}-{number}",
         "asc-pulse",
         client=item.client,
         author=f"Patient/{item.client}",
-        encounter=encounter,
+        encounter=session,
         authored=end + timedelta(minutes=2),
         answers=rated,
     )
@@ -140,7 +163,7 @@ def _session(item: Course, number: int, start: datetime) -> Iterator[Tree]:
             "asc-client",
             client=item.client,
             author=f"Patient/{item.client}",
-            encounter=encounter,
+            encounter=session,
             authored=end + timedelta(minutes=4),
             answers={link: _raw(link, levels.get(link[0], 3)) for link in _FORM},
         )
@@ -149,8 +172,8 @@ def _session(item: Course, number: int, start: datetime) -> Iterator[Tree]:
         f"view-{item.key}-{number}",
         "asc-therapist",
         client=item.client,
-        author=f"Practitioner/{item.therapist}",
-        encounter=encounter,
+        author=therapist,
+        encounter=session,
         authored=end + timedelta(minutes=1),
         answers={link: _raw(link, level) for link in _FORM},
     )
@@ -170,66 +193,65 @@ def _response(
     encounter: str,
     authored: datetime,
     answers: dict[str, int],
-) -> Tree:
-    return {
-        "resourceType": "QuestionnaireResponse",
-        "id": id,
-        "questionnaire": f"{BASE}/Questionnaire/{questionnaire}|1.0.0",
-        "status": "completed",
-        "subject": {"reference": f"Patient/{client}"},
-        "encounter": {"reference": f"Encounter/{encounter}"},
-        "authored": _moment(authored),
-        "author": {"reference": author},
-        "item": [
-            {
-                "linkId": link,
-                "answer": [{"valueCoding": {"system": _ANSWERS, "code": str(value)}}],
-            }
-            for link, value in answers.items()
-        ],
-    }
+) -> QuestionnaireResponse:
+    return QuestionnaireResponse(
+        id=id,
+        questionnaire=f"{BASE}/Questionnaire/{questionnaire}|1.0.0",
+        status="completed",
+        subject=Reference(reference=f"Patient/{client}"),
+        encounter=Reference(reference=encounter),
+        authored=authored,
+        author=Reference(reference=author),
+        item=[_answered(link, value) for link, value in answers.items()],
+    )
 
 
-def _practitioner(person: Person) -> Tree:
-    return {
-        "resourceType": "Practitioner",
-        "id": person.key,
-        "active": True,
-        "name": [{"family": person.family, "given": [person.given]}],
-        "gender": person.gender,
-    }
+def _answered(link: str, value: int) -> QuestionnaireResponseItem:
+    chosen = Coding(system=_ANSWERS, code=str(value))
+    return QuestionnaireResponseItem(
+        linkId=link, answer=[QuestionnaireResponseItemAnswer(valueCoding=chosen)]
+    )
 
 
-def _role(person: Person, clinic: str) -> Tree:
-    coding = [{"system": _ROLES, "code": "doctor"}]
+def practitioner(person: Person) -> Practitioner:
+    """Somebody who works in the clinic."""
+    return Practitioner(
+        id=person.key,
+        active=True,
+        name=[HumanName(family=person.family, given=[person.given])],
+        gender=person.gender or None,
+    )
+
+
+def _role(person: Person, clinic: str) -> PractitionerRole:
+    coding = [Coding(system=_ROLES, code="doctor")]
     if person.part is not None:
-        coding.append({"system": f"{BASE}/CodeSystem/practitioner-role", "code": person.part})
-    return {
-        "resourceType": "PractitionerRole",
-        "id": f"role-{person.key}",
-        "active": True,
-        "practitioner": {"reference": f"Practitioner/{person.key}"},
-        "organization": {"reference": f"Organization/clinic-{clinic}"},
-        "code": [{"coding": coding}],
-    }
+        coding.append(Coding(system=f"{BASE}/CodeSystem/practitioner-role", code=person.part))
+    return PractitionerRole(
+        id=f"role-{person.key}",
+        active=True,
+        practitioner=Reference(reference=f"Practitioner/{person.key}"),
+        organization=Reference(reference=f"Organization/clinic-{clinic}"),
+        code=[CodeableConcept(coding=coding)],
+    )
 
 
-def _patient(person: Person, clinic: str) -> Tree:
-    return {
-        "resourceType": "Patient",
-        "id": person.key,
-        "active": True,
-        "identifier": [{"system": f"{BASE}/demo/record-number", "value": person.key.upper()}],
-        "name": [{"use": "official", "family": person.family, "given": [person.given]}],
-        "gender": person.gender,
-        "birthDate": person.born,
-        "managingOrganization": {"reference": f"Organization/clinic-{clinic}"},
-    }
+def _patient(person: Person, clinic: str) -> Patient:
+    number = Identifier(system=f"{BASE}/demo/record-number", value=person.key.upper())
+    return Patient(
+        id=person.key,
+        active=True,
+        identifier=[number],
+        name=[HumanName(use="official", family=person.family, given=[person.given])],
+        gender=person.gender,
+        birthDate=date.fromisoformat(person.born),
+        managingOrganization=Reference(reference=f"Organization/clinic-{clinic}"),
+    )
 
 
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _since(day: date) -> Period:
+    return Period.model_validate({"start": day})
 
 
-def _day(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d")
+def _address(resource: Resource) -> str:
+    return f"{resource.get_resource_type()}/{resource.id}"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from app.core.clock import SECOND, format_instant
+from fhir.resources.R4B.resource import Resource
+
+from app.core.clock import EPOCH
 from app.core.errors import AppError
-from app.demo import accounts, bundles
+from app.demo import LOADED, accounts, bundles
 from app.demo.story import (
     CLIENTS,
     COURSES,
@@ -30,29 +33,23 @@ from app.security import scopes
 from app.security.principal import Principal
 from app.services.audit import RequestFacts
 
-_LOADED = "demo-clinic"
-_SUPERVISED_FOR = 365 * 86_400 * SECOND
+_SUPERVISED_FOR = timedelta(days=365)
 
 
-async def load(core: Core) -> Path:
-    """Makes the clinic where there is none yet; the file with its keys."""
-    path = core.settings.data_dir / "demo" / "credentials.json"
-    async with core.units.read() as uow:
-        if await uow.installation.fact(_LOADED) is not None:
-            return path
+async def load(core: Core) -> None:
+    """Makes the clinic, and the file with its keys."""
     demo = await core.tenants.add("demo", "Harbour Clinic")
     other = await core.tenants.add("other", "Hillside Practice")
     await _clinic(core, demo, COURSES)
     await _clinic(core, other, OTHER_COURSES)
-    since = format_instant(core.clock.now() - _SUPERVISED_FOR)[:10]
-    await _send(core, demo, [*accounts.office(), accounts.supervision(since=since)])
+    since = (EPOCH + timedelta(microseconds=core.clock.now()) - _SUPERVISED_FOR).date()
+    await _send(core, demo, [*accounts.office(), bundles.supervision(since=since)])
     users = await accounts.users(core, demo, other)
     clients = await accounts.clients(core, demo)
     await _react(core)
-    _write(path, _credentials(core, users, clients))
+    _write(core.settings.demo_credentials, _credentials(core, users, clients))
     async with core.units.write() as uow:
-        await uow.installation.set_fact(_LOADED, core.settings.fhir_base)
-    return path
+        await uow.installation.set_fact(LOADED, core.settings.fhir_base)
 
 
 async def _clinic(core: Core, tenant: Tenant, courses: Iterable[Course]) -> None:
@@ -66,11 +63,11 @@ async def _clinic(core: Core, tenant: Tenant, courses: Iterable[Course]) -> None
         await _send(core, tenant, records)
 
 
-async def _send(core: Core, tenant: Tenant, resources: list[json.Tree]) -> None:
+async def _send(core: Core, tenant: Tenant, resources: Sequence[Resource]) -> None:
     call = Call(
         interaction=Interaction.BATCH,
         facts=RequestFacts(core.ids.new_id(), None, "POST", "/fhir"),
-        body=json.dumps(bundles.transaction(resources)),
+        body=bundles.transaction(resources).model_dump_json().encode(),
         minimal=True,
     )
     try:

@@ -18,7 +18,7 @@ class Person:
     key: str
     family: str
     given: str
-    gender: str
+    gender: str = ""
     born: str = ""
     part: str | None = None
 
