@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,7 +118,10 @@ def serve(
     target = "app.serving:without_relay" if no_relay else "app.serving:with_relay"
     # uvicorn raises the signal that ended it once more, when all is done: that is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    uvicorn.run(target, **options)
+    with tempfile.TemporaryDirectory(prefix="rapport-figures-") as figures:
+        if workers > 1:
+            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", figures)
+        uvicorn.run(target, **options)
 
 
 @app.command()

@@ -31,6 +31,7 @@ from app.routers import (
     fhir,
     health,
     launch,
+    metrics,
     oauth,
 )
 from app.routers.dependencies import Services
@@ -178,6 +179,7 @@ def create_app(
     )
     errors.install(app)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.include_router(discovery.router)
     app.include_router(oauth.router)
     app.include_router(launch.router)

@@ -6,6 +6,7 @@ No secret has a default. Production refuses a setting that would weaken safety:
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -37,6 +38,10 @@ class Settings(BaseSettings):
     audit_copy_dir: Path | None = None
     audit_witness_url: str = ""
     audit_keep_days: int = Field(default=2200, ge=2192)  # six years, as accounting asks
+
+    metrics_token_file: Path | None = None
+    # Where the processes of one server keep their figures together; Prometheus's own name for it.
+    metrics_dir: Path | None = Field(default=None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
 
     access_token_seconds: int = 600
     cursor_seconds: int = 3600
@@ -104,6 +109,12 @@ class Settings(BaseSettings):
     def audit_copies(self) -> Path:
         """Where copies of the audit log's checkpoints go; best on another machine's disk."""
         return self.audit_copy_dir or self.data_dir / "audit"
+
+    @cached_property
+    def metrics_token(self) -> str:
+        """What opens ``/metrics`` from elsewhere; empty: nothing does."""
+        file = self.metrics_token_file
+        return file.read_text().strip() if file else ""
 
     def refusals(self) -> list[str]:
         """Every reason why these settings may not serve, empty when they may."""

@@ -20,6 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.core.config import Settings
 from app.core.errors import AppError, Category
 from app.core.ids import IdSource
+from app.routers import metrics
+from app.routers.endpoint import endpoint_of
 from app.routers.errors import fault, respond
 from app.routers.peers import address_of
 from app.routers.throttle import Throttle
@@ -89,12 +91,14 @@ class Guard:
                     raise
                 response = respond(error) if isinstance(error, AppError) else fault(error)
                 await response(scope, receive, answer)
+        endpoint, seconds = endpoint_of(scope), time.perf_counter() - started
+        metrics.count(scope["method"], endpoint, status=status, seconds=seconds)
         log.info(
             "request",
             method=scope["method"],
-            route=_route(scope["path"]),
+            route=endpoint,
             status=status,
-            ms=round((time.perf_counter() - started) * 1000, 1),
+            ms=round(seconds * 1000, 1),
             request_id=request_id,
         )
 
@@ -160,13 +164,3 @@ def _too_slow() -> AppError:
 
 def _too_large() -> AppError:
     return AppError.of(Category.TOO_LARGE, "too-long", "the body is too large")
-
-
-def _route(path: str) -> str:
-    """The path without ids, which may name a person's record, and without a link's token."""
-    parts = path.split("/")
-    first = 1 if parts[1] in ("answer", "alliance") else 2
-    return "/".join(
-        "-" if place > first and not part.startswith(("_", "$")) else part
-        for place, part in enumerate(parts)
-    )[:120]
