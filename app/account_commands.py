@@ -49,7 +49,7 @@ def user_add(
             account = await add_user(
                 core.units,
                 NewUser(
-                    tenant=await _tenant(core, tenant),
+                    tenant=await tenant_named(core, tenant),
                     username=username,
                     name=name,
                     role=role,
@@ -62,7 +62,7 @@ def user_add(
                 ids=core.ids,
                 now=core.clock.now(),
             )
-            await _record(
+            await record(
                 core, EventName.ACCOUNT_CREATED, tenant=account.tenant, subject=account.account_id
             )
             if password is not None:
@@ -72,7 +72,7 @@ def user_add(
         finally:
             server.hasher.close()
 
-    _do(run)
+    do(run)
 
 
 @keys.command("rotate")
@@ -95,10 +95,10 @@ def keys_rotate(
                 publish_for=0 if at_once else 600 * SECOND,
                 overlap=0 if at_once else (life + 60) * SECOND,
             )
-        await _record(core, EventName.KEY_ROTATED)
+        await record(core, EventName.KEY_ROTATED)
         return f"key {kid}"
 
-    _do(run)
+    do(run)
 
 
 def print_roles() -> None:
@@ -111,7 +111,8 @@ def print_roles() -> None:
             typer.echo(f"{role:15} {type_name:22} {rules}")
 
 
-def _do(work: Callable[[Core], Awaitable[str]]) -> None:
+def do(work: Callable[[Core], Awaitable[str]]) -> None:
+    """Does a command's work on the opened program and prints what it tells, or why not."""
     from app.main import opened
 
     async def run() -> str:
@@ -126,9 +127,10 @@ def _do(work: Callable[[Core], Awaitable[str]]) -> None:
         raise typer.Exit(1) from None
 
 
-async def _record(
+async def record(
     core: Core, name: EventName, *, tenant: int | None = None, subject: str | None = None
 ) -> None:
+    """Keeps in the audit log what a command did."""
     from app.security.ports import SecurityEvent
     from app.services.sink import Sink
 
@@ -143,7 +145,8 @@ async def _record(
     await Sink(core.units, core.trail).record(event)
 
 
-async def _tenant(core: Core, slug: str) -> int:
+async def tenant_named(core: Core, slug: str) -> int:
+    """The number of a clinic; ``not-found`` for a slug that there is none of."""
     async with core.units.read() as uow:
         found = await uow.accounts.clients.tenant_by_slug(slug)
     if found is None:

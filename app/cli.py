@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app import account_commands, upkeep_commands
+from app import account_commands, tenant_commands, upkeep_commands
 from app.core import logs
 from app.core.config import Settings
 
@@ -22,11 +22,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A secure FHIR R4 backend.",
 )
-tenant_app = typer.Typer(no_args_is_help=True, help="Clinics.")
 client_app = typer.Typer(no_args_is_help=True, help="Client programs.")
 audit_app = typer.Typer(no_args_is_help=True, help="The audit log.")
 openapi_app = typer.Typer(no_args_is_help=True, help="The API's description.")
-app.add_typer(tenant_app, name="tenant")
+app.add_typer(tenant_commands.tenants, name="tenant")
 app.add_typer(client_app, name="client")
 app.add_typer(audit_app, name="audit")
 app.add_typer(account_commands.users, name="user")
@@ -164,18 +163,6 @@ def rescore(
                     typer.echo(f"{each.slug}: {total} responses, {changed} scores changed")
 
     asyncio.run(run())
-
-
-@tenant_app.command("add")
-def tenant_add(slug: str, name: str) -> None:
-    """Adds a clinic with the shipped instruments."""
-    from app.main import opened
-
-    async def run() -> int:
-        async with opened(Settings()) as core:
-            return (await core.tenants.add(slug, name)).id
-
-    typer.echo(f"tenant {asyncio.run(run())}: {slug}")
 
 
 @client_app.command("register")

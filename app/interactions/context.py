@@ -67,11 +67,10 @@ class Context:
 
     async def learn(self) -> None:
         """Reads anew how Consents concern the caller."""
-        actor = self.principal.actor
-        if actor is not None:
-            self.concern = await self.uow.consents.concern(
-                actor, tenant=self.principal.tenant, now=self.principal.at
-            )
+        principal = self.principal
+        self.concern = await self.uow.consents.concern(
+            principal.known_as, tenant=principal.tenant, now=principal.at
+        )
 
     def kind(self, type_name: str) -> int:
         """The type's number in the database."""

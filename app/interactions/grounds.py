@@ -12,6 +12,7 @@ from app.fhir.audit.record import AuditRecord
 from app.fhir.registry import REGISTRY
 from app.interactions.context import Context
 from app.search.visibility import Visible
+from app.security import consents
 from app.services import explaining
 from app.services.audit import Grounds
 
@@ -31,6 +32,7 @@ async def decided(context: Context, action: str, type_name: str, id: str) -> Dec
     """On what Consent or emergency a decision rested; None where on neither."""
     concern, principal = context.concern, context.principal
     concerned = concern.refused or concern.named or concern.glass
+    concerned = concerned or not consents.leaves_open(principal, concern)
     if principal.role == "outside_system":
         concerned = concerned or concern.open
     if not concerned or REGISTRY[type_name].store != "resource":

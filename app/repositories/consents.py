@@ -30,7 +30,8 @@ from app.db.engine import Change, Connection, Insert, Params, Query, Row, Statem
 from app.db.metadata import Str
 from app.db.tables.consents import broken_glass, consent_rule, membership
 from app.db.tables.indexes import idx_date, idx_reference
-from app.db.tables.resources import JOINT, compartment, resource, resource_author
+from app.db.tables.resources import JOINT, compartment, resource, resource_author, tenant
+from app.domain.consent import Implicit
 from app.fhir.registry import REGISTRY, by_code
 from app.search.asker import Concern
 from app.search.consents import dates
@@ -48,6 +49,7 @@ _FORGET_MEMBERS = Statement(
 _INSERT_RULES = Insert(consent_rule)
 _INSERT_MEMBERS = Insert(membership)
 _INSERT_GLASS = Statement(insert(broken_glass))
+_DEFAULT = Implicit.CLINIC
 _NOW = bindparam("now", type_=BigInteger())
 
 
@@ -92,6 +94,7 @@ def _concern() -> Select[Any]:
         flag("named", some(rule, rule.c.permit == 1, me)),
         flag("open", some(rule, rule.c.permit == 1, anybody)),
         flag("glass", some(broken_glass, broken_glass.c.actor == _THIS)),
+        select(literal("policy"), tenant.c.policy).where(tenant.c.id == _TENANT),
     ).subquery()
     lines = found.c.what + literal_column("':'", Str) + found.c.which
     return select(joined(lines, "|"))
@@ -181,6 +184,7 @@ def concern_of(rows: Sequence[Row]) -> Concern:
         named="named" in flags,
         open="open" in flags,
         glass="glass" in flags,
+        policy=next((Implicit(which) for what, _, which in found if what == "policy"), _DEFAULT),
     )
 
 

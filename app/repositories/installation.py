@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import Integer, bindparam, func, insert, select, update
 
 from app.db.engine import Connection, Statement
 from app.db.metadata import Str
 from app.db.tables.installation import installation
 from app.db.tables.resources import tenant
+from app.domain.consent import Implicit
 
 SHARED = 0  # the tenant of the official definitions
 
@@ -22,7 +23,14 @@ _SET_FACT = Statement(
     .where(installation.c.name == bindparam("key", type_=Str))
     .values(value=bindparam("new", type_=Str))
 )
-_TENANTS = Statement(select(tenant.c.id, tenant.c.slug, tenant.c.name).order_by(tenant.c.id))
+_TENANTS = Statement(
+    select(tenant.c.id, tenant.c.slug, tenant.c.name, tenant.c.policy).order_by(tenant.c.id)
+)
+_SET_POLICY = Statement(
+    update(tenant)
+    .where(tenant.c.id == bindparam("this", type_=Integer()))
+    .values(policy=bindparam("new", type_=Str))
+)
 _ADD_TENANT = Statement(insert(tenant))
 _LAST = Statement(select(func.max(tenant.c.id)))
 
@@ -34,6 +42,7 @@ class Tenant:
     id: int
     slug: str
     name: str
+    policy: Implicit = Implicit.CLINIC
 
 
 class Installation:
@@ -54,7 +63,12 @@ class Installation:
 
     async def tenants(self) -> list[Tenant]:
         """Every tenant, the shared one too."""
-        return [Tenant(*row) for row in await self._connection.fetch(_TENANTS)]
+        rows = await self._connection.fetch(_TENANTS)
+        return [Tenant(id, slug, name, Implicit(policy)) for id, slug, name, policy in rows]
+
+    async def set_policy(self, tenant: int, policy: Implicit) -> None:
+        """Decides what holds of a tenant's patients who have said nothing."""
+        await self._connection.execute(_SET_POLICY, {"this": tenant, "new": policy.value})
 
     async def add_tenant(self, slug: str, name: str, *, now: int, id: int | None = None) -> Tenant:
         """A new tenant under the next number. Raises ``UniqueViolation`` for a slug in use."""
@@ -63,6 +77,13 @@ class Installation:
             id = (last or SHARED) + 1
         await self._connection.execute(
             _ADD_TENANT,
-            {"id": id, "slug": slug, "name": name, "created": now, "suspended": 0},
+            {
+                "id": id,
+                "slug": slug,
+                "name": name,
+                "created": now,
+                "suspended": 0,
+                "policy": Implicit.CLINIC.value,
+            },
         )
         return Tenant(id, slug, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from app.domain.consent import Implicit
 from app.search.expression import Shaper, Value
 
 
@@ -13,6 +14,7 @@ class Form(StrEnum):
 
     PERMIT = "permit"  # whether all of them permit it to the caller
     REFUSAL = "refusal"  # whether one of them denies it
+    SILENT = "silent"  # whether one of them does not permit it to the caller
     PARTNER = "partner"  # whether it is also about somebody who has not opened it to the caller
     GLASS = "glass"  # whether the caller has declared an emergency about one of them
 
@@ -23,7 +25,8 @@ class Concern:
 
     ``actors`` are all references that mean the caller: the caller's own, and what the caller
     belongs to. The flags tell whether any rule of the kind speaks to the caller at all, so that
-    a query need not ask of each row: ``open`` is a permit to anybody.
+    a query need not ask of each row: ``open`` is a permit to anybody. ``policy`` is what holds
+    where Consents say nothing.
     """
 
     actors: tuple[str, ...] = ()
@@ -31,6 +34,7 @@ class Concern:
     named: bool = False
     open: bool = False
     glass: bool = False
+    policy: Implicit = Implicit.CLINIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class Asker:
     rank that a permit without labels opens. ``named`` counts only permits that name the caller;
     ``keeps`` is an author type whose rows no Consent takes from the author, ``alarmed`` a role
     that hears of what is very restricted regardless. ``opened`` and ``glass`` tell whether there
-    is any permit that names the caller, any emergency that the caller declared.
+    is any permit that names the caller, any emergency that the caller declared; ``lifted`` that
+    an emergency stands for a permit.
     """
 
     form: Form
@@ -58,6 +63,7 @@ class Asker:
     alarmed: bool = False
     opened: bool = True
     glass: bool = True
+    lifted: bool = False
 
     def shaped(self, shaper: Shaper) -> Asker:
         """The same with slots."""

@@ -50,6 +50,8 @@ def condition(rows: Rows, asker: Asker) -> ColumnElement[bool]:
             return _permitted(rows, asker)
         case Form.REFUSAL:
             return _refused(rows, asker)
+        case Form.SILENT:
+            return _silent(rows, asker)
         case Form.PARTNER:
             return _withheld_from_partner(rows, asker)
         case Form.GLASS:
@@ -97,6 +99,19 @@ def _refused(rows: Rows, asker: Asker) -> ColumnElement[bool]:
         not_(permitted),
     )
     return and_(*_unless(rows, asker), refusal)
+
+
+def _silent(rows: Rows, asker: Asker) -> ColumnElement[bool]:
+    """Of one of those whom a row is about, no Consent permits it to the caller."""
+    inside, rule = compartment.alias(), consent_rule.alias()
+    permit = _some(
+        [rule], *_of(rule, inside), rule.c.permit == number(1), _applies(rule, rows, asker)
+    )
+    opened = [permit]
+    if asker.lifted:
+        opened.append(_broken(inside.c.tenant, inside.c.owner_id, asker))
+    silent = _some([inside], _about(inside, rows), not_(or_(*opened)))
+    return and_(*_unless(rows, asker), silent)
 
 
 def _unless(rows: Rows, asker: Asker) -> Iterator[ColumnElement[bool]]:

@@ -106,16 +106,15 @@ class Authenticator:
         if standing is None or concern is None:
             return None, Presumed(learnt=learnt)
         principal = _principal(token, standing, issuer=self._issuer, at=self._clock.now())
-        now, actor = principal.at, principal.actor
+        now = principal.at
+        query = concern_query(principal.known_as, tenant=token.tenant, now=now)
         provisos = [
             Proviso(
                 standing_query(token.tenant, token.token_id, now=now),
                 lambda rows: bool(rows) and Standing(*rows[0]) == standing,
-            )
+            ),
+            Proviso(query, lambda rows: bool(rows) and concern_of(rows) == concern),
         ]
-        if actor is not None:
-            query = concern_query(actor, tenant=token.tenant, now=now)
-            provisos.append(Proviso(query, lambda rows: bool(rows) and concern_of(rows) == concern))
         return principal, Presumed(concern, tuple(provisos), learnt)
 
     async def verify(self, text: str) -> VerifiedToken:

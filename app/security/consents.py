@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from app.domain import consent
+from app.domain.consent import Implicit
 from app.fhir.registry import REGISTRY, ResourceType
 from app.search.asker import Asker, Concern, Form
 from app.search.expression import Chain, Ids
@@ -62,27 +64,43 @@ def joint(definition: ResourceType, patient: str) -> Iterator[Alternative]:
 
 
 def denials(principal: Principal, action: str, concern: Concern) -> Mapping[int, Ways]:
-    """By type number, what Consents withhold from a caller."""
+    """By type number, what Consents, or the clinic's policy without any, withhold from a caller."""
     client = principal.role == "client"
-    if principal.actor is None or not (client or concern.refused):
-        return {}
-    way = Alternative(
-        consent=_asker(
-            principal,
-            action if action in "rscud" else "r",
-            Form.PARTNER if client else Form.REFUSAL,
-            concern,
-            keeps=PRACTITIONER if principal.actor.startswith("Practitioner/") else None,
-            alarmed=principal.role == "clinical_lead",
+    forms = [Form.PARTNER] if client else [Form.REFUSAL] if concern.refused else []
+    if action != "c" and not client and not leaves_open(principal, concern):
+        forms.append(Form.SILENT)  # who has not said anything yet may still be written of
+    ways = tuple(
+        Alternative(
+            consent=_asker(
+                principal,
+                action if action in "rscud" else "r",
+                form,
+                concern,
+                keeps=PRACTITIONER if principal.known_as.startswith("Practitioner/") else None,
+                alarmed=principal.role == "clinical_lead",
+                lifted=concern.policy is Implicit.BREAK_GLASS_ONLY and concern.glass,
+            )
         )
+        for form in forms
     )
     return {
-        definition.code: (way,)
+        definition.code: ways
         for name, definition in REGISTRY.items()
         if definition.store == "resource"
         and is_personal(definition)
         and (client or name not in _NEVER_CLOSED)
+        and ways
     }
+
+
+def leaves_open(principal: Principal, concern: Concern) -> bool:
+    """Whether the clinic's policy leaves to the caller what no Consent speaks of.
+
+    What is another organization's business is opened by Consents alone, whatever the policy.
+    """
+    if principal.role == "outside_system":
+        return True
+    return consent.leaves_open(concern.policy, role=principal.role, purpose=principal.purpose)
 
 
 def is_personal(definition: ResourceType) -> bool:
@@ -104,8 +122,9 @@ def _asker(
     named: bool = False,
     keeps: int | None = None,
     alarmed: bool = False,
+    lifted: bool = False,
 ) -> Asker:
-    actor = principal.actor or ""
+    actor = principal.known_as
     return Asker(
         form=form,
         actor=actor,
@@ -120,4 +139,5 @@ def _asker(
         alarmed=alarmed,
         opened=concern.named,
         glass=concern.glass,
+        lifted=lifted,
     )

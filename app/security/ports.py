@@ -45,6 +45,7 @@ class EventName(StrEnum):
     CLIENT_CHANGED = "client-changed"
     KEY_ROTATED = "key-rotated"
     PROVIDER_CHANGED = "provider-changed"
+    POLICY_CHANGED = "policy-changed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from app.security.scopes import Scopes
 
+_NOBODY = "-"
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -34,6 +36,11 @@ class Principal:
     auth_time: int | None = None
     amr: tuple[str, ...] = ()
     at: int = 0
+
+    @property
+    def known_as(self) -> str:
+        """What Consents call the caller: a system without an actor is nobody they can name."""
+        return self.actor or _NOBODY
 
     @property
     def is_person(self) -> bool:

@@ -64,7 +64,7 @@ async def explain(
     if not who.scopes.allows(type_name, action):
         text = "no scope of the caller allows it"
         return Explanation(permit=False, because=(Because("scope", text),))
-    concern = await uow.consents.concern(who.actor or "", tenant=who.tenant, now=who.at)
+    concern = await uow.consents.concern(who.known_as, tenant=who.tenant, now=who.at)
     visible = access.visible(who, action, concern)
     question = _Question(uow, who, action, visible, REGISTRY[type_name].code, id, concern)
     permit = await question.within(visible)
@@ -86,6 +86,14 @@ class _Question:
 
     async def within(self, visible: Visible) -> bool:
         return await self.uow.resources.read(self.kind, self.id, visible=visible) is not None
+
+    def without(self, form: Form) -> Visible:
+        """What would be seen if Consents were not asked one question."""
+        denials = {
+            kind: tuple(way for way in ways if way.consent is None or way.consent.form is not form)
+            for kind, ways in self.visible.denials.items()
+        }
+        return replace(self.visible, denials=denials)
 
     async def by(self, ways: Iterable[Alternative], *, visible: Visible) -> bool:
         granted = tuple(ways)
@@ -111,6 +119,9 @@ class _Question:
             if self.who.role == "client":
                 text = "it is also somebody else's, or in a clinician's own voice"
                 return Because("partner", text)
+            if await self.within(self.without(Form.SILENT)):
+                text = f"no Consent permits it, and the policy without one is {self.concern.policy}"
+                return Because("consent", text)
             return await self.by_consent()
         unlabelled = [
             replace(way, confidentiality=None, sensitivity=None)

@@ -434,6 +434,15 @@ async def test_an_administrator_keeps_clients_and_people(application, clinic):
         )  # fmt: skip
         last = await http.patch(f"/admin/users/{own['id']}", json={"enabled": False})
         assert last.status_code == 409
+        clinic_now = (await http.get("/admin/tenant")).json()
+        assert clinic_now["implicit_policy"] == "clinic"
+        stricter = await http.patch("/admin/tenant", json={"implicit_policy": "deny"})
+        assert stricter.json()["implicit_policy"] == "deny"
+        unknown = await http.patch("/admin/tenant", json={"implicit_policy": "open"})
+        assert unknown.status_code == 400
+        auditor = await clinic.as_client("system/AuditEvent.rs", role="auditor")
+        logged = await auditor.get("AuditEvent", params={"subtype": "policy-changed"})
+        assert logged.json()["total"] == 1
         application.clock.turn(seconds=301)
         stale = await http.get("/admin/clients")
         assert stale.status_code == 401

@@ -33,9 +33,7 @@ class Eyes:
     async def visible(self, uow: UnitOfWork, action: str) -> Visible:
         """The rows within sight."""
         caller = self.now
-        concern = await uow.consents.concern(
-            caller.actor or "", tenant=caller.tenant, now=caller.at
-        )
+        concern = await uow.consents.concern(caller.known_as, tenant=caller.tenant, now=caller.at)
         return access.visible(caller, action, concern)
 
     async def read(self, reference: str) -> Tree | None:

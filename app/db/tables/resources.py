@@ -29,6 +29,8 @@ tenant = Table(
     Column("name", Str, nullable=False),
     Column("created", Micros, nullable=False),
     Column("suspended", SmallInteger, nullable=False, server_default="0"),
+    # What holds where a patient has said nothing: ``domain/consent/implicit.py``.
+    Column("policy", Str, nullable=False, server_default="clinic"),
 )
 
 

@@ -4,12 +4,14 @@ IHE Privacy Consent on FHIR (https://profiles.ihe.net/ITI/PCF/), on R4 Consent.
 """
 
 from app.domain.consent.decision import Data, Decision, Outcome, Request, decide
+from app.domain.consent.implicit import Implicit, leaves_open
 from app.domain.consent.membership import Member, members
 from app.domain.consent.policy import Label, Policy, Rule, Uncomputable, read
 
 __all__ = [
     "Data",
     "Decision",
+    "Implicit",
     "Label",
     "Member",
     "Outcome",
@@ -18,6 +20,7 @@ __all__ = [
     "Rule",
     "Uncomputable",
     "decide",
+    "leaves_open",
     "members",
     "read",
 ]

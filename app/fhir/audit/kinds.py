@@ -121,6 +121,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "account-disabled": _ours(_ALERT, "account-disabled", "Account disabled"),
         "client-registered": _ours(_ALERT, "client-registered", "Client registered"),
         "client-changed": _ours(_ALERT, "client-changed", "Client changed"),
+        "policy-changed": _ours(_ALERT, "policy-changed", "Privacy policy changed"),
         "provider-changed": _ours(_ALERT, "provider-changed", "Identity provider changed"),
         "break-glass": _dicom(_ALERT, "110127", "Emergency Override Started"),
         "break-glass-ended": _dicom(_ALERT, "110128", "Emergency Override Stopped"),

@@ -1,0 +1,51 @@
+"""The clinic itself: what holds of clients who have said nothing."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from app.domain.consent import Implicit
+from app.repositories.installation import Tenant
+from app.repositories.unit_of_work import UnitOfWork
+from app.routers.administration.access import Admin, Strict, read, record, unknown
+from app.routers.dependencies import services_of
+from app.routers.oauth import OAuthRoute, Server
+from app.security.ports import EventName
+
+router = APIRouter(route_class=OAuthRoute, include_in_schema=False)
+
+
+class TenantChange(Strict):
+    """What may change of a clinic."""
+
+    implicit_policy: Implicit
+
+
+@router.get("/tenant")
+async def tenant(request: Request, admin: Admin) -> Response:
+    """The administrator's own clinic."""
+    async with services_of(request).units.read() as unit:
+        return _shown(await _own(unit, admin.tenant))
+
+
+@router.patch("/tenant")
+async def change_tenant(request: Request, server: Server, admin: Admin) -> Response:
+    """Sets the implicit policy; it holds from the next request on."""
+    body = await read(request, TenantChange)
+    async with services_of(request).units.write() as unit:
+        await unit.installation.set_policy(admin.tenant, body.implicit_policy)
+        await record(server, unit, request, admin, EventName.POLICY_CHANGED)
+        return _shown(await _own(unit, admin.tenant))
+
+
+async def _own(unit: UnitOfWork, id: int) -> Tenant:
+    found = await unit.installation.tenants()
+    own = next((each for each in found if each.id == id), None)
+    if own is None:
+        raise unknown()
+    return own
+
+
+def _shown(own: Tenant) -> Response:
+    return JSONResponse({"slug": own.slug, "name": own.name, "implicit_policy": own.policy})

@@ -1,0 +1,43 @@
+"""``rapport tenant``: clinics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.account_commands import do, record, tenant_named
+from app.domain.consent import Implicit
+
+if TYPE_CHECKING:  # a command that is not run costs no start-up time
+    from app.main import Core
+
+tenants = typer.Typer(no_args_is_help=True, help="Clinics.")
+
+
+@tenants.command("add")
+def tenant_add(slug: str, name: str) -> None:
+    """Adds a clinic with the shipped instruments."""
+
+    async def run(core: Core) -> str:
+        return f"tenant {(await core.tenants.add(slug, name)).id}: {slug}"
+
+    do(run)
+
+
+@tenants.command("policy")
+def tenant_policy(
+    slug: str,
+    policy: Annotated[Implicit, typer.Argument(help="What holds without a Consent.")],
+) -> None:
+    """Sets what holds of clients who have not given or refused any consent."""
+    from app.security.ports import EventName
+
+    async def run(core: Core) -> str:
+        tenant = await tenant_named(core, slug)
+        async with core.units.write() as uow:
+            await uow.installation.set_policy(tenant, policy)
+        await record(core, EventName.POLICY_CHANGED, tenant=tenant)
+        return f"{slug}: {policy}"
+
+    do(run)
