@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # a command that is not run costs no start-up time
     from app.security.ports import EventName
 
 users = typer.Typer(no_args_is_help=True, help="People.")
-keys = typer.Typer(no_args_is_help=True, help="Keys that sign access tokens.")
+keys = typer.Typer(no_args_is_help=True, help="The root key, and the keys that sign access tokens.")
 
 
 @users.command("add")
@@ -73,6 +73,20 @@ def user_add(
             server.hasher.close()
 
     do(run)
+
+
+@keys.command("create-root")
+def keys_create_root() -> None:
+    """Makes the root key of a new installation; keep a copy where the backups are not."""
+    from app.core.ids import RandomIds
+    from app.security.keys import RootKey
+
+    path = Settings().root_key
+    if path.exists():
+        typer.echo(f"refused: {path} exists", err=True)
+        raise typer.Exit(1)
+    RootKey.ensure(path, RandomIds())
+    typer.echo(f"root key: {path}")
 
 
 @keys.command("rotate")

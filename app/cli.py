@@ -16,7 +16,25 @@ from app import account_commands, tenant_commands, upkeep_commands
 from app.core import logs
 from app.core.config import Settings
 
-app = typer.Typer(
+
+class _Commands(typer.Typer):
+    """Says in a line what the operator can mend; anything else is a fault, shown whole."""
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        try:
+            return super().__call__(*given, **named)
+        except Exception as error:
+            from app.complaints import of
+
+            complaints = of(error)
+            for complaint in complaints:
+                typer.echo(f"refused: {complaint}", err=True)
+            if not complaints:
+                raise
+            sys.exit(1)
+
+
+app = _Commands(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -90,11 +108,7 @@ def serve(
         migrate()
         if settings.env == "demo":
             demo()
-    reasons = settings.refusals()
-    if reasons:
-        for reason in reasons:
-            typer.echo(f"refused: {reason}", err=True)
-        raise typer.Exit(1)
+    _refuse_unless_fit(settings)
     logs.configure()
     if settings.env == "demo":
         typer.echo(f"FHIR base       {settings.fhir_base}")
@@ -128,6 +142,7 @@ def relay() -> None:
     """Does what written versions call for, without serving."""
     from app.serving import run_relay
 
+    _refuse_unless_fit(Settings())
     logs.configure()
     asyncio.run(run_relay(Settings(), stop_on=(signal.SIGTERM, signal.SIGINT)))
 
@@ -329,7 +344,7 @@ def doctor(
         return
 
     settings = Settings()
-    problems = settings.refusals()
+    _refuse_unless_fit(settings)
 
     async def look() -> None:
         async with opened(settings) as core, core.units.read() as uow:
@@ -337,13 +352,17 @@ def doctor(
             waiting, _ = await uow.outbox.backlog()
             typer.echo(f"tenants: {len(tenants)}, reactions waiting: {waiting}")
 
-    try:
-        asyncio.run(look())
-    except Exception as error:  # noqa: BLE001 - whatever is wrong is the finding
-        problems.append(f"database: {type(error).__name__}")
-    for problem in problems:
-        typer.echo(f"problem: {problem}", err=True)
-    sys.exit(1 if problems else 0)
+    asyncio.run(look())
+
+
+def _refuse_unless_fit(settings: Settings) -> None:
+    from app.serving import reasons_not_to
+
+    reasons = reasons_not_to(settings)
+    for reason in reasons:
+        typer.echo(f"refused: {reason}", err=True)
+    if reasons:
+        raise typer.Exit(1)
 
 
 def _only_in_demo(settings: Settings) -> None:

@@ -10,8 +10,11 @@ from fastapi import FastAPI
 
 from app.core import logs
 from app.core.config import Settings
+from app.core.ids import RandomIds
+from app.db.migrate import is_current
 from app.interactions.relay import Relay
 from app.main import create_app, opened, running, sequencer_of
+from app.security.keys import KeyUnavailable, RootKey
 
 
 def with_relay() -> FastAPI:
@@ -24,6 +27,22 @@ def without_relay() -> FastAPI:
     """The application, leaving reactions to other processes."""
     logs.configure()
     return create_app(Settings(), relay=False)
+
+
+def reasons_not_to(settings: Settings) -> list[str]:
+    """Every reason why a server may not start; empty when it may.
+
+    A database that does not answer raises, as what ``app/complaints.py`` knows.
+    """
+    reasons = settings.refusals()
+    if settings.env != "demo":  # there it is made with the clinic
+        try:
+            RootKey.load(settings.root_key, RandomIds())
+        except KeyUnavailable as error:
+            reasons.append(f"{error}; `rapport keys create-root` makes a new installation's")
+    if not is_current(settings.database):
+        reasons.append("the database has not the newest schema: run `rapport migrate`")
+    return reasons
 
 
 async def run_relay(settings: Settings, *, stop_on: Iterable[signal.Signals]) -> None:

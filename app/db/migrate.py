@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -66,6 +67,15 @@ def head() -> str:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     return str(ScriptDirectory.from_config(config).get_current_head())
+
+
+def is_current(url: str) -> bool:
+    """Whether a database has the newest schema."""
+    if url.startswith("sqlite:") and not Path(url.removeprefix("sqlite:///")).exists():
+        return False  # looking would make the file
+    found: list[str | None] = []
+    connected(url, lambda it: found.append(MigrationContext.configure(it).get_current_revision()))
+    return found == [head()]
 
 
 def connected(url: str, run: Callable[[Connection], None]) -> None:

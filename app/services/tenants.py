@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from app.core.clock import Clock
+from app.core.errors import AppError, Category
 from app.fhir import definitions, json
 from app.fhir.json import Tree
 from app.fhir.registry import REGISTRY, Interaction
@@ -18,6 +21,7 @@ from app.services.records import Records
 
 _LOADED = "shared-definitions"
 _BATCH = 100
+_SLUG: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
 class Tenants:
@@ -29,9 +33,15 @@ class Tenants:
         self._clock = clock
 
     async def add(self, slug: str, name: str) -> Tenant:
-        """A new tenant with the shipped instruments."""
+        """A new tenant with the shipped instruments. A slug is taken once, and never changes."""
+        if not _SLUG.fullmatch(slug):
+            raise AppError.of(
+                Category.INVALID, "value", "a slug is up to 40 of a-z, 0-9 and -, a letter first"
+            )
         shipped = list(_tenant_owned())
         async with self._units.write(resources=len(shipped)) as uow:
+            if slug in [tenant.slug for tenant in await uow.installation.tenants()]:
+                raise AppError.of(Category.CONFLICT, "duplicate", f"there is a tenant {slug}")
             tenant = await uow.installation.add_tenant(slug, name, now=self._clock.now())
             for tree in shipped:
                 await self._keep(uow, tree, tenant=tenant.id)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from app.core.config import Settings
 from tests.support.documents import ROOT, commands, documents
 from tests.support.serving import RAPPORT, Serving
 
@@ -47,3 +49,15 @@ def test_commands_run_as_printed(document: Path, demo: Serving, tmp_path: Path):
         sent = json.JSONDecoder().raw_decode(done.stdout)[0]
         assert observation["valueQuantity"]["value"] == 75
         assert observation["derivedFrom"] == [{"reference": f"QuestionnaireResponse/{sent['id']}"}]
+
+
+def test_every_setting_is_in_the_handbook():
+    told = (ROOT / "docs" / "operation.md").read_text()
+    names = {
+        str(field.validation_alias or f"RAPPORT_{name.upper()}")
+        for name, field in Settings.model_fields.items()
+    }
+    assert {name for name in names if f"`{name}`" not in told} == set()
+    variables = set(re.findall(r"^\| .*", told, re.MULTILINE))
+    claimed = {word for line in variables for word in re.findall(r"`(RAPPORT_[A-Z_]+)`", line)}
+    assert claimed <= names

@@ -1,0 +1,72 @@
+"""The operator's first steps, and what the commands say when they cannot go on."""
+
+from __future__ import annotations
+
+import subprocess
+
+import httpx
+import pytest
+
+from tests.support.serving import RAPPORT, environment, rapport, serving
+
+ORIGIN = "https://rapport.example.net"
+
+
+@pytest.fixture
+def env(tmp_path):
+    return environment(tmp_path / "data", RAPPORT_ENV="production", RAPPORT_BASE_URL=ORIGIN)
+
+
+def refusals(env, *words):
+    done = subprocess.run(
+        [RAPPORT, *words], env=env, check=False, text=True, capture_output=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr.splitlines()
+
+
+def test_a_clinic_from_nothing(env, tmp_path, database):
+    env |= {"RAPPORT_DATABASE_URL": database.url, "RAPPORT_MIGRATION_URL": database.owner_url}
+    key = tmp_path / "data" / "root.key"
+    rapport("keys", "create-root", env=env)
+    assert key.stat().st_mode & 0o777 == 0o600
+    rapport("migrate", env=env)
+    assert "tenant 1: harbour" in rapport("tenant", "add", "harbour", "Harbour Clinic", env=env)
+    added = ("--tenant", "harbour", "--username", "ana", "--name", "Ana", "--role", "admin")
+    assert "there is a tenant" in refusals(env, "tenant", "add", "harbour", "Again")[0]
+    assert f"{ORIGIN}/account/link/" in rapport("user", "add", *added, env=env)
+    assert rapport("doctor", env=env).startswith("tenants: 2")
+    with serving(env) as server:
+        named = {"Host": "rapport.example.net"}
+        assert httpx.get(f"{server.base_url}/fhir/metadata", headers=named).is_success
+
+
+def test_a_server_without_key_and_tables_says_both(env, tmp_path):
+    [key, tables] = refusals(env, "serve")
+    assert "rapport keys create-root" in key
+    assert "rapport migrate" in tables
+    assert not (tmp_path / "data" / "rapport.db").exists()
+    assert refusals(env, "doctor") == [key, tables]
+    assert refusals(env, "relay") == [key, tables]
+
+
+def test_a_key_is_never_made_over_another(env, tmp_path):
+    rapport("keys", "create-root", env=env)
+    made = (tmp_path / "data" / "root.key").read_text()
+    assert "exists" in refusals(env, "keys", "create-root")[0]
+    assert (tmp_path / "data" / "root.key").read_text() == made
+
+
+def test_settings_that_cannot_be_read_are_named_all_at_once(env):
+    wrong = {"RAPPORT_POOL_SIZE": "hunter2", "PORT": "http"}
+    said = refusals({**env, **wrong}, "doctor")
+    assert [line.split(":")[1].strip() for line in said] == ["PORT", "RAPPORT_POOL_SIZE"]
+    assert "hunter2" not in "".join(said)
+
+
+def test_a_database_that_does_not_answer_is_said_in_a_line(env):
+    rapport("keys", "create-root", env=env)
+    nobody = {**env, "RAPPORT_DATABASE_URL": "postgresql://rapport@127.0.0.1:9/rapport"}
+    for command in ("serve", "doctor", "migrate"):
+        assert refusals(nobody, command) == ["refused: the database does not answer"]
