@@ -48,7 +48,6 @@ def test_a_server_without_key_and_tables_says_both(env, tmp_path):
     assert "rapport migrate" in tables
     assert not (tmp_path / "data" / "rapport.db").exists()
     assert refusals(env, "doctor") == [key, tables]
-    assert refusals(env, "relay") == [key, tables]
 
 
 def test_a_key_is_never_made_over_another(env, tmp_path):
@@ -68,5 +67,5 @@ def test_settings_that_cannot_be_read_are_named_all_at_once(env):
 def test_a_database_that_does_not_answer_is_said_in_a_line(env):
     rapport("keys", "create-root", env=env)
     nobody = {**env, "RAPPORT_DATABASE_URL": "postgresql://rapport@127.0.0.1:9/rapport"}
-    for command in ("serve", "doctor", "migrate"):
+    for command in ("serve", "migrate"):
         assert refusals(nobody, command) == ["refused: the database does not answer"]
