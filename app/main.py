@@ -127,7 +127,7 @@ def _core(
             trail=trail,
             clock=clock,
             ids=ids,
-            key=root.derive("benchmark"),
+            root=root,
             base=base,
         ),
         statuses=STATUS,

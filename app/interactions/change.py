@@ -26,11 +26,14 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
     """
     for rule in BEFORE_STORE.get(change.type, ()):
         change = await rule(context.engine.services, context.uow, context.principal, change)
-    tenant = context.principal.tenant
+    tenant, services = context.principal.tenant, context.engine.services
+    await services.joint.check(context.uow, change.tree, change.previous, tenant=tenant)
     inherited = await labels.inherited_from(context.uow, change.tree, change.type, tenant=tenant)
     stored, changed = context.engine.records.store(
         context.uow, replace(change, inherited=inherited), tenant=tenant
     )
+    if changed and change.type == "Consent":
+        await _decided(context, change, stored)
     if changed and change.type in projections.DECIDING:
         await context.learn()
     if changed:
@@ -40,6 +43,14 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
     is_new = change.previous is None or change.previous.deleted
     issues = tuple(projections.warnings(change.tree, change.type))
     return Outcome("created" if is_new else "ok", stored=stored, issues=issues)
+
+
+async def _decided(context: Context, change: Change, stored: StoredVersion) -> None:
+    """A Consent was stored: it is signed where a client gave it, and ends what it succeeds."""
+    services, principal = context.engine.services, context.principal
+    if principal.role == "client":
+        await services.signing.sign(context.uow, stored, principal)
+    await services.succession.take_place(context.uow, change, by=principal)
 
 
 async def _check_reach(

@@ -26,6 +26,8 @@ async def delete(context: Context, call: Call) -> Outcome:
     if locked.stored.deleted:
         return Outcome("deleted", stored=locked.stored)
     check_version(call, locked.stored)
+    tenant = context.principal.tenant
+    await context.engine.services.joint.check(context.uow, None, locked.stored, tenant=tenant)
     stored = context.engine.records.end(context.uow, locked.stored)
     context.touched.append(stored)
     return Outcome("deleted", stored=stored)

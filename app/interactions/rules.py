@@ -50,6 +50,12 @@ async def _subscription_delivers(
     return subscriptions.refuse(change)
 
 
+async def _clients_own_stays(
+    services: Services, uow: UnitOfWork, principal: Principal, change: Change
+) -> Change:
+    return services.signing.verified(change, principal)
+
+
 async def _schedules_hold(
     services: Services, uow: UnitOfWork, principal: Principal, change: Change
 ) -> Change:
@@ -77,6 +83,7 @@ BEFORE_STORE: Mapping[str, tuple[Rule, ...]] = {
     "Questionnaire": (_questionnaire_compiles,),
     "EpisodeOfCare": (_episode_steps,),
     "CarePlan": (_schedules_hold,),
+    "Consent": (_clients_own_stays,),
     "Subscription": (_subscription_delivers,),
 }
 

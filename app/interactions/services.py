@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.core.clock import Clock
 from app.core.ids import IdSource
+from app.security.keys import RootKey
 from app.services.alliance import Alliance
 from app.services.answering import Answering
 from app.services.audit import AuditTrail
@@ -17,6 +18,7 @@ from app.services.definitions import Definitions
 from app.services.derived import Derived
 from app.services.emergencies import Emergencies
 from app.services.episodes import Episodes
+from app.services.joint import Joint
 from app.services.population import Population
 from app.services.questionnaires import Questionnaires
 from app.services.records import Records
@@ -24,6 +26,8 @@ from app.services.responsible import Responsible
 from app.services.safety import Safety
 from app.services.schedules import Schedules
 from app.services.scoring import Scoring
+from app.services.signing import Signing
+from app.services.succession import Succession
 from app.services.terminology import Terminology
 
 
@@ -47,12 +51,15 @@ class Services:
     population: Population
     answering: Answering
     schedules: Schedules
+    joint: Joint
+    signing: Signing
+    succession: Succession
 
 
 def assembled(
-    *, records: Records, trail: AuditTrail, clock: Clock, ids: IdSource, key: bytes, base: str
+    *, records: Records, trail: AuditTrail, clock: Clock, ids: IdSource, root: RootKey, base: str
 ) -> Services:
-    """Every service, wired; ``key`` is for the pseudonyms behind published figures."""
+    """Every service, wired."""
     questionnaires, definitions = Questionnaires(base=base), Definitions(base=base)
     derived = Derived(records=records, trail=trail)
     courses = Courses(definitions=definitions, base=base)
@@ -83,11 +90,14 @@ def assembled(
             courses=courses,
             definitions=definitions,
             clock=clock,
-            key=key,
+            key=root.derive("benchmark"),  # for the pseudonyms behind published figures
             base=base,
         ),
         terminology=terminology,
         population=Population(base=base),
         schedules=Schedules(derived=derived, courses=courses, clock=clock, base=base),
         answering=Answering(derived=derived, terminology=terminology, clock=clock, ids=ids),
+        joint=Joint(clock=clock),
+        signing=Signing(derived=derived, root=root, clock=clock),
+        succession=Succession(derived=derived),
     )

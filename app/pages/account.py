@@ -29,8 +29,8 @@ async def account(request: Request) -> Response:
         return _sign_in("/account", browser)
     server = browser.server
     async with server.units.read() as unit:
-        has_second = await server.sign_in.has_second_factor(unit.accounts, browser.person.account)
         own = browser.person.account
+        has_second = await unit.accounts.factors.enrolled(own.tenant, own.account_id)
         given = await unit.accounts.grants.of_person(
             own.tenant, own.account_id, now=server.clock.now()
         )
@@ -161,9 +161,9 @@ async def may_enrol(browser: Browser) -> SignedIn | None:
     signed_in = browser.signed_in
     if signed_in is None or signed_in.session.pending == SECOND_FACTOR_OWED:
         return None
-    server = browser.server
-    async with server.units.read() as unit:
-        enrolled = await server.sign_in.has_second_factor(unit.accounts, signed_in.account)
+    own = signed_in.account
+    async with browser.server.units.read() as unit:
+        enrolled = await unit.accounts.factors.enrolled(own.tenant, own.account_id)
     # Who has one adds another only in a session that was opened with it.
     return None if enrolled and "mfa" not in signed_in.session.amr.split() else signed_in
 

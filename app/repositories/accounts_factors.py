@@ -128,6 +128,13 @@ class Factors:
         rows = await self._connection.fetch(_KEYS, _own(tenant, account_id))
         return [Passkey(*row) for row in rows]
 
+    async def enrolled(self, tenant: int, account_id: str) -> bool:
+        """Whether a person has a second factor that counts."""
+        kept = await self.totp(tenant, account_id)
+        if kept is not None and kept.confirmed is not None:
+            return True
+        return bool(await self.passkeys(tenant, account_id))
+
     async def add_passkey(self, new: Passkey) -> None:
         """Keeps a passkey; raises ``UniqueViolation`` where it is known already."""
         await self._connection.execute(_ADD_KEY, asdict(new))

@@ -130,6 +130,31 @@ def verify(token: UnverifiedToken, key: PublicKey) -> Mapping[str, Any]:
     return token.claims
 
 
+def sign_detached(octets: bytes, key: KeyPair) -> str:
+    """A signature over octets that travel apart from it: RFC 7515, appendix F."""
+    whole = jws.sign(octets, key.key, headers={"kid": key.kid}, algorithm=key.algorithm)
+    head, _, signature = whole.split(".")
+    return f"{head}..{signature}"
+
+
+def kid_of_detached(signature: str) -> str:
+    """The key that a detached signature names, or ``TokenRefused``."""
+    head, empty, _ = [*signature.split("."), "", "", ""][:3]
+    header = _object(_decoded(head.encode()))
+    if empty or not isinstance(header.get("kid"), str):
+        raise TokenRefused("malformed")
+    return str(header["kid"])
+
+
+def verify_detached(signature: str, octets: bytes, key: PublicKey) -> None:
+    """Raises ``TokenRefused`` unless ``key`` signed the octets."""
+    head, _, tail = [*signature.split("."), "", "", ""][:3]
+    try:
+        jws.verify(f"{head}.{encode(octets)}.{tail}", key.key, algorithms=[key.algorithm])
+    except (JOSEError, ValueError, TypeError):
+        raise TokenRefused("signature") from None
+
+
 def text(claims: Mapping[str, Any], name: str) -> str:
     """A claim that must be a text and not empty."""
     value = claims.get(name)

@@ -102,6 +102,26 @@ async def ensure_signing_key(keys: SigningKeys, *, root: RootKey, now: int) -> s
     return usable[-1].kid if usable else await _add(keys, root=root, now=now, active=now)
 
 
+async def signing_pair(keys: SigningKeys, *, root: RootKey, now: int) -> jose.KeyPair:
+    """The key that signs now, read in the caller's own unit of work."""
+    usable = _signing(await keys.all(), now)
+    if not usable:
+        raise LookupError("no signing key is active")
+    newest = usable[-1]
+    sealed = Sealed(newest.sealed, newest.nonce)
+    private = json.parse_resource(root.open(sealed, purpose=_PURPOSE, about=newest.kid))
+    return jose.key_pair(private, kid=newest.kid, algorithm="ES384")
+
+
+async def known_key(keys: SigningKeys, kid: str) -> jose.PublicKey:
+    """A key that signs or ever did: what it signed stays signed. ``LookupError`` for others."""
+    for key in await keys.all():
+        if key.kid == kid:
+            public = json.parse_resource(key.public_jwk.encode())
+            return jose.public_key(public, kid=kid, algorithm="ES384")
+    raise LookupError("no such key")
+
+
 async def rotate_signing_key(
     keys: SigningKeys, *, root: RootKey, now: int, publish_for: int, overlap: int
 ) -> str:

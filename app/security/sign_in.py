@@ -177,15 +177,8 @@ class SignIn:
         await self._record(EventName.LOGIN_FAILED, account, caller, reason="enrolment")
         raise WrongSecret
 
-    async def has_second_factor(self, accounts: Accounts, account: Account) -> bool:
-        """Whether a person has a second factor that counts."""
-        kept = await accounts.factors.totp(account.tenant, account.account_id)
-        if kept is not None and kept.confirmed is not None:
-            return True
-        return bool(await accounts.factors.passkeys(account.tenant, account.account_id))
-
     async def _owed(self, accounts: Accounts, account: Account) -> int:
-        if await self.has_second_factor(accounts, account):
+        if await accounts.factors.enrolled(account.tenant, account.account_id):
             return SECOND_FACTOR_OWED
         if self._staff_needs_second_factor and account.role in roles.STAFF:
             return ENROLMENT_OWED

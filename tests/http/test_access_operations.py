@@ -11,6 +11,8 @@ from app.fhir import json
 from app.fhir.registry import Interaction
 from app.interactions import pipeline
 from app.interactions.call import Call
+from app.repositories.accounts_factors import Totp
+from app.security.ports import Unauthenticated
 from app.services.audit import RequestFacts
 from tests.integration.test_consents import LEA, TESS, THEO, WORLD, World
 from tests.support.consents import actor, labels, provision, purposes
@@ -102,9 +104,26 @@ async def test_who_may_not_declare_one_and_how(world):
 
 
 async def test_the_proof_of_who_asks_must_be_fresh(world):
-    stale = world.theo.now.at // SECOND - 3600
+    stale = world.theo.now.at // SECOND - 301
     who = replace(world.theo, principal=replace(world.theo.principal, auth_time=stale))
-    assert await refusal(breaks(who, "anna", reason="ETREAT")) is Category.FORBIDDEN
+    with pytest.raises(Unauthenticated) as raised:
+        await breaks(who, "anna", reason="ETREAT")
+    assert 'error="insufficient_user_authentication"' in raised.value.challenge
+    assert not await world.theo.sees("Patient/anna")
+
+
+async def test_who_has_a_second_factor_shows_it_first(world):
+    services = world.clinic.application.services
+    async with services.units.write() as unit:
+        tenant = world.clinic.tenant.id
+        account = await unit.accounts.people.of_person(tenant, THEO)
+        sealed = Totp(tenant, account.account_id, b"secret", b"nonce", 1, 0)
+        await unit.accounts.factors.replace_totp(sealed)
+    one = replace(world.theo.principal, subject=account.account_id, amr=("pwd",))
+    both = replace(one, amr=("pwd", "otp", "mfa"))
+    asked = breaks(replace(world.theo, principal=one), "anna", reason="ETREAT")
+    assert await refusal(asked) is Category.UNAUTHENTICATED
+    assert await breaks(replace(world.theo, principal=both), "anna", reason="ETREAT")
 
 
 async def test_an_emergency_lifts_a_denial_only_where_the_consent_says_so(world):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from app.core.clock import SECOND
 from app.fhir import json
 from app.fhir.json import Tree
 from app.fhir.registry import REGISTRY, by_code
@@ -27,8 +28,10 @@ class Eyes:
 
     @property
     def now(self) -> Principal:
-        """The caller as one whose request is let in now."""
-        return replace(self.principal, at=self.clinic.application.services.clock.now())
+        """The caller as one who signed in just now, unless it is told when, and asks now."""
+        now = self.clinic.application.services.clock.now()
+        signed_in = self.principal.auth_time or now // SECOND
+        return replace(self.principal, at=now, auth_time=signed_in)
 
     async def visible(self, uow: UnitOfWork, action: str) -> Visible:
         """The rows within sight."""

@@ -16,12 +16,12 @@ from app.interactions.operations.operation import Operation
 from app.interactions.refusals import not_found
 from app.search.visibility import Visible
 from app.security import access, consents
+from app.security.authentication import require_recent
 from app.services.audit import Grounds
 from app.services.operation_definitions import canonical, inputs
 
 _REASONS = ("ETREAT", "BTG")
 _LASTS = 3600 * SECOND
-_FRESH = 15 * 60  # seconds since the person proved who they are
 
 
 async def break_glass(context: Context, call: Call) -> Outcome:
@@ -31,8 +31,9 @@ async def break_glass(context: Context, call: Call) -> Outcome:
     if principal.role not in consents.MAY_BREAK_GLASS or principal.actor is None:
         raise access.forbidden()
     now = context.engine.clock.now()
-    if principal.auth_time is not None and now // SECOND - principal.auth_time > _FRESH:
-        raise AppError.of(Category.FORBIDDEN, "login", "sign in again to declare an emergency")
+    factors = context.uow.accounts.factors
+    enrolled = await factors.enrolled(principal.tenant, principal.subject)
+    require_recent(principal, now=now // SECOND, second_factor=enrolled)
     given = parameters.read(
         inputs("break-glass", reason=_REASONS), body=call.body, query=call.query
     )

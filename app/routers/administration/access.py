@@ -34,7 +34,7 @@ async def _admin(request: Request, server: Server) -> Principal:
         account = await unit.accounts.people.find(caller.tenant, caller.subject)
         if account is None or caller.role != "admin" or ADMIN not in caller.scopes:
             raise access.forbidden()
-        enrolled = await server.sign_in.has_second_factor(unit.accounts, account)
+        enrolled = await unit.accounts.factors.enrolled(caller.tenant, caller.subject)
     require_recent(caller, now=server.clock.now() // SECOND, second_factor=enrolled)
     return caller
 

@@ -1,0 +1,115 @@
+"""What clients decide about their data is signed, version by version.
+
+The person proved who they are when they signed in; the server says so in ``Consent.verification``
+and signs the stored bytes of the version (a detached JWS, RFC 7515 appendix F) in a Provenance,
+in the commit that stores it. https://hl7.org/fhir/R4/signatures.html. What a person has signed
+themselves no colleague can change, nor put another Consent in its place.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+
+from app.core.clock import Clock, format_instant
+from app.core.errors import AppError, Category
+from app.fhir import json
+from app.fhir.json import Tree
+from app.repositories.resources import StoredVersion
+from app.repositories.unit_of_work import UnitOfWork
+from app.security import jose, keyring
+from app.security.keys import RootKey
+from app.security.principal import Principal
+from app.services.changes import Change
+from app.services.derived import Derived, derived_id
+
+_TYPE = "urn:iso-astm:E1762-95:2013"
+_CONSENT_SIGNATURE = "1.2.840.10065.1.12.1.7"
+_AGENTS = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+
+
+class Signing:
+    """Signs the Consents that clients write, and knows its signatures."""
+
+    def __init__(self, *, derived: Derived, root: RootKey, clock: Clock) -> None:
+        self._derived = derived
+        self._root = root
+        self._clock = clock
+
+    def verified(self, change: Change, principal: Principal) -> Change:
+        """The Consent with what the server knows of who decided it.
+
+        Raises ``forbidden`` for a person who would change what a client signed.
+        """
+        previous = change.previous
+        if previous is not None and not previous.deleted and principal.is_person:
+            self.check_own(json.parse_resource(previous.text), principal)
+        if principal.role != "client":
+            return change
+        now = format_instant(self._clock.now())
+        proof = {
+            "verified": True,
+            "verifiedWith": {"reference": principal.actor},
+            "verificationDate": now,
+        }
+        tree = {**change.tree, "verification": [proof]}
+        return replace(change, tree=tree, text=json.dumps(tree))
+
+    def check_own(self, stored: Tree, principal: Principal) -> None:
+        """Refuses a person who is not the client that signed a Consent."""
+        if signed_by(stored) not in (None, principal.actor):
+            raise AppError.of(
+                Category.FORBIDDEN, "forbidden", "the client signed it and alone may change it"
+            )
+
+    async def sign(self, uow: UnitOfWork, stored: StoredVersion, principal: Principal) -> None:
+        """Stores the Provenance that carries the signature of a version."""
+        now = self._clock.now()
+        pair = await keyring.signing_pair(uow.accounts.keys, root=self._root, now=now)
+        signature = jose.sign_detached(stored.text, pair)
+        moment = format_instant(now)
+        who = {"reference": principal.actor}
+        tree: Tree = {
+            "resourceType": "Provenance",
+            "id": signature_id(stored.id, stored.version),
+            # The person is named too, so that it is found with their record.
+            "target": [{"reference": f"Consent/{stored.id}/_history/{stored.version}"}, who],
+            "recorded": moment,
+            "agent": [{"type": {"coding": [{"system": _AGENTS, "code": "author"}]}, "who": who}],
+            "signature": [
+                {
+                    "type": [{"system": _TYPE, "code": _CONSENT_SIGNATURE}],
+                    "when": moment,
+                    "who": {"identifier": {"system": "urn:ietf:rfc:7638", "value": pair.kid}},
+                    "onBehalfOf": who,
+                    "targetFormat": "application/fhir+json",
+                    "sigFormat": "application/jose",
+                    "data": base64.b64encode(signature.encode()).decode(),
+                }
+            ],
+        }
+        await self._derived.store(uow, tree, tenant=stored.tenant)
+
+    async def is_signed(self, uow: UnitOfWork, text: bytes, provenance: Tree) -> bool:
+        """Whether a Provenance carries this server's signature over the bytes of a version."""
+        try:
+            data = base64.b64decode(provenance["signature"][0]["data"], validate=True).decode()
+            key = await keyring.known_key(uow.accounts.keys, jose.kid_of_detached(data))
+            jose.verify_detached(data, text, key)
+        except (jose.TokenRefused, LookupError, ValueError):
+            return False
+        return True
+
+
+def signature_id(consent: str, version: int) -> str:
+    """The id of the Provenance that carries the signature of a version of a Consent."""
+    return derived_id("consent-signature", consent, str(version))
+
+
+def signed_by(tree: Tree) -> str | None:
+    """The client (``Patient/x``) who decided a Consent themselves."""
+    patient: str | None = (tree.get("patient") or {}).get("reference")
+    for each in tree.get("verification", ()):
+        if each.get("verified") and (each.get("verifiedWith") or {}).get("reference") == patient:
+            return patient
+    return None
