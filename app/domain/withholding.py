@@ -7,6 +7,7 @@ never touches the answer. https://hl7.org/fhir/R4/questionnaireresponse.html
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from app.fhir import json
@@ -19,12 +20,18 @@ FORMS: Final = frozenset((f"{_BASE}/asc-client", f"{_BASE}/asc-couple"))
 _HINTS: Final = (f'"{PRIVATE}"'.encode(), *(form.encode() for form in FORMS))
 
 
-def shown(text: bytes) -> bytes:
-    """The text of a response as others may have it; the same object where nothing is withheld."""
+def shown(text: bytes, *, rated: Collection[str] | None = None) -> bytes:
+    """The text of a response as others may have it; the same object where nothing is withheld.
+
+    ``rated`` are the patients (ids) of whom alone it is withheld.
+    """
     if not any(hint in text for hint in _HINTS):
         return text
     tree = json.parse_resource(text)
     if not is_private(tree):
+        return text
+    subject = (tree.get("subject") or {}).get("reference", "")
+    if rated is not None and subject.removeprefix("Patient/") not in rated:
         return text
     return json.dumps(withheld(tree))
 

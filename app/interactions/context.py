@@ -69,7 +69,10 @@ class Context:
         """Reads anew how Consents concern the caller."""
         principal = self.principal
         self.concern = await self.uow.consents.concern(
-            principal.known_as, tenant=principal.tenant, now=principal.at
+            principal.known_as,
+            tenant=principal.tenant,
+            now=principal.at,
+            rated=principal.may_be_rated,
         )
 
     def kind(self, type_name: str) -> int:

@@ -13,7 +13,7 @@ from app.interactions.services import Services
 from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork
 from app.security.principal import Principal
-from app.services import responses, subscriptions
+from app.services import responses, safety, subscriptions
 from app.services.changes import Change
 
 Rule: TypeAlias = Callable[[Services, UnitOfWork, Principal, Change], Awaitable[Change]]
@@ -56,6 +56,12 @@ async def _clients_own_stays(
     return services.signing.verified(change, principal)
 
 
+async def _nobody_tells_themselves(
+    services: Services, uow: UnitOfWork, principal: Principal, change: Change
+) -> Change:
+    return safety.check_task(change, principal)
+
+
 async def _schedules_hold(
     services: Services, uow: UnitOfWork, principal: Principal, change: Change
 ) -> Change:
@@ -84,6 +90,7 @@ BEFORE_STORE: Mapping[str, tuple[Rule, ...]] = {
     "EpisodeOfCare": (_episode_steps,),
     "CarePlan": (_schedules_hold,),
     "Consent": (_clients_own_stays,),
+    "Task": (_nobody_tells_themselves,),
     "Subscription": (_subscription_delivers,),
 }
 

@@ -32,10 +32,10 @@ from app.db.tables.consents import broken_glass, consent_rule, membership
 from app.db.tables.indexes import idx_date, idx_reference
 from app.db.tables.resources import JOINT, compartment, resource, resource_author, tenant
 from app.domain.consent import Implicit
-from app.fhir.registry import REGISTRY, by_code
+from app.fhir.registry import REGISTRY, by_code, param_id
 from app.search.asker import Concern
 from app.search.consents import dates
-from app.search.values import joined
+from app.search.values import joined, number
 
 _GROUP = REGISTRY["Group"].code
 _TENANT = bindparam("this_tenant", type_=Integer())
@@ -57,7 +57,7 @@ def _in_time(table: FromClause) -> ColumnElement[bool]:
     return and_(table.c.since <= _NOW, table.c.until > _NOW)
 
 
-def _concern() -> Select[Any]:
+def _concern(*, rated: bool) -> Select[Any]:
     first, second, third = membership.alias(), membership.alias(), membership.alias()
     further = second.join(
         third, and_(third.c.tenant == second.c.tenant, third.c.member == second.c.owner)
@@ -95,11 +95,36 @@ def _concern() -> Select[Any]:
         flag("open", some(rule, rule.c.permit == 1, anybody)),
         flag("glass", some(broken_glass, broken_glass.c.actor == _THIS)),
         select(literal("policy"), tenant.c.policy).where(tenant.c.id == _TENANT),
+        *([_rating()] if rated else []),
     ).subquery()
     lines = found.c.what + literal_column("':'", Str) + found.c.which
     return select(joined(lines, "|"))
 
 
+def _rating() -> Select[Any]:
+    """The patients whom a practitioner treats or has sat with."""
+    return (
+        select(literal("rated"), compartment.c.owner_id)
+        .select_from(idx_reference)
+        .join(
+            compartment,
+            and_(
+                compartment.c.tenant == idx_reference.c.tenant,
+                compartment.c.rid == idx_reference.c.rid,
+                compartment.c.owner_kind == number(REGISTRY["Patient"].code),
+            ),
+        )
+        .where(
+            idx_reference.c.tenant == _TENANT,
+            idx_reference.c.param.in_([number(param_id(*each)) for each in _RATED_BY]),
+            idx_reference.c.target_kind == number(REGISTRY["Practitioner"].code),
+            idx_reference.c.target_id == func.substr(_THIS, len("Practitioner/") + 1),
+        )
+        .distinct()
+    )
+
+
+_RATED_BY = (("EpisodeOfCare", "care-manager"), ("Encounter", "practitioner"))
 _ABOUT, _MEMBER = compartment.alias("about"), membership.alias("belongs")
 
 
@@ -144,7 +169,8 @@ _FORGET_JOINT = Statement(
         ),
     )
 )
-_CONCERN = Statement(_concern(), by_key=True)
+_CONCERN = Statement(_concern(rated=False), by_key=True)
+_CONCERN_RATED = Statement(_concern(rated=True), by_key=True)
 _MEMBERS = Statement(
     select(membership.c.member, membership.c.since, membership.c.until).where(
         membership.c.tenant == _TENANT, membership.c.owner == _THIS
@@ -169,9 +195,13 @@ class Links:
     is_dated: bool
 
 
-def concern_query(actor: str, *, tenant: int, now: int) -> Query:
-    """What finds how Consents concern an actor (``Type/id``), in one row."""
-    return Query(_CONCERN, {"this_tenant": tenant, "this": actor, "now": now})
+def concern_query(actor: str, *, tenant: int, now: int, rated: bool) -> Query:
+    """What finds how Consents concern an actor (``Type/id``), in one row.
+
+    ``rated`` asks also for the patients who may have rated them.
+    """
+    statement = _CONCERN_RATED if rated else _CONCERN
+    return Query(statement, {"this_tenant": tenant, "this": actor, "now": now})
 
 
 def concern_of(rows: Sequence[Row]) -> Concern:
@@ -184,6 +214,7 @@ def concern_of(rows: Sequence[Row]) -> Concern:
         named="named" in flags,
         open="open" in flags,
         glass="glass" in flags,
+        rated=tuple(sorted(which for what, _, which in found if what == "rated")),
         policy=next((Implicit(which) for what, _, which in found if what == "policy"), _DEFAULT),
     )
 
@@ -241,10 +272,10 @@ class Consents:
         if changes:
             await self._connection.apply(changes)
 
-    async def concern(self, actor: str, *, tenant: int, now: int) -> Concern:
+    async def concern(self, actor: str, *, tenant: int, now: int, rated: bool) -> Concern:
         """How Consents concern an actor (``Type/id``) now."""
         await self.flush()
-        query = concern_query(actor, tenant=tenant, now=now)
+        query = concern_query(actor, tenant=tenant, now=now, rated=rated)
         return concern_of(await self._connection.fetch(*query))
 
     async def members(self, owner: str, *, tenant: int) -> list[tuple[str, int, int]]:

@@ -26,7 +26,7 @@ class Concern:
     ``actors`` are all references that mean the caller: the caller's own, and what the caller
     belongs to. The flags tell whether any rule of the kind speaks to the caller at all, so that
     a query need not ask of each row: ``open`` is a permit to anybody. ``policy`` is what holds
-    where Consents say nothing.
+    where Consents say nothing, ``rated`` are the patients (ids) who may have rated the caller.
     """
 
     actors: tuple[str, ...] = ()
@@ -35,6 +35,7 @@ class Concern:
     open: bool = False
     glass: bool = False
     policy: Implicit = Implicit.CLINIC
+    rated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,13 +33,15 @@ class Visible:
     """The tenant, and for each type number the ways to see its rows.
 
     Several ways are ORed; a row that meets a denial is hidden all the same. ``withholds`` tells
-    that answers for the person and the clinical lead are left out of what is seen.
+    that answers for the person and the clinical lead are left out of what is seen, ``rated`` of
+    whose responses (patients, ids) they are left out because they may be about the caller.
     """
 
     tenant: int
     grants: Mapping[int, Ways]
     denials: Mapping[int, Ways] = field(default_factory=lambda: _NOTHING)
     withholds: bool = False
+    rated: frozenset[str] = frozenset()
     _known: dict[Hashable, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @classmethod
@@ -53,7 +55,9 @@ class Visible:
         """A stored text as it may be seen."""
         if kind == _EVENT and Alternative() not in self.grants.get(kind, ()):
             return unsalted(text)  # salts are for who sees the whole log
-        return withholding.shown(text) if self.withholds and kind == _RESPONSE else text
+        if kind != _RESPONSE or not (self.withholds or self.rated):
+            return text
+        return withholding.shown(text, rated=None if self.withholds else self.rated)
 
     def tenant_of(self, kind: int) -> int:
         """The tenant that has the rows of a type."""

@@ -15,7 +15,7 @@ from app.core.clock import SECOND
 from app.core.errors import AppError, Category
 from app.fhir.registry import REGISTRY, ResourceType
 from app.search.asker import Concern
-from app.search.expression import EVERYTHING, And, Chain, Expression, Missing, Or
+from app.search.expression import EVERYTHING, And, Chain, Expression, Has, Missing, Or
 from app.search.parser import parse_criteria
 from app.search.sight import Ways
 from app.search.visibility import Alternative, Visible
@@ -29,6 +29,8 @@ _PRACTITIONER = REGISTRY["Practitioner"].code
 _RESPONSE = REGISTRY["QuestionnaireResponse"].code
 _OBSERVATION = REGISTRY["Observation"].code
 _TASK = REGISTRY["Task"].code
+_FLAG = REGISTRY["Flag"].code
+_TOLD = frozenset(("Task", "Flag"))
 _TASK_CODES = "https://rapport.example.org/CodeSystem/task-code"
 _SAFETY = f"{_TASK_CODES}|safety-follow-up,{_TASK_CODES}|safety-notice"
 # The person, who reads of themselves only, and whom a private answer is for.
@@ -89,7 +91,13 @@ def _visible(principal: Principal, action: str, concern: Concern) -> Visible:
         if ways:
             grants[definition.code] = (Alternative(),) if Alternative() in ways else ways
     denials = _denials(principal, action, concern)
-    return Visible(principal.tenant, grants, denials, withholds=not hears_all(principal))
+    return Visible(
+        principal.tenant,
+        grants,
+        denials,
+        withholds=not hears_all(principal),
+        rated=frozenset(concern.rated),
+    )
 
 
 def hears_all(principal: Principal) -> bool:
@@ -187,6 +195,8 @@ def _staff_ways(
             yield replace(_and(way, violence), sensitivity=clearance.all_but_notes())
     if definition.name == "DocumentReference" and principal.actor:
         yield Alternative(author=(_PRACTITIONER, principal.actor.partition("/")[2]))
+    if definition.name in _TOLD and principal.actor:
+        yield Alternative(constraint=_told(definition.name, principal.actor))
 
 
 def _cleared(way: Alternative, principal: Principal, definition: ResourceType) -> Alternative:
@@ -252,6 +262,13 @@ def _and(way: Alternative, more: Expression) -> Alternative:
 def _denials(principal: Principal, action: str, concern: Concern) -> Mapping[int, Ways]:
     """What is never seen, whatever the conditions of the role reach."""
     found = dict(consents.denials(principal, action, concern))
+    if _is_staff(principal):
+        rated = _criteria("Flag", (("withheld-from", principal.known_as),))
+        for kind, where in (
+            (_FLAG, rated),
+            (_TASK, Chain(_TASK, "focus", ((_FLAG, rated),))),
+        ):
+            found[kind] = (*found.get(kind, ()), Alternative(constraint=where))
     if principal.role == "client":
         for kind, where in (
             (_RESPONSE, _rated_by_staff()),
@@ -260,6 +277,12 @@ def _denials(principal: Principal, action: str, concern: Concern) -> Mapping[int
         ):
             found[kind] = (*found.get(kind, ()), Alternative(constraint=where))
     return found
+
+
+def _told(type_name: str, actor: str) -> Expression:
+    """Safety tasks that are somebody's to do, and the flags that these are about."""
+    task = _criteria("Task", (("code", _SAFETY), ("owner", actor)))
+    return task if type_name == "Task" else Has(_TASK, "focus", task)
 
 
 @lru_cache

@@ -107,7 +107,9 @@ class Authenticator:
             return None, Presumed(learnt=learnt)
         principal = _principal(token, standing, issuer=self._issuer, at=self._clock.now())
         now = principal.at
-        query = concern_query(principal.known_as, tenant=token.tenant, now=now)
+        query = concern_query(
+            principal.known_as, tenant=token.tenant, now=now, rated=principal.may_be_rated
+        )
         provisos = [
             Proviso(
                 standing_query(token.tenant, token.token_id, now=now),

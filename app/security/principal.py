@@ -43,6 +43,11 @@ class Principal:
         return self.actor or _NOBODY
 
     @property
+    def may_be_rated(self) -> bool:
+        """Whether the caller hears of private answers, and may be the one whom they are about."""
+        return self.role == "clinical_lead" and self.is_person
+
+    @property
     def is_person(self) -> bool:
         """Whether a person signed in, rather than a system by itself."""
         return self.subject != self.client_id

@@ -6,7 +6,7 @@ at a time; which Consent and provision decided is then told by ``domain/consent`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -64,7 +64,9 @@ async def explain(
     if not who.scopes.allows(type_name, action):
         text = "no scope of the caller allows it"
         return Explanation(permit=False, because=(Because("scope", text),))
-    concern = await uow.consents.concern(who.known_as, tenant=who.tenant, now=who.at)
+    concern = await uow.consents.concern(
+        who.known_as, tenant=who.tenant, now=who.at, rated=who.may_be_rated
+    )
     visible = access.visible(who, action, concern)
     question = _Question(uow, who, action, visible, REGISTRY[type_name].code, id, concern)
     permit = await question.within(visible)
@@ -87,13 +89,10 @@ class _Question:
     async def within(self, visible: Visible) -> bool:
         return await self.uow.resources.read(self.kind, self.id, visible=visible) is not None
 
-    def without(self, form: Form) -> Visible:
-        """What would be seen if Consents were not asked one question."""
-        denials = {
-            kind: tuple(way for way in ways if way.consent is None or way.consent.form is not form)
-            for kind, ways in self.visible.denials.items()
-        }
-        return replace(self.visible, denials=denials)
+    def denied(self, counts: Callable[[Alternative], bool]) -> Visible:
+        """What would be seen if only some of the denials counted."""
+        ways = tuple(way for way in self.visible.denials.get(self.kind, ()) if counts(way))
+        return replace(self.visible, denials={self.kind: ways} if ways else {})
 
     async def by(self, ways: Iterable[Alternative], *, visible: Visible) -> bool:
         granted = tuple(ways)
@@ -119,7 +118,9 @@ class _Question:
             if self.who.role == "client":
                 text = "it is also somebody else's, or in a clinician's own voice"
                 return Because("partner", text)
-            if await self.within(self.without(Form.SILENT)):
+            if await self.within(self.denied(lambda way: way.consent is not None)):
+                return Because("label", "it is about the caller, who is not told of it")
+            if await self.within(self.denied(lambda way: not _asks(way, Form.SILENT))):
                 text = f"no Consent permits it, and the policy without one is {self.concern.policy}"
                 return Because("consent", text)
             return await self.by_consent()
@@ -182,6 +183,10 @@ async def data_of(uow: UnitOfWork, stored: StoredVersion) -> consent.Data:
         period=links.period,
         is_dated=links.is_dated,
     )
+
+
+def _asks(way: Alternative, form: Form) -> bool:
+    return way.consent is not None and way.consent.form is form
 
 
 def _is_unconditional(way: Alternative) -> bool:

@@ -8,12 +8,13 @@ client or the partner to see.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from app.core.clock import SECOND, format_instant
+from app.core.errors import AppError, Category
 from app.domain.questionnaire import answers_of
 from app.domain.safety import Notice, Recipient, SafetyRule, SafetyRules, concerns
 from app.fhir import json
@@ -21,6 +22,8 @@ from app.fhir.json import Tree
 from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork
 from app.search.visibility import Visible
+from app.security.principal import Principal
+from app.services.changes import Change
 from app.services.definitions import Definitions
 from app.services.derived import Derived, derived_id
 from app.services.instruments import BASE
@@ -31,7 +34,9 @@ log = structlog.get_logger("rapport.safety")
 
 CONCERNS = f"{BASE}/CodeSystem/safety-concern"
 TASKS = f"{BASE}/CodeSystem/task-code"
+WITHHELD = f"{BASE}/StructureDefinition/withheld-from"
 FOLLOW_UP, FOR_KNOWLEDGE = "safety-follow-up", "safety-notice"
+_FIXED = ("code", "focus", "for", "owner")
 _COUNTED = ("completed", "amended")
 _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -57,6 +62,28 @@ class _Concern:
 
     def task_id(self, recipient: Recipient) -> str:
         return derived_id("concern", self.reference, self.rules.url, self.rule.concern, recipient)
+
+
+def check_task(change: Change, principal: Principal) -> Change:
+    """Refuses a person who would make a safety task, or say anew whose it is and what about.
+
+    Who has one to do sees what it is about, so nobody gives one to themselves.
+    """
+    previous = change.previous
+    before = json.parse_resource(previous.text) if previous and not previous.deleted else {}
+    if not principal.is_person or not (_is_of_safety(before) or _is_of_safety(change.tree)):
+        return change
+    fixed = ("code", "focus", "for") if principal.role == "clinical_lead" else _FIXED
+    if not before or any(before.get(name) != change.tree.get(name) for name in fixed):
+        raise AppError.of(
+            Category.FORBIDDEN, "forbidden", "a safety task is the server's: only its state changes"
+        )
+    return change
+
+
+def _is_of_safety(task: Tree) -> bool:
+    codings = (task.get("code") or {}).get("coding") or ()
+    return any(each.get("code") in (FOLLOW_UP, FOR_KNOWLEDGE) for each in codings)
 
 
 class Safety:
@@ -107,7 +134,9 @@ class Safety:
         if await self._derived.current(uow, "Flag", concern.flag_id, tenant=tenant) is not None:
             return
         treating = await self._responsible.treating(uow, concern.response, tenant=tenant)
-        await self._derived.follow(uow, _flag(concern), previous=None, tenant=tenant)
+        withheld = sorted(treating.rated) if concern.rule.rated else ()
+        flag = _flag(concern, withheld)
+        await self._derived.follow(uow, flag, previous=None, tenant=tenant)
         told: set[str] = set()
         for notice in concern.rule.notices:
             owner = treating.therapist
@@ -124,7 +153,7 @@ class Safety:
             await self._derived.follow(uow, task, previous=None, tenant=tenant)
 
 
-def _flag(concern: _Concern) -> Tree:
+def _flag(concern: _Concern, withheld_from: Iterable[str]) -> Tree:
     response = concern.response
     tree: Tree = {
         "resourceType": "Flag",
@@ -134,7 +163,8 @@ def _flag(concern: _Concern) -> Tree:
             {
                 "url": f"{BASE}/StructureDefinition/rule-version",
                 "valueCanonical": concern.rules.canonical,
-            }
+            },
+            *({"url": WITHHELD, "valueReference": {"reference": each}} for each in withheld_from),
         ],
         "status": "active",
         "category": [

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.support import therapy
+from tests.support.eyes import eyes
+from tests.support.staff import signed_in
 from tests.support.therapy import OURS, asc
 
 CLEAR = {"C1": 3, "C2": 3, "C3": 0}
@@ -91,6 +93,52 @@ async def test_a_lead_who_is_the_rated_therapist_is_not_told_of_it(clinic, cours
     await other.sessions("asc-client", [asc(4, x1="yes")])
     (task,) = await found(records, "Task", other)
     assert task["owner"] == {"reference": "Practitioner/deputy"}
+
+
+async def test_who_was_rated_never_sees_it_and_the_deputy_does(clinic, course, lead, records):
+    """Lead and deputy as the demo has them: the deputy is a supervisor, cleared for R."""
+    rated = await therapy.begin(clinic, therapist_key="lead")
+    for each in (course, rated):
+        await each.sessions("asc-client", [asc(4, x1="yes")])
+    leads = eyes(clinic, "clinical_lead", lead, clearance="V")
+    deputy = eyes(clinic, "supervisor", "Practitioner/deputy")
+    colleague = eyes(clinic, "supervisor", "Practitioner/theo")
+    told = {}
+    for each in (course, rated):
+        (flag,) = await found(records, "Flag", each)
+        (task,) = await found(records, "Task", each)
+        (answer,) = await found(records, "QuestionnaireResponse", each)
+        told[each.patient] = [f"{tree['resourceType']}/{tree['id']}" for tree in (flag, task)]
+        read = await leads.read(f"QuestionnaireResponse/{answer['id']}")
+        assert ("X1" in str(read["item"])) is (each is course)
+    assert [await leads.sees(row) for row in told[course.patient]] == [True, True]
+    assert [await leads.sees(row) for row in told[rated.patient]] == [False, False]
+    assert [await deputy.sees(row) for row in told[course.patient]] == [False, False]
+    assert [await deputy.sees(row) for row in told[rated.patient]] == [True, True]
+    assert not any([await colleague.sees(row) for each in told.values() for row in each])
+    # A course that was handed over since was still this lead's when the words were said.
+    stored = (await records.get(rated.episode)).json()
+    handed = {**stored, "careManager": {"reference": "Practitioner/deputy"}}
+    assert (await records.put(rated.episode, json=handed)).status_code == 200
+    assert [await leads.sees(row) for row in told[rated.patient]] == [False, False]
+    assert [await deputy.sees(row) for row in told[rated.patient]] == [True, True]
+
+
+async def test_nobody_gives_themselves_a_safety_task(clinic, course, lead, records):
+    await course.sessions("asc-couple", [CLEAR | {"C3": 4}])
+    (task,) = await found(records, "Task", course)
+    tess = await signed_in(clinic, "therapist", course.therapist)
+    address = f"Task/{task['id']}"
+    own = {"owner": {"reference": course.therapist}, "focus": {"reference": "Flag/guessed"}}
+    forged = {name: value for name, value in task.items() if name not in ("id", "meta")} | own
+    for refused in (
+        await tess.post("Task", json=forged),
+        await tess.put(address, json={**task, "focus": own["focus"]}),
+        await tess.put(address, json={**task, "owner": {"reference": lead}}),
+    ):
+        assert refused.status_code == 403, refused.text
+    done = await tess.put(address, json={**task, "status": "completed"})
+    assert done.status_code == 200, done.text
 
 
 async def test_without_a_lead_the_task_is_there_and_waits_for_one(course, records):

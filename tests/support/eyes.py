@@ -36,7 +36,9 @@ class Eyes:
     async def visible(self, uow: UnitOfWork, action: str) -> Visible:
         """The rows within sight."""
         caller = self.now
-        concern = await uow.consents.concern(caller.known_as, tenant=caller.tenant, now=caller.at)
+        concern = await uow.consents.concern(
+            caller.known_as, tenant=caller.tenant, now=caller.at, rated=caller.may_be_rated
+        )
         return access.visible(caller, action, concern)
 
     async def read(self, reference: str) -> Tree | None:
