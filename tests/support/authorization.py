@@ -202,6 +202,7 @@ async def open_door(
                     "name": slug,
                     "created": clock.now(),
                     "suspended": 0,
+                    "policy": "clinic",
                 }
                 await connection.execute(insert(tenant), row)
         units: Any = Units(database)  # as far as the token endpoint uses one
