@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -105,9 +106,7 @@ def serve(
 
     settings = Settings()
     if prepare:
-        migrate()
-        if settings.env == "demo":
-            demo()
+        _prepare(settings)
     _refuse_unless_fit(settings)
     logs.configure()
     if settings.env == "demo":
@@ -135,6 +134,18 @@ def serve(
         if workers > 1:
             os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", figures)
         uvicorn.run(target, **options)
+
+
+def _prepare(settings: Settings) -> None:
+    """Migrates and loads what is missing; apart, so that serving does not keep its memory."""
+    from app.serving import is_prepared
+
+    if asyncio.run(is_prepared(settings)):
+        return
+    for command in ("migrate", "demo") if settings.env == "demo" else ("migrate",):
+        done = subprocess.run([sys.executable, sys.argv[0], command], check=False)  # noqa: S603
+        if done.returncode:
+            raise typer.Exit(done.returncode)
 
 
 @app.command()
@@ -358,7 +369,7 @@ def doctor(
 def _refuse_unless_fit(settings: Settings) -> None:
     from app.serving import reasons_not_to
 
-    reasons = reasons_not_to(settings)
+    reasons = asyncio.run(reasons_not_to(settings))
     for reason in reasons:
         typer.echo(f"refused: {reason}", err=True)
     if reasons:

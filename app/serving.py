@@ -8,10 +8,12 @@ from collections.abc import Iterable
 
 from fastapi import FastAPI
 
+from app import demo
 from app.core import logs
 from app.core.config import Settings
 from app.core.ids import RandomIds
-from app.db.migrate import is_current
+from app.db.engine import connect
+from app.db.schema import is_current
 from app.interactions.relay import Relay
 from app.main import create_app, opened, running, sequencer_of
 from app.security.keys import KeyUnavailable, RootKey
@@ -29,7 +31,7 @@ def without_relay() -> FastAPI:
     return create_app(Settings(), relay=False)
 
 
-def reasons_not_to(settings: Settings) -> list[str]:
+async def reasons_not_to(settings: Settings) -> list[str]:
     """Every reason why a server may not start; empty when it may.
 
     A database that does not answer raises, as what ``app/complaints.py`` knows.
@@ -40,9 +42,29 @@ def reasons_not_to(settings: Settings) -> list[str]:
             RootKey.load(settings.root_key, RandomIds())
         except KeyUnavailable as error:
             reasons.append(f"{error}; `rapport keys create-root` makes a new installation's")
-    if not is_current(settings.database):
+    if not await _has_newest_schema(settings):
         reasons.append("the database has not the newest schema: run `rapport migrate`")
     return reasons
+
+
+async def is_prepared(settings: Settings) -> bool:
+    """Whether there is nothing left to migrate or to load."""
+    if not await _has_newest_schema(settings):
+        return False
+    async with opened(settings) as core:
+        if not await core.tenants.has_shared():
+            return False
+        return settings.env != "demo" or await demo.is_loaded(core)
+
+
+async def _has_newest_schema(settings: Settings) -> bool:
+    if settings.is_nowhere():
+        return False  # looking would make the file
+    database = await connect(settings.database, pool_size=1, lock_timeout=10, statement_timeout=10)
+    try:
+        return await is_current(database)
+    finally:
+        await database.close()
 
 
 async def run_relay(settings: Settings, *, stop_on: Iterable[signal.Signals]) -> None:

@@ -70,10 +70,10 @@ def reindex() -> None:
 
 
 def _backups(core: Core) -> Backups:
-    from app.db.migrate import head
+    from app.db.schema import newest
     from app.services.backups import Backups
 
-    return Backups(core.database, root=core.root, ids=core.ids, schema=head())
+    return Backups(core.database, root=core.root, ids=core.ids, schema=newest())
 
 
 def _reindexing(core: Core) -> Reindexing:

@@ -90,6 +90,11 @@ class Settings(BaseSettings):
         """The application's database: SQLite in the data directory unless told otherwise."""
         return self.database_url or f"sqlite:///{self.data_dir / 'rapport.db'}"
 
+    def is_nowhere(self) -> bool:
+        """Whether the database is a file that is not there yet."""
+        file = self.database.removeprefix("sqlite:///")
+        return file != self.database and not Path(file).exists()
+
     @property
     def owner_database(self) -> str:
         """The owner's connection, for migrations."""

@@ -16,17 +16,15 @@ from urllib.parse import urlsplit
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.clock import SystemClock
 from app.db import append_only
 from app.db.audit_partitions import make_partitions
+from app.db.schema import MIGRATIONS
 from app.db.tables import metadata
 
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _LOCK = 0x5241_5050_4F52_54  # "RAPPORT"
 
 
@@ -60,22 +58,6 @@ def grants(role: str) -> Iterator[str]:
         yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table.name} TO {quoted}"
     yield from append_only.grants(role)
     yield f"GRANT SELECT ON alembic_version TO {quoted}"
-
-
-def head() -> str:
-    """The newest revision."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    return str(ScriptDirectory.from_config(config).get_current_head())
-
-
-def is_current(url: str) -> bool:
-    """Whether a database has the newest schema."""
-    if url.startswith("sqlite:") and not Path(url.removeprefix("sqlite:///")).exists():
-        return False  # looking would make the file
-    found: list[str | None] = []
-    connected(url, lambda it: found.append(MigrationContext.configure(it).get_current_revision()))
-    return found == [head()]
 
 
 def connected(url: str, run: Callable[[Connection], None]) -> None:

@@ -49,11 +49,10 @@ class Tenants:
 
     async def load_shared(self) -> int:
         """Stores the definitions that every tenant reads; the number stored, 0 when current."""
+        if await self.has_shared():
+            return 0
         trees = list(_shared())
-        digest = hashlib.sha256(b"".join(map(json.dumps, trees))).hexdigest()
         async with self._units.write() as uow:
-            if await uow.installation.fact(_LOADED) == digest:
-                return 0
             if SHARED not in [tenant.id for tenant in await uow.installation.tenants()]:
                 await uow.installation.add_tenant(
                     "shared", "Definitions", now=self._clock.now(), id=SHARED
@@ -63,8 +62,13 @@ class Tenants:
                 for tree in trees[start : start + _BATCH]:
                     await self._keep(uow, tree, tenant=SHARED)
         async with self._units.write() as uow:
-            await uow.installation.set_fact(_LOADED, digest)
+            await uow.installation.set_fact(_LOADED, _digest(trees))
         return len(trees)
+
+    async def has_shared(self) -> bool:
+        """Whether the stored definitions are those of this version."""
+        async with self._units.read() as uow:
+            return await uow.installation.fact(_LOADED) == _digest(_shared())
 
     async def _keep(self, uow: UnitOfWork, tree: Tree, *, tenant: int) -> None:
         type_name = tree["resourceType"]
@@ -80,6 +84,10 @@ class Tenants:
             interaction=Interaction.UPDATE if previous else Interaction.CREATE,
         )
         self._records.store(uow, change, tenant=tenant)
+
+
+def _digest(trees: Iterable[Tree]) -> str:
+    return hashlib.sha256(b"".join(map(json.dumps, trees))).hexdigest()
 
 
 def _shared() -> Iterable[Tree]:

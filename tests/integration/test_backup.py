@@ -11,7 +11,7 @@ import pytest
 
 from app.core.errors import AppError, Category
 from app.core.ids import RandomIds
-from app.db.migrate import head
+from app.db.schema import newest
 from app.security.keys import RootKey
 from app.services.backups import Backups
 from app.services.reindexing import Reindexing
@@ -25,7 +25,7 @@ def backups(application: Application, root: RootKey | None = None) -> Backups:
     """The backups of a running application."""
     services = application.services
     return Backups(
-        services.units.database, root=root or services.root, ids=services.ids, schema=head()
+        services.units.database, root=root or services.root, ids=services.ids, schema=newest()
     )
 
 
