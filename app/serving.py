@@ -34,7 +34,7 @@ def without_relay() -> FastAPI:
 async def reasons_not_to(settings: Settings) -> list[str]:
     """Every reason why a server may not start; empty when it may.
 
-    A database that does not answer raises, as what ``app/complaints.py`` knows.
+    A database that does not answer raises, as what ``app/cli/complaints.py`` knows.
     """
     reasons = settings.refusals()
     if settings.env != "demo":  # there it is made with the clinic

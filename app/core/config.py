@@ -6,6 +6,7 @@ No secret has a default. Production refuses a setting that would weaken safety:
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -133,3 +134,8 @@ class Settings(BaseSettings):
         if self.demo_credentials.exists():
             reasons.append("the data directory holds a demo clinic")
         return reasons
+
+
+def keep_figures_in(directory: Path) -> None:
+    """Tells this process's children where to keep their figures, unless the operator did."""
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(directory))

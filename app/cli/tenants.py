@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.account_commands import do, record, tenant_named
+from app.cli.accounts import do, record, tenant_named
 from app.domain.consent import Implicit
 
 if TYPE_CHECKING:  # a command that is not run costs no start-up time

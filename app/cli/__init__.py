@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from app import account_commands, tenant_commands, upkeep_commands
-from app.core import logs
+from app.cli import accounts, serve, tenants, upkeep
 from app.core.config import Settings
 
 
@@ -25,7 +20,7 @@ class _Commands(typer.Typer):
         try:
             return super().__call__(*given, **named)
         except Exception as error:
-            from app.complaints import of
+            from app.cli.complaints import of
 
             complaints = of(error)
             for complaint in complaints:
@@ -44,13 +39,14 @@ app = _Commands(
 client_app = typer.Typer(no_args_is_help=True, help="Client programs.")
 audit_app = typer.Typer(no_args_is_help=True, help="The audit log.")
 openapi_app = typer.Typer(no_args_is_help=True, help="The API's description.")
-app.add_typer(tenant_commands.tenants, name="tenant")
+app.add_typer(tenants.tenants, name="tenant")
 app.add_typer(client_app, name="client")
 app.add_typer(audit_app, name="audit")
-app.add_typer(account_commands.users, name="user")
-app.add_typer(account_commands.keys, name="keys")
+app.add_typer(accounts.users, name="user")
+app.add_typer(accounts.keys, name="keys")
 app.add_typer(openapi_app, name="openapi")
-upkeep_commands.register(app)
+upkeep.register(app)
+serve.register(app)
 
 
 @app.command()
@@ -89,73 +85,6 @@ def demo() -> None:
 
     asyncio.run(run())
     typer.echo(f"credentials: {settings.demo_credentials}")
-
-
-@app.command()
-def serve(
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
-    no_relay: Annotated[
-        bool, typer.Option("--no-relay", help="Leave reactions to others.")
-    ] = False,
-    prepare: Annotated[
-        bool, typer.Option("--prepare", help="First migrate and, in the demo, load the clinic.")
-    ] = False,
-) -> None:
-    """Serves until SIGTERM, then finishes what is in flight and exits 0."""
-    import uvicorn
-
-    settings = Settings()
-    if prepare:
-        _prepare(settings)
-    _refuse_unless_fit(settings)
-    logs.configure()
-    if settings.env == "demo":
-        typer.echo(f"FHIR base       {settings.fhir_base}")
-        typer.echo(f"documentation   {settings.origin}/docs")
-        typer.echo(f"credentials     {settings.demo_credentials}")
-    options: dict[str, Any] = {
-        "factory": True,
-        "host": settings.host,
-        "port": settings.port,
-        "loop": "uvloop",
-        "http": "app.routers.wire:GuardedConnection",
-        "server_header": False,
-        "date_header": True,
-        "proxy_headers": False,
-        "access_log": False,
-        "log_config": None,
-        "timeout_graceful_shutdown": 30,
-        "workers": workers,
-    }
-    target = "app.serving:without_relay" if no_relay else "app.serving:with_relay"
-    # uvicorn raises the signal that ended it once more, when all is done: that is no failure.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    with tempfile.TemporaryDirectory(prefix="rapport-figures-") as figures:
-        if workers > 1:
-            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", figures)
-        uvicorn.run(target, **options)
-
-
-def _prepare(settings: Settings) -> None:
-    """Migrates and loads what is missing; apart, so that serving does not keep its memory."""
-    from app.serving import is_prepared
-
-    if asyncio.run(is_prepared(settings)):
-        return
-    for command in ("migrate", "demo") if settings.env == "demo" else ("migrate",):
-        done = subprocess.run([sys.executable, sys.argv[0], command], check=False)  # noqa: S603
-        if done.returncode:
-            raise typer.Exit(done.returncode)
-
-
-@app.command()
-def relay() -> None:
-    """Does what written versions call for, without serving."""
-    from app.serving import run_relay
-
-    _refuse_unless_fit(Settings())
-    logs.configure()
-    asyncio.run(run_relay(Settings(), stop_on=(signal.SIGTERM, signal.SIGINT)))
 
 
 @app.command()
@@ -341,39 +270,6 @@ def openapi_export(path: Annotated[Path, typer.Argument()] = Path("openapi/opena
 
     path.write_bytes(description())
     typer.echo(str(path))
-
-
-@app.command()
-def doctor(
-    roles: Annotated[bool, typer.Option("--roles", help="Print who may do what, and end.")] = False,
-) -> None:
-    """Checks the settings and the database."""
-    from app.main import opened
-
-    if roles:
-        account_commands.print_roles()
-        return
-
-    settings = Settings()
-    _refuse_unless_fit(settings)
-
-    async def look() -> None:
-        async with opened(settings) as core, core.units.read() as uow:
-            tenants = await uow.installation.tenants()
-            waiting, _ = await uow.outbox.backlog()
-            typer.echo(f"tenants: {len(tenants)}, reactions waiting: {waiting}")
-
-    asyncio.run(look())
-
-
-def _refuse_unless_fit(settings: Settings) -> None:
-    from app.serving import reasons_not_to
-
-    reasons = asyncio.run(reasons_not_to(settings))
-    for reason in reasons:
-        typer.echo(f"refused: {reason}", err=True)
-    if reasons:
-        raise typer.Exit(1)
 
 
 def _only_in_demo(settings: Settings) -> None:
