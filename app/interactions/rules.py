@@ -53,7 +53,9 @@ async def _subscription_delivers(
 async def _clients_own_stays(
     services: Services, uow: UnitOfWork, principal: Principal, change: Change
 ) -> Change:
-    return services.signing.verified(change, principal)
+    if change.previous is not None and not change.previous.deleted:
+        await services.signing.check(uow, change.previous, principal)
+    return change
 
 
 async def _nobody_tells_themselves(

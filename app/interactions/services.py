@@ -65,6 +65,7 @@ def assembled(
     courses = Courses(definitions=definitions, base=base)
     terminology = Terminology(base=base)
     responsible = Responsible(clock=clock, base=base)
+    signing = Signing(derived=derived, root=root, clock=clock)
     return Services(
         derived=derived,
         questionnaires=questionnaires,
@@ -98,6 +99,6 @@ def assembled(
         schedules=Schedules(derived=derived, courses=courses, clock=clock, base=base),
         answering=Answering(derived=derived, terminology=terminology, clock=clock, ids=ids),
         joint=Joint(clock=clock),
-        signing=Signing(derived=derived, root=root, clock=clock),
-        succession=Succession(derived=derived),
+        signing=signing,
+        succession=Succession(derived=derived, signing=signing),
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -26,7 +24,7 @@ async def account(request: Request) -> Response:
     """What a person may set for themselves."""
     browser = await Browser.of(request)
     if browser.person is None:
-        return _sign_in("/account", browser)
+        return browser.sign_in("/account")
     server = browser.server
     async with server.units.read() as unit:
         own = browser.person.account
@@ -47,7 +45,7 @@ async def take_back(request: Request) -> Response:
     browser = await Browser.of(request)
     fields = await browser.form()
     if browser.person is None:
-        return _sign_in("/account", browser)
+        return browser.sign_in("/account")
     server, own = browser.server, browser.person.account
     now = server.clock.now()
     async with server.units.write() as unit:
@@ -76,7 +74,7 @@ async def enrolment(request: Request) -> Response:
     destination = local(request.query_params.get("next"), "/account")
     signed_in = await may_enrol(browser)
     if signed_in is None:
-        return _sign_in(request.scope["path"], browser)
+        return browser.sign_in(request.scope["path"])
     secret = await browser.server.sign_in.begin_totp(signed_in.account)
     return _enrolment(browser, signed_in, secret, destination)
 
@@ -90,7 +88,7 @@ async def enrol(request: Request) -> Response:
     signed_in = await may_enrol(browser)
     secret = await browser.server.sign_in.pending_totp(signed_in.account) if signed_in else None
     if signed_in is None or secret is None:
-        return _sign_in(request.scope["path"], browser)
+        return browser.sign_in(request.scope["path"])
     try:
         opened, codes = await browser.server.sign_in.confirm_totp(
             signed_in, fields.get("code", ""), caller=browser.caller
@@ -186,7 +184,3 @@ def _enrolment(
         address=totp.address(secret, account=signed_in.account.username, issuer=_PRODUCT),
         passkey="create" if browser.server.passkeys.is_offered else "",
     )
-
-
-def _sign_in(destination: str, browser: Browser) -> Response:
-    return browser.go("/login?" + urlencode({"next": destination}))

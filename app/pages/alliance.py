@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -75,7 +74,7 @@ async def caseload(request: Request) -> Response:
     """The person's own clients, those first who need a word."""
     browser = await Browser.of(request)
     if browser.person is None:
-        return _sign_in(browser, "/alliance")
+        return browser.sign_in("/alliance")
     look = Look(browser, browser.person)
     kind, _, id = (browser.person.account.fhir_user or "").partition("/")
     if kind != "Practitioner":
@@ -103,7 +102,7 @@ async def course(request: Request, episode: str) -> Response:
     """One course: the picture, and below it the same in tables."""
     browser = await Browser.of(request)
     if browser.person is None:
-        return _sign_in(browser, f"/alliance/{episode}")
+        return browser.sign_in(f"/alliance/{episode}")
     look = Look(browser, browser.person)
     trend = await look.operation("EpisodeOfCare", episode, "alliance-trend")
     query = (("language", browser.language),)
@@ -173,7 +172,3 @@ def _values(part: Mapping[str, Any]) -> dict[str, Any]:
 
 def _id(reference: str) -> str:
     return reference.rpartition("/")[2]
-
-
-def _sign_in(browser: Browser, destination: str) -> Response:
-    return browser.go("/login?" + urlencode({"next": destination}))

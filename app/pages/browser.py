@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -137,6 +137,10 @@ class Browser:
     def go(self, address: str) -> Response:
         """Sends the browser on, always by GET."""
         return self.answer(RedirectResponse(address, status_code=303))
+
+    def sign_in(self, destination: str) -> Response:
+        """Sends the browser to the sign-in, and from there to where it wanted to be."""
+        return self.go("/login?" + urlencode({"next": destination}))
 
     def answer(self, response: Response) -> Response:
         """An answer with the cookies that are to be set; nobody keeps it."""

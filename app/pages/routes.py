@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.pages import account, alliance, answer, audit, authorize, login, passkeys
+from app.pages import account, alliance, answer, audit, authorize, login, me, passkeys
 
 ROUTERS = (
     login.router,
@@ -12,4 +12,5 @@ ROUTERS = (
     passkeys.router,
     answer.router,
     alliance.router,
+    me.router,
 )

@@ -8,6 +8,7 @@ from typing import Final
 from app.pages.alliance_texts import ALLIANCE_TEXTS
 from app.pages.answer_texts import ANSWER_TEXTS
 from app.pages.audit_texts import AUDIT_TEXTS
+from app.pages.me_texts import ME_TEXTS
 
 DIRECTIONS: Final[Mapping[str, str]] = {"en": "ltr", "ar": "rtl"}
 
@@ -142,6 +143,7 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     **ALLIANCE_TEXTS,
     **ANSWER_TEXTS,
     **AUDIT_TEXTS,
+    **ME_TEXTS,
 }
 
 # What kinds of records are called.

@@ -1,28 +1,28 @@
 """What clients decide about their data is signed, version by version.
 
-The person proved who they are when they signed in; the server says so in ``Consent.verification``
-and signs the stored bytes of the version (a detached JWS, RFC 7515 appendix F) in a Provenance,
-in the commit that stores it. https://hl7.org/fhir/R4/signatures.html. What a person has signed
-themselves no colleague can change, nor put another Consent in its place.
+The person proved who they are when they signed in; the server says so in a Provenance, which
+carries its signature over the stored bytes of the version (a detached JWS, RFC 7515 appendix F)
+and is stored in the same commit. https://hl7.org/fhir/R4/signatures.html. What a person has
+signed themselves no clinician can change, nor put another Consent in its place.
 """
 
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 
 from app.core.clock import Clock, format_instant
 from app.core.errors import AppError, Category
-from app.fhir import json
 from app.fhir.json import Tree
+from app.fhir.registry import REGISTRY
 from app.repositories.resources import StoredVersion
 from app.repositories.unit_of_work import UnitOfWork
+from app.search.visibility import Visible
 from app.security import jose, keyring
 from app.security.keys import RootKey
 from app.security.principal import Principal
-from app.services.changes import Change
 from app.services.derived import Derived, derived_id
 
+_PROVENANCE = REGISTRY["Provenance"].code
 _TYPE = "urn:iso-astm:E1762-95:2013"
 _CONSENT_SIGNATURE = "1.2.840.10065.1.12.1.7"
 _AGENTS = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
@@ -36,31 +36,22 @@ class Signing:
         self._root = root
         self._clock = clock
 
-    def verified(self, change: Change, principal: Principal) -> Change:
-        """The Consent with what the server knows of who decided it.
-
-        Raises ``forbidden`` for a person who would change what a client signed.
-        """
-        previous = change.previous
-        if previous is not None and not previous.deleted and principal.is_person:
-            self.check_own(json.parse_resource(previous.text), principal)
-        if principal.role != "client":
-            return change
-        now = format_instant(self._clock.now())
-        proof = {
-            "verified": True,
-            "verifiedWith": {"reference": principal.actor},
-            "verificationDate": now,
-        }
-        tree = {**change.tree, "verification": [proof]}
-        return replace(change, tree=tree, text=json.dumps(tree))
-
-    def check_own(self, stored: Tree, principal: Principal) -> None:
-        """Refuses a person who is not the client that signed a Consent."""
-        if signed_by(stored) not in (None, principal.actor):
+    async def check(self, uow: UnitOfWork, stored: StoredVersion, principal: Principal) -> None:
+        """Raises ``forbidden`` for a person who may not change what a client signed."""
+        if not await self.may_change(uow, stored, principal):
             raise AppError.of(
                 Category.FORBIDDEN, "forbidden", "the client signed it and alone may change it"
             )
+
+    async def may_change(
+        self, uow: UnitOfWork, stored: StoredVersion, principal: Principal
+    ) -> bool:
+        """Whether a version is the caller's to follow: systems may correct anybody's."""
+        if not principal.is_person or principal.role == "client":
+            return True
+        everything = Visible.everything(stored.tenant, reason="a signature is looked for")
+        id = signature_id(stored.id, stored.version)
+        return await uow.resources.read(_PROVENANCE, id, visible=everything) is None
 
     async def sign(self, uow: UnitOfWork, stored: StoredVersion, principal: Principal) -> None:
         """Stores the Provenance that carries the signature of a version."""
@@ -104,12 +95,3 @@ class Signing:
 def signature_id(consent: str, version: int) -> str:
     """The id of the Provenance that carries the signature of a version of a Consent."""
     return derived_id("consent-signature", consent, str(version))
-
-
-def signed_by(tree: Tree) -> str | None:
-    """The client (``Patient/x``) who decided a Consent themselves."""
-    patient: str | None = (tree.get("patient") or {}).get("reference")
-    for each in tree.get("verification", ()):
-        if each.get("verified") and (each.get("verifiedWith") or {}).get("reference") == patient:
-            return patient
-    return None

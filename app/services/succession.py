@@ -16,7 +16,7 @@ from app.search.visibility import Visible
 from app.security.principal import Principal
 from app.services.changes import Change
 from app.services.derived import Derived
-from app.services.signing import signed_by
+from app.services.signing import Signing
 
 _CONSENT = REGISTRY["Consent"].code
 
@@ -24,8 +24,9 @@ _CONSENT = REGISTRY["Consent"].code
 class Succession:
     """Ends what is succeeded."""
 
-    def __init__(self, *, derived: Derived) -> None:
+    def __init__(self, *, derived: Derived, signing: Signing) -> None:
         self._derived = derived
+        self._signing = signing
 
     async def take_place(self, uow: UnitOfWork, change: Change, *, by: Principal) -> None:
         """Ends the Consent that a change succeeds, if there is one.
@@ -43,7 +44,7 @@ class Succession:
         if locked is None or locked.stored.deleted:
             return
         older = json.parse_resource(locked.stored.text)
-        if by.is_person and signed_by(older) not in (None, by.actor):
+        if not await self._signing.may_change(uow, locked.stored, by):
             return
         if older.get("status") == "active" and _succeeds(tree, older):
             ended = {**older, "status": "inactive"}

@@ -25,7 +25,8 @@ _SILENT = frozenset(("audit-used", "audit-exported", "batch", "transaction", "ca
 _TOLD = tuple(
     name
     for name, kind in KINDS.items()
-    if (kind.shape in (Shape.READ, Shape.QUERY) and name not in _SILENT) or name == "notification"
+    if (kind.shape in (Shape.READ, Shape.QUERY) and name not in _SILENT)
+    or name in ("notification", "break-glass")
 )
 
 
