@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    FromClause,
     Integer,
-    Select,
     and_,
     bindparam,
     delete,
-    exists,
     func,
     insert,
-    literal,
     literal_column,
-    or_,
     select,
-    union,
-    union_all,
 )
 
-from app.db.engine import Change, Connection, Insert, Params, Query, Row, Statement
+from app.db.engine import Change, Connection, Insert, Params, Statement
 from app.db.metadata import Str
 from app.db.tables.consents import broken_glass, consent_rule, membership
 from app.db.tables.indexes import idx_date, idx_reference
-from app.db.tables.resources import JOINT, compartment, resource, resource_author, tenant
-from app.domain.consent import Implicit
-from app.fhir.registry import REGISTRY, by_code, param_id
+from app.db.tables.resources import JOINT, compartment, resource, resource_author
+from app.fhir.registry import REGISTRY, by_code
+from app.repositories.concern import concern_of, concern_query
 from app.search.asker import Concern
 from app.search.consents import dates
-from app.search.values import joined, number
 
 _GROUP = REGISTRY["Group"].code
 _TENANT = bindparam("this_tenant", type_=Integer())
@@ -49,82 +41,6 @@ _FORGET_MEMBERS = Statement(
 _INSERT_RULES = Insert(consent_rule)
 _INSERT_MEMBERS = Insert(membership)
 _INSERT_GLASS = Statement(insert(broken_glass))
-_DEFAULT = Implicit.CLINIC
-_NOW = bindparam("now", type_=BigInteger())
-
-
-def _in_time(table: FromClause) -> ColumnElement[bool]:
-    return and_(table.c.since <= _NOW, table.c.until > _NOW)
-
-
-def _concern(*, rated: bool) -> Select[Any]:
-    first, second, third = membership.alias(), membership.alias(), membership.alias()
-    further = second.join(
-        third, and_(third.c.tenant == second.c.tenant, third.c.member == second.c.owner)
-    )
-    mine = union(
-        select(_THIS.label("owner")),
-        select(first.c.owner).where(
-            first.c.tenant == _TENANT, first.c.member == _THIS, _in_time(first)
-        ),
-        select(third.c.owner)
-        .select_from(further)
-        .where(
-            second.c.tenant == _TENANT, second.c.member == _THIS, _in_time(second), _in_time(third)
-        ),
-    ).cte("mine")
-
-    def some(table: FromClause, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-        return exists(
-            select(literal(1))
-            .select_from(table)
-            .where(table.c.tenant == _TENANT, _in_time(table), *conditions)
-        )
-
-    def flag(name: str, condition: ColumnElement[bool]) -> Select[str, str]:
-        return select(literal(name).label("what"), literal("").label("which")).where(condition)
-
-    rule = consent_rule
-    me = rule.c.actor.in_(select(mine.c.owner))
-    anybody = rule.c.actor == ""
-    closes = or_(rule.c.permit == 0, rule.c.partial == 1)
-    found = union_all(
-        select(literal("actor").label("what"), mine.c.owner.label("which")),
-        flag("refused", or_(some(rule, closes, anybody), some(rule, closes, me))),
-        flag("named", some(rule, rule.c.permit == 1, me)),
-        flag("open", some(rule, rule.c.permit == 1, anybody)),
-        flag("glass", some(broken_glass, broken_glass.c.actor == _THIS)),
-        select(literal("policy"), tenant.c.policy).where(tenant.c.id == _TENANT),
-        *([_rating()] if rated else []),
-    ).subquery()
-    lines = found.c.what + literal_column("':'", Str) + found.c.which
-    return select(joined(lines, "|"))
-
-
-def _rating() -> Select[Any]:
-    """The patients whom a practitioner treats or has sat with."""
-    return (
-        select(literal("rated"), compartment.c.owner_id)
-        .select_from(idx_reference)
-        .join(
-            compartment,
-            and_(
-                compartment.c.tenant == idx_reference.c.tenant,
-                compartment.c.rid == idx_reference.c.rid,
-                compartment.c.owner_kind == number(REGISTRY["Patient"].code),
-            ),
-        )
-        .where(
-            idx_reference.c.tenant == _TENANT,
-            idx_reference.c.param.in_([number(param_id(*each)) for each in _RATED_BY]),
-            idx_reference.c.target_kind == number(REGISTRY["Practitioner"].code),
-            idx_reference.c.target_id == func.substr(_THIS, len("Practitioner/") + 1),
-        )
-        .distinct()
-    )
-
-
-_RATED_BY = (("EpisodeOfCare", "care-manager"), ("Encounter", "practitioner"))
 _ABOUT, _MEMBER = compartment.alias("about"), membership.alias("belongs")
 
 
@@ -169,8 +85,6 @@ _FORGET_JOINT = Statement(
         ),
     )
 )
-_CONCERN = Statement(_concern(rated=False), by_key=True)
-_CONCERN_RATED = Statement(_concern(rated=True), by_key=True)
 _MEMBERS = Statement(
     select(membership.c.member, membership.c.since, membership.c.until).where(
         membership.c.tenant == _TENANT, membership.c.owner == _THIS
@@ -193,30 +107,6 @@ class Links:
     authors: frozenset[str]
     period: tuple[int, int] | None
     is_dated: bool
-
-
-def concern_query(actor: str, *, tenant: int, now: int, rated: bool) -> Query:
-    """What finds how Consents concern an actor (``Type/id``), in one row.
-
-    ``rated`` asks also for the patients who may have rated them.
-    """
-    statement = _CONCERN_RATED if rated else _CONCERN
-    return Query(statement, {"this_tenant": tenant, "this": actor, "now": now})
-
-
-def concern_of(rows: Sequence[Row]) -> Concern:
-    """The concern that ``concern_query`` found."""
-    found = [line.partition(":") for line in rows[0][0].split("|")]
-    flags = {what for what, _, _ in found}
-    return Concern(
-        actors=tuple(sorted(which for what, _, which in found if what == "actor")),
-        refused="refused" in flags,
-        named="named" in flags,
-        open="open" in flags,
-        glass="glass" in flags,
-        rated=tuple(sorted(which for what, _, which in found if what == "rated")),
-        policy=next((Implicit(which) for what, _, which in found if what == "policy"), _DEFAULT),
-    )
 
 
 class Consents:

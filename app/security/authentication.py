@@ -20,7 +20,7 @@ from app.core.clock import SECOND, Clock
 from app.core.errors import AppError
 from app.fhir.registry import REGISTRY
 from app.repositories.accounts_tokens import Standing, Tokens, standing_query
-from app.repositories.consents import concern_of, concern_query
+from app.repositories.concern import concern_of, concern_query
 from app.repositories.session import Proviso
 from app.search.asker import Concern
 from app.security import jose, scopes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ COUPLE = "https://rapport.example.org/StructureDefinition/couple"
 async def world(clinic):
     made = World(clinic)
     await made.put(*WORLD)
-    named = {
+    named: dict[str, Any] = {
         "Practitioner/tess": {"name": [{"text": "Dr Tess Ali"}]},
         "EpisodeOfCare/e-anna": {
             "extension": [{"url": COUPLE, "valueReference": {"reference": "Group/couple"}}]
