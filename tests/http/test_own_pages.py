@@ -68,7 +68,7 @@ async def test_a_permit_counts_at_once_until_it_is_withdrawn(anna, world):
     )
     assert "It counts from this moment" in page.text
     assert (
-        "\u2068Exchange\u2069 may see your record with answers and results to treat you"
+        "\u2068Exchange\u2069 may see your record with answers and results, in order to treat you"
         in page.text
     )
     assert "signed by you" in page.text
