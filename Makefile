@@ -44,8 +44,8 @@ check-layers: $(DEV)
 test-browser: $(DEV) ## the pages in a real browser (chromium and chromedriver; skipped without)
 	@$(BIN)/python -m pytest tests/browser
 
-bench: $(DEV) ## the benchmark: one JSON object and a table
-	@$(BIN)/python -m bench
+bench: $(DEV) ## the benchmark: a table, and last one JSON object; BENCH="--quick" for options
+	@$(BIN)/python -m bench $(BENCH)
 
 openapi: $(RUNTIME) ## writes openapi/openapi.json from the registry
 	@$(BIN)/rapport openapi export openapi/openapi.json

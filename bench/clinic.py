@@ -1,4 +1,4 @@
-"""A migrated database with the benchmark's clinic in it, and a token for its record system."""
+"""A migrated database with the benchmark's clinic in it, and tokens for its clients."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from app.security.keys import new_es384_key
 from app.security.oauth.registration import NewClient, register_client
 from bench.processes import ROOT, free_port
 
-CLIENT = "bench"
+RECORDS, EXCHANGE = "records", "exchange"  # the clinic's own system, and another's
+EXCHANGE_ACTOR = "Organization/exchange"
 RAPPORT = Path(sys.executable).with_name("rapport")
 
 
@@ -68,29 +69,31 @@ async def made(dialect: str, data_dir: Path, *, url: str = "", owner_url: str = 
     async with opened(settings_of(env)) as core:
         tenant = await core.tenants.add("bench", "Bench Clinic")
         async with core.units.write() as unit:
-            await register_client(
-                unit.accounts,
-                NewClient(
+            for client_id, role, actor in (
+                (RECORDS, "system", "Organization/bench"),
+                (EXCHANGE, "outside_system", EXCHANGE_ACTOR),
+            ):
+                new = NewClient(
                     tenant=tenant.id,
-                    name="Benchmark",
+                    name=f"Benchmark {client_id}",
                     kind="backend",
-                    client_id=CLIENT,
+                    client_id=client_id,
+                    role=role,
                     scope="system/*.cruds",
-                    actor="Organization/bench",
+                    actor=actor,
                     jwks={"keys": [dict(key.public_jwk)]},
-                ),
-                ids=core.ids,
-                now=core.clock.now(),
-                demo=True,
-            )
+                )
+                await register_client(
+                    unit.accounts, new, ids=core.ids, now=core.clock.now(), demo=True
+                )
     return Clinic(dialect, data_dir, port, env, {**key.private_jwk, "kid": key.kid})
 
 
-def token(port: int, key: Mapping[str, Any]) -> str:
+def token(port: int, key: Mapping[str, Any], client: str = RECORDS) -> str:
     """An access token from a running server, for the proof that its client has the key."""
     claims = {
-        "iss": CLIENT,
-        "sub": CLIENT,
+        "iss": client,
+        "sub": client,
         "aud": f"http://127.0.0.1:{port}/oauth/token",
         "exp": int(time.time()) + 240,
         "jti": str(uuid.uuid4()),
@@ -111,19 +114,3 @@ def token(port: int, key: Mapping[str, Any]) -> str:
     answer = json.loads(connection.getresponse().read())
     connection.close()
     return str(answer["access_token"])
-
-
-def send(port: int, bearer: str, bodies: Iterable[bytes], path: str = "/fhir") -> list[Any]:
-    """Posts documents one after the other; the answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/fhir+json"}
-    answers = []
-    for body in bodies:
-        connection.request("POST", path, body, headers)
-        answer = connection.getresponse()
-        content = answer.read()
-        if answer.status not in (200, 201):
-            raise RuntimeError(f"{path}: {answer.status} {content[:2000]!r}")
-        answers.append(json.loads(content))
-    connection.close()
-    return answers

@@ -43,11 +43,20 @@ def serving(
 ) -> Iterator[Process]:
     """A server that answers at ``path``; told to end on leaving."""
     began = time.monotonic()
+    with running(command, env=env, log=log) as popen:
+        _await_answer(popen, port, path, log)
+        yield Process(port, popen, time.monotonic() - began)
+
+
+@contextmanager
+def running(
+    command: Sequence[str], *, env: Mapping[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process; told to end on leaving."""
     with log.open("ab") as output:
         popen = subprocess.Popen(command, env=dict(env), cwd=ROOT, stdout=output, stderr=output)
     try:
-        _await_answer(popen, port, path, log)
-        yield Process(port, popen, time.monotonic() - began)
+        yield popen
     finally:
         if popen.poll() is None:
             popen.send_signal(signal.SIGTERM)

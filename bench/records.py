@@ -9,6 +9,8 @@ from typing import Any
 BASE = "https://bench.example.org"
 FORTY = f"{BASE}/Questionnaire/forty|1.0.0"
 _ANSWERS = f"{BASE}/CodeSystem/answer"
+_CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
+_PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _DAY = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 
 Tree = dict[str, Any]
@@ -42,7 +44,7 @@ def response(patient: int, number: int, *, items: int = 40, form: str = FORTY) -
         "status": "completed",
         "subject": {"reference": f"Patient/p{patient}"},
         "encounter": {"reference": f"Encounter/e{patient}"},
-        "authored": (_DAY + timedelta(days=7 * number)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "authored": _at(number),
         "author": {"reference": f"Patient/p{patient}"},
         "item": [
             {"linkId": f"q{n}", "text": _statement(n), "answer": [_answer(n, number)]}
@@ -51,37 +53,37 @@ def response(patient: int, number: int, *, items: int = 40, form: str = FORTY) -
     }
 
 
+def _at(number: int) -> str:
+    return (_DAY + timedelta(days=7 * number)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _statement(n: int) -> str:
     return f"How strongly do you agree with statement {n}?"
 
 
 def _answer(item: int, number: int) -> Tree:
-    code = (item + number) % 5
+    code = (item * 7 + number * 13 + item * item * number) % 11 % 5  # no two forms are alike
     return {"valueCoding": {"system": _ANSWERS, "code": str(code), "display": f"answer {code}"}}
 
 
-def clinic(patients: int, practitioners: int = 5) -> list[Tree]:
-    """An organization, its therapists, and patients with a course of therapy each."""
-    found: list[Tree] = [
-        {"resourceType": "Organization", "id": "bench", "active": True, "name": "Bench Clinic"}
-    ]
-    found += [
-        {
-            "resourceType": "Practitioner",
-            "id": f"t{n}",
-            "active": True,
-            "name": [{"family": f"Therapist{n}", "given": ["Ada"]}],
-        }
-        for n in range(practitioners)
-    ]
-    for n in range(patients):
-        found += _course(n, n % practitioners)
-    return found
+CASELOAD = 40  # patients of a therapist
 
 
-def _course(n: int, therapist: int) -> list[Tree]:
+def organization() -> Tree:
+    """The clinic itself."""
+    return {"resourceType": "Organization", "id": "bench", "active": True, "name": "Bench Clinic"}
+
+
+def therapist(n: int) -> Tree:
+    """Somebody who treats the patients from ``n * CASELOAD`` on."""
+    name = [{"family": f"Therapist{n}", "given": ["Ada"]}]
+    return {"resourceType": "Practitioner", "id": f"t{n}", "active": True, "name": name}
+
+
+def course(n: int) -> list[Tree]:
+    """A patient, an episode of care and one session of it."""
     patient = {"reference": f"Patient/p{n}"}
-    manager = {"reference": f"Practitioner/t{therapist}"}
+    manager = {"reference": f"Practitioner/t{n // CASELOAD}"}
     return [
         {
             "resourceType": "Patient",
@@ -117,6 +119,58 @@ def _course(n: int, therapist: int) -> list[Tree]:
             "period": {"start": "2026-01-05T09:00:00Z", "end": "2026-01-05T09:50:00Z"},
         },
     ]
+
+
+def score(patient: int, number: int) -> Tree:
+    """A score of a response, as the server derives one."""
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "category": [{"coding": [{"system": _CATEGORY, "code": "survey"}]}],
+        "code": {"coding": [{"system": f"{BASE}/CodeSystem/scale", "code": "total"}]},
+        "subject": {"reference": f"Patient/p{patient}"},
+        "encounter": {"reference": f"Encounter/e{patient}"},
+        "effectiveDateTime": _at(number),
+        "valueQuantity": {"value": 20 + number % 60, "unit": "points"},
+        "derivedFrom": [{"reference": f"QuestionnaireResponse/{patient}-{number}"}],
+        "extension": [
+            {
+                "url": f"{BASE}/StructureDefinition/scoring-definition",
+                "valueCanonical": f"{BASE}/Library/forty-total|1.0.0",
+            },
+            {"url": f"{BASE}/StructureDefinition/rater", "valueCode": "client"},
+        ],
+    }
+
+
+def consent(patient: int, provisions: int, organization: str) -> Tree:
+    """A patient's active Consent that permits an organization the use of so many data classes."""
+    care = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "TREAT"}
+    nested = [
+        {
+            "type": "permit",
+            "purpose": [care],
+            "actor": [
+                {
+                    "role": {"coding": [{"system": _PARTICIPATION, "code": "IRCP"}]},
+                    "reference": {"reference": organization if n == 0 else f"{organization}-{n}"},
+                }
+            ],
+        }
+        for n in range(provisions)
+    ]
+    scope = {"system": "http://terminology.hl7.org/CodeSystem/consentscope"}
+    return {
+        "resourceType": "Consent",
+        "id": f"k{patient}",
+        "status": "active",
+        "scope": {"coding": [{**scope, "code": "patient-privacy"}]},
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+        "patient": {"reference": f"Patient/p{patient}"},
+        "dateTime": "2026-01-05",
+        "policy": [{"uri": "https://rapport.example.org/policy/privacy"}],
+        "provision": {"type": "permit", "provision": nested},
+    }
 
 
 def transaction(resources: list[Tree]) -> Tree:
