@@ -41,7 +41,8 @@ check-types: $(DEV)
 check-layers: $(DEV)
 	PATH="$(BIN):$$PATH" $(BIN)/lint-imports --no-logo
 
-test-browser: $(DEV) ## the pages in a real browser (chromium and chromedriver; skipped without)
+test-browser: export RAPPORT_TEST_BROWSER = required
+test-browser: $(DEV) ## the pages in a real browser; fails where chromium, Node or npm's registry is missing
 	@$(BIN)/python -m pytest tests/browser
 
 bench: $(DEV) ## the benchmark: a table, and last one JSON object; BENCH="--quick" for options

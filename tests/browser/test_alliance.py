@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -10,19 +9,12 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from tests.support.webdriver import ENTER, SPACE, chromium, is_here
-
-pytestmark = pytest.mark.skipif(not is_here(), reason="needs chromium and chromedriver")
+from tests.support.webdriver import ENTER, SPACE, chromium
 
 FORM = {
     "system": "https://rapport.example.org/CodeSystem/task-code",
     "code": "complete-questionnaire",
 }
-
-
-@pytest.fixture(scope="module")
-def credentials(demo):
-    return json.loads((demo.data_dir / "demo" / "credentials.json").read_text())
 
 
 @pytest.fixture(scope="module")

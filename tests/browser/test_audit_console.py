@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import httpx
 import pytest
 
-from tests.support.webdriver import ENTER, chromium, is_here
-
-pytestmark = pytest.mark.skipif(not is_here(), reason="needs chromium and chromedriver")
-
-
-@pytest.fixture(scope="module")
-def credentials(demo):
-    return json.loads((demo.data_dir / "demo" / "credentials.json").read_text())
+from tests.support.webdriver import ENTER, chromium
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
-"""A real browser by WebDriver (https://www.w3.org/TR/webdriver2/): Chromium, without script."""
+"""A real browser by WebDriver (https://www.w3.org/TR/webdriver2/): Chromium."""
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import time
@@ -17,11 +16,6 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 ENTER, TAB, SPACE = "\ue007", "\ue004", " "
 PATIENCE = 30.0
 NARROWEST = 500  # no window is narrower, so a phone's screen is told to the browser otherwise
-
-
-def is_here() -> bool:
-    """Whether the machine has the browser and its driver."""
-    return bool(shutil.which("chromium") and shutil.which("chromedriver"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +77,8 @@ class Page:
 
 
 @contextmanager
-def chromium(*, width: int = 1200) -> Iterator[Page]:
-    """A browser of its own, with script turned off."""
+def chromium(*, width: int = 1200, height: int = 900, script: bool = False) -> Iterator[Page]:
+    """A browser of its own, with script turned off unless the page is a program."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -99,9 +93,9 @@ def chromium(*, width: int = 1200) -> Iterator[Page]:
                 "--headless=new",
                 "--no-sandbox",
                 "--disable-gpu",
-                f"--window-size={width},900",
+                f"--window-size={width},{height}",
             ],
-            "prefs": {"profile.managed_default_content_settings.javascript": 2},
+            "prefs": {"profile.managed_default_content_settings.javascript": 1 if script else 2},
         }
         if width < NARROWEST:
             phone = {"width": width, "height": 844, "pixelRatio": 1, "touch": False}
