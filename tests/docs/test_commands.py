@@ -51,6 +51,16 @@ def test_commands_run_as_printed(document: Path, demo: Serving, tmp_path: Path):
         assert observation["derivedFrom"] == [{"reference": f"QuestionnaireResponse/{sent['id']}"}]
 
 
+def test_a_program_shown_is_one_that_runs():
+    told = (ROOT / "docs" / "clients.md").read_text()
+    shown = re.findall(r"^```\w+ (\S+\.\w+)\n(.*?)^```", told, re.MULTILINE | re.DOTALL)
+    assert len(shown) == 3
+    for name, block in shown:
+        lines = [line.strip() for line in block.splitlines()]
+        program = (ROOT / "examples" / "clients" / name).read_text()
+        assert "\n".join(lines) in "\n".join(line.strip() for line in program.splitlines()), name
+
+
 def test_every_setting_is_in_the_handbook():
     told = (ROOT / "docs" / "operation.md").read_text()
     names = {
