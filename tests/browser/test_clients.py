@@ -1,4 +1,4 @@
-"""Three client libraries that people have, unmodified: they discover, a person signs in, they search.
+"""Three libraries that people have, unmodified: they discover, somebody signs in, they search.
 
 The programs are those that docs/clients.md shows.
 """

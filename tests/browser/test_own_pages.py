@@ -7,9 +7,7 @@ import json
 import pytest
 
 from tests.browser.test_alliance import direction, outside, signed_in
-from tests.support.webdriver import ENTER, SPACE, chromium, is_here
-
-pytestmark = pytest.mark.skipif(not is_here(), reason="needs chromium and chromedriver")
+from tests.support.webdriver import ENTER, SPACE, chromium
 
 WORDS = {
     "en": (
