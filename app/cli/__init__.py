@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli import accounts, serve, tenants, upkeep
+from app.cli import accounts, clients, serve, tenants, upkeep
 from app.core.config import Settings
 
 
@@ -36,11 +36,10 @@ app = _Commands(
     pretty_exceptions_enable=False,
     help="A secure FHIR R4 backend.",
 )
-client_app = typer.Typer(no_args_is_help=True, help="Client programs.")
 audit_app = typer.Typer(no_args_is_help=True, help="The audit log.")
 openapi_app = typer.Typer(no_args_is_help=True, help="The API's description.")
 app.add_typer(tenants.tenants, name="tenant")
-app.add_typer(client_app, name="client")
+app.add_typer(clients.clients, name="client")
 app.add_typer(audit_app, name="audit")
 app.add_typer(accounts.users, name="user")
 app.add_typer(accounts.keys, name="keys")
@@ -118,65 +117,6 @@ def rescore(
                     typer.echo(f"{each.slug}: {total} responses, {changed} scores changed")
 
     asyncio.run(run())
-
-
-@client_app.command("register")
-def client_register(
-    tenant: Annotated[str, typer.Option(help="The clinic's slug.")],
-    name: Annotated[str, typer.Option(help="What people call the program.")],
-    scope: Annotated[str, typer.Option(help="The most it may ever be granted.")],
-    kind: Annotated[str, typer.Option(help="backend, public, confidential.")] = "backend",
-    role: str = "system",
-    client_id: str | None = None,
-    jwks: Annotated[Path | None, typer.Option(exists=True, dir_okay=False)] = None,
-    jwks_url: str | None = None,
-    redirect_uri: Annotated[list[str] | None, typer.Option()] = None,
-    actor: str | None = None,
-    with_secret: bool = False,
-) -> None:
-    """Registers a client program."""
-    from app.core.errors import AppError
-    from app.fhir import json
-    from app.main import opened
-    from app.security.oauth.registration import NewClient, register_client
-
-    settings = Settings()
-
-    async def run() -> None:
-        async with opened(settings) as core, core.units.write() as uow:
-            found = [t for t in await uow.installation.tenants() if t.slug == tenant]
-            if not found:
-                typer.echo(f"no tenant {tenant}", err=True)
-                raise typer.Exit(1)
-            registered = await register_client(
-                uow.accounts,
-                NewClient(
-                    tenant=found[0].id,
-                    name=name,
-                    kind=kind,
-                    scope=scope,
-                    client_id=client_id,
-                    role=role,
-                    jwks=json.parse_resource(jwks.read_bytes()) if jwks else None,
-                    jwks_url=jwks_url,
-                    with_secret=with_secret,
-                    redirect_uris=tuple(redirect_uri or ()),
-                    actor=actor,
-                ),
-                ids=core.ids,
-                now=core.clock.now(),
-                demo=settings.env == "demo",
-            )
-            typer.echo(f"client_id {registered.client.client_id}")
-            if registered.secret:
-                typer.echo(f"client_secret {registered.secret}")
-
-    try:
-        asyncio.run(run())
-    except AppError as refusal:
-        for issue in refusal.issues:
-            typer.echo(issue.diagnostics, err=True)
-        raise typer.Exit(1) from None
 
 
 @audit_app.command("verify")

@@ -18,7 +18,7 @@ from app.main import Core
 from app.repositories.installation import Tenant
 from app.security import jose
 from app.security.keys import new_es384_key
-from app.security.oauth.registration import NewClient, register_client
+from app.security.oauth.registration import NewClient, register_client, share_client
 from app.security.passwords import Passwords
 from app.security.people import NewUser, add_user
 
@@ -64,7 +64,7 @@ async def users(core: Core, demo: Tenant, other: Tenant) -> Mapping[str, Any]:
     return {person[0]: described for (_, person), described in zip(wanted, added, strict=True)}
 
 
-async def clients(core: Core, tenant: Tenant) -> Mapping[str, Any]:
+async def clients(core: Core, tenant: Tenant, other: Tenant) -> Mapping[str, Any]:
     """Registers the programs; what each needs to connect, by key."""
     return {
         "ehr": await _backend(
@@ -79,14 +79,15 @@ async def clients(core: Core, tenant: Tenant) -> Mapping[str, Any]:
             ),
         ),
         "portal": await _interactive(
-            core, tenant, client_id="portal", name="Client portal", scope=_PORTAL_SCOPE
+            core, tenant, other, client_id="portal", name="Client portal", scope=_PORTAL_SCOPE
         ),
         "dashboard": await _interactive(
-            core, tenant, client_id="dashboard", name="Clinic dashboard", scope=_STAFF_SCOPE
+            core, tenant, other, client_id="dashboard", name="Clinic dashboard", scope=_STAFF_SCOPE
         ),
         "confidential": await _interactive(
             core,
             tenant,
+            other,
             client_id="confidential",
             name="Clinic web application",
             scope=_STAFF_SCOPE,
@@ -171,7 +172,14 @@ async def _backend(core: Core, new: NewClient) -> Mapping[str, Any]:
 
 
 async def _interactive(
-    core: Core, tenant: Tenant, *, client_id: str, name: str, scope: str, kind: str = "public"
+    core: Core,
+    tenant: Tenant,
+    other: Tenant,
+    *,
+    client_id: str,
+    name: str,
+    scope: str,
+    kind: str = "public",
 ) -> Mapping[str, Any]:
     new = NewClient(
         tenant=tenant.id,
@@ -187,6 +195,7 @@ async def _interactive(
         registered = await register_client(
             uow.accounts, new, ids=core.ids, now=core.clock.now(), demo=True
         )
+        await share_client(uow.accounts, registered.client, tenant=other.id)
     described: dict[str, Any] = {
         "client_id": client_id,
         "grant": "authorization_code",

@@ -45,7 +45,7 @@ async def load(core: Core) -> None:
     since = (EPOCH + timedelta(microseconds=core.clock.now()) - _SUPERVISED_FOR).date()
     await _send(core, demo, [*accounts.office(), bundles.supervision(since=since)])
     users = await accounts.users(core, demo, other)
-    clients = await accounts.clients(core, demo)
+    clients = await accounts.clients(core, demo, other)
     await _react(core)
     _write(core.settings.demo_credentials, _credentials(core, users, clients))
     async with core.units.write() as uow:

@@ -123,7 +123,9 @@ async def _step(
     """The request before its person, or the way to sign in first."""
     server = browser.server
     async with server.units.read() as unit:
-        client = await unit.accounts.clients.find(parameters.get("client_id", ""))
+        registered = await unit.accounts.clients.registrations(parameters.get("client_id", ""))
+        own = browser.person.account.tenant if browser.person else None
+        client = authorization.registration(parameters, registered, tenant=own)
         tenant = await unit.accounts.clients.tenant(client.tenant) if client else None
     to = authorization.destination(parameters, client=client, tenant=tenant)
     request = authorization.checked(parameters, to, audience=server.audience)

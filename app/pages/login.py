@@ -188,8 +188,8 @@ async def _clinic(browser: Browser, destination: str) -> int | None:
     """The clinic of the program that somebody comes from, where they come from one."""
     client_id = dict(parse_qsl(urlsplit(destination).query)).get("client_id", "")
     async with browser.server.units.read() as unit:
-        client = await unit.accounts.clients.find(client_id)
-    return client.tenant if client is not None else None
+        known = await unit.accounts.clients.registrations(client_id)
+    return known[0].tenant if len(known) == 1 else None
 
 
 def _opened(browser: Browser, opened: Opened, destination: str) -> Response:

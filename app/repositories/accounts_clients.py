@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import Integer, bindparam, insert, select, update
 
-from app.db.engine import Connection, Row, Statement
+from app.db.engine import Connection, Row, Statement, UniqueViolation
 from app.db.metadata import Blob, Str
 from app.db.tables.accounts import client
 from app.db.tables.resources import tenant
@@ -60,7 +60,12 @@ _THIS = (
     client.c.client_id == bindparam("this_id", type_=Str),
 )
 _INSERT = Statement(insert(client))
-_BY_ID = Statement(select(client).where(client.c.client_id == bindparam("this_id", type_=Str)))
+_BY_ID = Statement(
+    select(client)
+    .where(client.c.client_id == bindparam("this_id", type_=Str))
+    .order_by(client.c.tenant)
+)
+_HERE = Statement(select(client).where(*_THIS))
 _ALL = Statement(
     select(client)
     .where(client.c.tenant == bindparam("this_tenant", type_=Integer()))
@@ -106,17 +111,33 @@ class Clients:
         self._connection = connection
 
     async def add(self, new: Client) -> None:
-        """Registers a client; raises ``UniqueViolation`` where the id is taken."""
+        """Registers a client; raises ``UniqueViolation`` where the id is taken in any tenant."""
+        await self._connection.lock("client_id")
+        if await self.registrations(new.client_id):
+            raise UniqueViolation
+        await self._insert(new)
+
+    async def share(self, which: Client, *, tenant: int) -> None:
+        """Registers a client in another tenant too, under the same id and as it is now."""
+        await self._connection.lock("client_id")
+        await self._insert(replace(which, tenant=tenant))
+
+    async def _insert(self, new: Client) -> None:
         row = asdict(new)
         row["redirect_uris"] = json.dumps(new.redirect_uris)
         row["grants"] = json.dumps(new.grants)
         row["enabled"] = int(new.enabled)
         await self._connection.execute(_INSERT, row)
 
-    async def find(self, client_id: str) -> Client | None:
-        """The client with this id, in whatever tenant."""
+    async def registrations(self, client_id: str) -> Sequence[Client]:
+        """The client with this id in each tenant that has it, by the tenants' numbers."""
         rows = await self._connection.fetch(_BY_ID, {"this_id": client_id})
-        return _client(rows[0]) if rows else None
+        return [_client(row) for row in rows]
+
+    async def find(self, client_id: str, *, tenant: int) -> Client | None:
+        """The client with this id in a tenant."""
+        found = await self._connection.fetch(_HERE, {"this_tenant": tenant, "this_id": client_id})
+        return _client(found[0]) if found else None
 
     async def of_tenant(self, tenant_id: int) -> Sequence[Client]:
         """The tenant's clients, by id."""

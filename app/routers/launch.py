@@ -51,8 +51,8 @@ async def launch(request: Request, server: Server) -> Response:
     except ValidationError:
         raise invalid_request("client_id, patient, encounter, intent") from None
     async with server.units.read() as unit:
-        client = await unit.accounts.clients.find(asked.client_id)
-    if client is None or client.tenant != caller.tenant:
+        client = await unit.accounts.clients.find(asked.client_id, tenant=caller.tenant)
+    if client is None:
         raise AppError.of(Category.INVALID, "not-found", "no such client")
     handle = await server.granting.create_launch(
         tenant=caller.tenant,

@@ -539,7 +539,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["tenant"], ["tenant.id"], name=op.f("fk_client_tenant_tenant")),
         sa.PrimaryKeyConstraint("tenant", "client_id", name=op.f("pk_client")),
     )
-    op.create_index("uq_client_client_id", "client", ["client_id"], unique=True)
+    op.create_index("ix_client_client_id", "client", ["client_id"], unique=False)
     op.create_table(
         "consent_rule",
         sa.Column("tenant", sa.Integer(), nullable=False),
@@ -858,7 +858,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_consent_rule_tenant_consent"), table_name="consent_rule")
     op.drop_index(op.f("ix_consent_rule_tenant_actor_permit_patient"), table_name="consent_rule")
     op.drop_table("consent_rule")
-    op.drop_index("uq_client_client_id", table_name="client")
+    op.drop_index("ix_client_client_id", table_name="client")
     op.drop_table("client")
     op.drop_index(op.f("ix_browser_session_tenant_account_id"), table_name="browser_session")
     op.drop_index(op.f("ix_browser_session_expires"), table_name="browser_session")

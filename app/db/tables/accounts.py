@@ -48,7 +48,7 @@ client = Table(
     Column("generation", Integer, nullable=False),  # a change of rights makes old tokens void
     Column("created", Micros, nullable=False),
     PrimaryKeyConstraint("tenant", "client_id"),
-    Index("uq_client_client_id", "client_id", unique=True),
+    Index("ix_client_client_id", "client_id"),  # several clinics may share a program
 )
 
 # Keys sign for the installation, not for a tenant: one issuer, one key set.

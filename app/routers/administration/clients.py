@@ -109,12 +109,12 @@ async def change_client(request: Request, server: Server, admin: Admin, client_i
     """Opens or closes a client; its tokens end at once."""
     body = await read(request, ClientChange)
     async with server.units.write() as unit:
-        client = await unit.accounts.clients.find(client_id)
-        if client is None or client.tenant != admin.tenant:
+        client = await unit.accounts.clients.find(client_id, tenant=admin.tenant)
+        if client is None:
             raise unknown()
         await unit.accounts.clients.set_enabled(client, enabled=body.enabled)
         await record(server, unit, request, admin, EventName.CLIENT_CHANGED, client_id=client_id)
-        changed = await unit.accounts.clients.find(client_id)
+        changed = await unit.accounts.clients.find(client_id, tenant=admin.tenant)
     return JSONResponse(_client(changed or client))
 
 

@@ -8,7 +8,7 @@ their flaws are told to the person; everything after is told to the client.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -88,6 +88,20 @@ class AuthorizationRequest:
         """What a person of this role can grant; without a patient nothing that is about one."""
         granted = narrowed(self.asked, role)
         return granted if patient is not None else granted.without_patient()
+
+
+def registration(
+    parameters: Mapping[str, str], known: Sequence[Client], *, tenant: int | None
+) -> Client | None:
+    """Which of a program's registrations a request is to: the person's own clinic's.
+
+    Before somebody signed in, and for somebody whose clinic does not have the program, any that
+    knows the address to return to.
+    """
+    redirect_uri = parameters.get("redirect_uri")
+    fitting = [client for client in known if redirect_uri in client.redirect_uris]
+    own = [client for client in known if client.tenant == tenant]
+    return next(iter([*own, *fitting, *known]), None)
 
 
 def destination(

@@ -85,19 +85,31 @@ class ClientAuthenticator:
         ]
         if len(methods) > 1:
             raise invalid_request("more than one way of client authentication")
+        tenant = await self._clinic(form)
         if methods == ["private_key_jwt"]:
-            return await self._by_assertion(form)
+            return await self._by_assertion(form, tenant)
         if methods == ["client_secret_basic"]:
             client_id, secret = _basic(authorization or "")
             if form.get("client_id", client_id) != client_id:
                 raise invalid_client("client_id differs")
-            return await self._by_secret(client_id, secret, methods[0])
+            return await self._by_secret(client_id, secret, methods[0], tenant)
         client_id = form.get("client_id", "")
         if methods:
-            return await self._by_secret(client_id, form["client_secret"], methods[0])
+            return await self._by_secret(client_id, form["client_secret"], methods[0], tenant)
         if not client_id and "refresh_token" in form:
             client_id = await self._holder(form["refresh_token"])
-        return await self._by_name(client_id)
+        return await self._by_name(client_id, tenant)
+
+    async def _clinic(self, form: Mapping[str, str]) -> int | None:
+        """The tenant of what a form presents: which of a program's registrations it is from."""
+        async with self._units.read() as unit:
+            grants = unit.accounts.grants
+            if "code" in form:
+                code = await grants.code(hash_of(form["code"]))
+                return code.tenant if code is not None else None
+            presented = form.get("refresh_token") or form.get("token", "")
+            refresh = await grants.refresh(hash_of(presented)) if presented else None
+        return refresh.tenant if refresh is not None else _claimed(presented)
 
     async def _holder(self, refresh_token: str) -> str:
         """The client that a refresh token is for: public clients in use do not name themselves.
@@ -112,20 +124,22 @@ class ClientAuthenticator:
             grant = await unit.accounts.grants.standing(token.tenant, token.grant_id, now=now)
         return grant.client_id if grant is not None else ""
 
-    async def _by_name(self, client_id: str) -> ProvenClient:
-        client = await self._usable(client_id)
+    async def _by_name(self, client_id: str, tenant: int | None) -> ProvenClient:
+        client = await self._usable(client_id, tenant)
         if client.kind != "public":
             raise invalid_client("no proof")
         return ProvenClient(client, "none")
 
-    async def _by_secret(self, client_id: str, secret: str, method: str) -> ProvenClient:
-        client, tenant = await self._find(client_id)
+    async def _by_secret(
+        self, client_id: str, secret: str, method: str, tenant: int | None
+    ) -> ProvenClient:
+        client, clinic = await self._find(client_id, tenant)
         expected = client.secret_hash if client and client.secret_hash else _DUMMY_HASH
         if not hmac.compare_digest(secret_hash(secret), expected):
             raise invalid_client("secret")
-        return ProvenClient(_checked_standing(client, tenant), method)
+        return ProvenClient(_checked_standing(client, clinic), method)
 
-    async def _by_assertion(self, form: Mapping[str, str]) -> ProvenClient:
+    async def _by_assertion(self, form: Mapping[str, str], tenant: int | None) -> ProvenClient:
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise invalid_client("client_assertion_type")
         try:
@@ -135,21 +149,25 @@ class ClientAuthenticator:
                 raise jose.TokenRefused("claim sub")
             if form.get("client_id", issuer) != issuer:
                 raise jose.TokenRefused("client_id differs")
-            client = await self._usable(issuer)
+            client = await self._usable(issuer, tenant)
             claims = jose.verify(token, await self._key(client, token))
             return self._checked(claims, client, typ=token.typ)
         except jose.TokenRefused as refusal:
             raise invalid_client(refusal.reason) from None
 
-    async def _usable(self, client_id: str) -> Client:
-        return _checked_standing(*await self._find(client_id))
+    async def _usable(self, client_id: str, tenant: int | None) -> Client:
+        return _checked_standing(*await self._find(client_id, tenant))
 
-    async def _find(self, client_id: str) -> tuple[Client | None, Tenant | None]:
+    async def _find(
+        self, client_id: str, tenant: int | None
+    ) -> tuple[Client | None, Tenant | None]:
         # A unit of its own: none may be held open while a key set is fetched.
         async with self._units.read() as unit:
-            client = await unit.accounts.clients.find(client_id)
-            tenant = await unit.accounts.clients.tenant(client.tenant) if client else None
-        return client, tenant
+            known = await unit.accounts.clients.registrations(client_id)
+            own = [client for client in known if client.tenant == tenant]
+            client = next(iter([*own, *known]), None)
+            clinic = await unit.accounts.clients.tenant(client.tenant) if client else None
+        return client, clinic
 
     def _checked(
         self, claims: Mapping[str, object], client: Client, *, typ: str | None
@@ -206,6 +224,15 @@ class _KeySet:
     keys: tuple[jose.PublicKey, ...]
     fetched: int
     expires: int
+
+
+def _claimed(token: str) -> int | None:
+    """What an access token says of its tenant; it says it to nobody who may not ask."""
+    try:
+        tenant = jose.read(token).claims.get("tenant")
+    except jose.TokenRefused:
+        return None
+    return tenant if isinstance(tenant, int) else None
 
 
 def _checked_standing(client: Client | None, tenant: Tenant | None) -> Client:

@@ -142,7 +142,7 @@ class TokenStatus:
                 )
             except Unauthenticated as refusal:
                 raise invalid_client(refusal.reason) from None
-            client = await unit.accounts.clients.find(caller.client_id)
+            client = await unit.accounts.clients.find(caller.client_id, tenant=caller.tenant)
         if client is None:
             raise rejected("void")
         return client

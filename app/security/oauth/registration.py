@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from app.core.errors import AppError, Category, Issue
 from app.core.ids import IdSource
+from app.db.engine import UniqueViolation
 from app.fhir.registry import REGISTRY
 from app.repositories.accounts import Accounts
 from app.repositories.accounts_clients import Client
@@ -97,6 +98,22 @@ async def register_client(
     )
     await accounts.clients.add(client)
     return Registered(client, secret)
+
+
+async def share_client(accounts: Accounts, client: Client, *, tenant: int) -> None:
+    """Lets the people of another clinic use a program too, under the same name and secret.
+
+    Raises ``unprocessable`` for a program that acts by itself (it is one clinic's), ``conflict``
+    where the clinic has it.
+    """
+    if client.kind not in _INTERACTIVE:
+        raise AppError.of(
+            Category.UNPROCESSABLE, "value", "only a program that people sign in to is shared"
+        )
+    try:
+        await accounts.clients.share(client, tenant=tenant)
+    except UniqueViolation:
+        raise AppError.of(Category.CONFLICT, "duplicate", "the clinic has this program") from None
 
 
 def _complaints(new: NewClient, *, demo: bool) -> Sequence[str]:
