@@ -18,7 +18,7 @@ from app.search.cursor import CursorCipher
 from app.search.visibility import Visible
 from app.security import access
 from app.security.principal import Principal
-from app.services.audit import AuditTrail, RequestFacts
+from app.services.audit import AuditTrail, Grounds, RequestFacts
 from app.services.records import Records
 
 
@@ -45,7 +45,7 @@ class Context:
     """One request inside its unit of work.
 
     ``touched`` and ``patients`` (ids of those not named by ``touched``) are what the audit
-    record will tell.
+    record will tell, ``grounds`` (by patient) what opened to the caller what was found of them.
     """
 
     engine: Engine
@@ -55,6 +55,7 @@ class Context:
     touched: list[Shown] = field(default_factory=list)
     patients: tuple[str, ...] = ()
     concern: Concern = field(default_factory=Concern)
+    grounds: Mapping[str, Grounds] = field(default_factory=dict)
 
     @property
     def binding(self) -> str:

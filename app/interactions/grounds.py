@@ -6,11 +6,13 @@ rules of their role decided.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.fhir.audit.record import AuditRecord
 from app.fhir.registry import REGISTRY
 from app.interactions.context import Context
+from app.repositories.permits import permits
 from app.search.visibility import Visible
 from app.security import consents
 from app.services import explaining
@@ -58,3 +60,23 @@ async def decided(context: Context, action: str, type_name: str, id: str) -> Dec
         if because.reference is not None
     )
     return Decided(grounds, patients, records)
+
+
+async def opened(context: Context, rids: Sequence[int]) -> Mapping[str, Grounds]:
+    """By patient, the Consent or emergency that opened what was found of them, if one did."""
+    asker = consents.permit(context.principal, "s", context.concern)
+    if asker is None or not rids:
+        return {}
+    tenant = context.principal.tenant
+    found = await permits(context.uow.connection, rids, asker, tenant=tenant)
+    return {
+        patient: Grounds(
+            "consent",
+            consent=f"Consent/{permit.consent}",
+            consent_version=permit.version,
+            provision=f"Consent.{permit.path}",
+        )
+        if permit is not None
+        else Grounds("break-glass")
+        for patient, permit in found.items()
+    }

@@ -13,6 +13,7 @@ from app.fhir import bundles, primitives
 from app.fhir.registry import REGISTRY, Interaction, by_code
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
+from app.interactions.grounds import opened
 from app.interactions.refusals import not_found
 from app.repositories.histories import HistoryQuery
 from app.repositories.resources import StoredVersion
@@ -99,6 +100,7 @@ async def _name(context: Context, page: Sequence[StoredVersion], visible: Visibl
     context.touched.extend(page)
     rids = {version.rid for version in page}
     context.patients = await context.uow.resources.patients_of(rids, visible=visible)
+    context.grounds = await opened(context, sorted(rids))
 
 
 def _entry(call: Call, stored: StoredVersion, base: str) -> bundles.Entry:

@@ -158,7 +158,7 @@ async def _attempt(
 
 async def perform(context: Context, call: Call) -> Outcome:
     """Runs one prepared call inside a unit of work and adds its audit record."""
-    context.touched, context.patients = [], ()
+    context.touched, context.patients, context.grounds = [], (), {}
     if call.operation is not None:
         outcome = await OPERATIONS[call.operation].run(context, call)
     else:
@@ -190,6 +190,7 @@ def record(context: Context, call: Call, found: Decided | None = None) -> None:
             version=touched[0].version if is_named and len(touched) == 1 else None,
             patients=sorted(patients.union(context.patients)),
             grounds=found.grounds if found else None,
+            opened=context.grounds,
         )
     )
     context.uow.audited.extend(found.records if found else ())
@@ -216,7 +217,7 @@ async def _run_transaction(
         context = Context(engine, principal, call.facts, uow)
         await context.learn()
         document = await transaction(context, planned, perform, minimal=call.minimal)
-        context.touched, context.patients = [], ()
+        context.touched, context.patients, context.grounds = [], (), {}
         record(context, call)
         return Outcome("ok", document=document)
 

@@ -12,6 +12,7 @@ from app.fhir.outcome import operation_outcome
 from app.fhir.registry import by_code
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
+from app.interactions.grounds import opened
 from app.interactions.part import Part
 from app.interactions.refusals import not_found
 from app.search import cursor as cursors
@@ -83,6 +84,7 @@ async def _name_patients(context: Context, page: Page) -> None:
     """Whose records were shown, for the audit log."""
     rids = [found.rid for found in (*page.matches, *page.includes) if found.rid]
     context.patients = await context.uow.resources.patients_of(rids, visible=context.visible("s"))
+    context.grounds = await opened(context, rids)
 
 
 def _bundle(context: Context, query: SearchQuery, page: Page, links: dict[str, str]) -> bytes:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     FromClause,
+    Select,
     String,
     and_,
     cast,
@@ -20,6 +22,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    union,
 )
 
 from app.db.tables.consents import broken_glass, consent_rule
@@ -28,8 +31,9 @@ from app.db.tables.resources import JOINT, compartment, resource, resource_autho
 from app.domain.consent.decision import ACTIONS, COURSES
 from app.fhir.registry import REGISTRY, param_id
 from app.search.asker import Asker, Form
+from app.search.expression import Value
 from app.search.sources import Rows
-from app.search.values import bound, number, one_of, within
+from app.search.values import bound, equals, number, one_of, within
 
 PATIENT, GROUP = REGISTRY["Patient"].code, REGISTRY["Group"].code
 VERY_RESTRICTED = 5
@@ -58,6 +62,36 @@ def condition(rows: Rows, asker: Asker) -> ColumnElement[bool]:
             inside = compartment.alias()
             glass = _broken(inside.c.tenant, inside.c.owner_id, asker)
             return _some([inside], _about(inside, rows), glass)
+
+
+def opened(asker: Asker, *, rids: Value, tenant: Value) -> Select[Any]:
+    """Of some rows, each patient and what permits these to the caller: Consent, version, path.
+
+    An emergency that the caller declared comes without a Consent, before what weighs anything.
+    """
+    rows = Rows(resource.alias(), ())
+    inside, rule = compartment.alias(), consent_rule.alias()
+    these = and_(equals(rows.c.tenant, tenant), one_of(rows.c.rid, rids), _about(inside, rows))
+    permitted = (
+        select(inside.c.owner_id, rule.c.consent, rule.c.version, rule.c.path, rule.c.weight)
+        .select_from(rows.table, inside, rule)
+        .where(
+            these,
+            *_of(rule, inside),
+            rule.c.permit == number(1),
+            *([one_of(rule.c.actor, asker.actors)] if asker.named else []),
+            _applies(rule, rows, asker),
+        )
+    )
+    if not asker.glass:
+        return permitted.distinct()
+    nothing, none = literal_column("''", type_=String()), number(0)
+    emergency = (
+        select(inside.c.owner_id, nothing, none, nothing, number(-1))
+        .select_from(rows.table, inside)
+        .where(these, _broken(inside.c.tenant, inside.c.owner_id, asker))
+    )
+    return select(union(permitted, emergency).subquery())
 
 
 def _permitted(rows: Rows, asker: Asker) -> ColumnElement[bool]:

@@ -8,6 +8,7 @@ do at all, and to an outside system also where it names nobody.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from app.domain import consent
@@ -53,6 +54,15 @@ def ways(
             confidentiality=clearance.RANKS["R"],
             sensitivity=clearance.in_emergency(),
         )
+
+
+def permit(principal: Principal, action: str, concern: Concern) -> Asker | None:
+    """How to ask which Consents or emergencies opened rows; None where none can have."""
+    outside = principal.role == "outside_system"
+    glass = concern.glass and principal.role in MAY_BREAK_GLASS
+    if principal.role == "client" or not (concern.named or glass or (outside and concern.open)):
+        return None
+    return _asker(principal, action, Form.PERMIT, replace(concern, glass=glass), named=not outside)
 
 
 def joint(definition: ResourceType, patient: str) -> Iterator[Alternative]:

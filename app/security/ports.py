@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from app.core.errors import AppError, Category, Issue
 from app.repositories.accounts import Accounts
 from app.repositories.consents import Consents
+from app.repositories.resources import Resources
 
 
 class EventName(StrEnum):
@@ -79,6 +80,11 @@ class Unit(Protocol):
     @property
     def consents(self) -> Consents:
         """What Consents come to."""
+        ...
+
+    @property
+    def resources(self) -> Resources:
+        """What is stored."""
         ...
 
 

@@ -72,9 +72,12 @@ class AuditTrail:
         name: str | None = None,
         patients: Iterable[str] = (),
         grounds: Grounds | None = None,
+        opened: Mapping[str, Grounds] | None = None,
         detail: Mapping[str, str] | None = None,
     ) -> Sequence[AuditRecord]:
         """What a caller did: one record for each patient (an id), or one where there is none.
+
+        ``opened`` are the grounds on which what was found of single patients was seen.
 
         ``event`` is an interaction or another key of ``KINDS``, such as ``break-glass``. A
         search is told by its query, not by what it found; ``facts`` is None where the server
@@ -86,6 +89,7 @@ class AuditTrail:
             caller,
             facts,
             patients,
+            opened=opened,
             entity=None if asked else entity,
             entity_version=None if asked else version,
             entity_name=clean(name),
@@ -208,6 +212,8 @@ class AuditTrail:
         caller: Principal,
         facts: RequestFacts | None,
         patients: Iterable[str],
+        *,
+        opened: Mapping[str, Grounds] | None = None,
         **fields: Any,
     ) -> list[AuditRecord]:
         if facts is not None:
@@ -229,7 +235,11 @@ class AuditTrail:
         if entity.startswith("Patient/"):
             about[entity.removeprefix("Patient/")] = None
         each: tuple[str | None, ...] = tuple(about) or (None,)
-        return [self._record(event, patient=patient, **fields) for patient in each]
+        on = opened or {}
+        return [
+            self._record(event, patient=patient, **{**fields, **_grounds(on.get(patient or ""))})
+            for patient in each
+        ]
 
     def _record(
         self, event: str, *, tenant: int, at: int | None = None, **fields: Any

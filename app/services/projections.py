@@ -18,10 +18,12 @@ MEMBERS = frozenset(("Group", "CareTeam", "PractitionerRole"))
 DECIDING = MEMBERS | {"Consent"}
 
 
-def project(uow: UnitOfWork, tree: Tree | None, type_name: str, id: str, *, tenant: int) -> None:
+def project(
+    uow: UnitOfWork, tree: Tree | None, type_name: str, id: str, *, version: int, tenant: int
+) -> None:
     """Brings the rows in step with a version that was stored; None: it was deleted."""
     if type_name == "Consent":
-        uow.consents.decide(tenant, id, rules(tree, id=id))
+        uow.consents.decide(tenant, id, rules(tree, id=id, version=version))
     elif type_name in MEMBERS:
         found = consent.members(tree, id=id) if tree is not None else ()
         uow.consents.belong(
@@ -47,14 +49,15 @@ def warnings(tree: Tree, type_name: str) -> Iterator[Issue]:
             )
 
 
-def rules(tree: Tree | None, *, id: str) -> list[dict[str, Any]]:
+def rules(tree: Tree | None, *, id: str, version: int) -> list[dict[str, Any]]:
     """The rows of a Consent; none where it is not active or cannot be computed."""
     if tree is None or tree.get("status") != "active":
         return []
-    policy = consent.read(tree, id=id, version=1)
+    policy = consent.read(tree, id=id, version=version)
     if isinstance(policy, consent.Uncomputable):
         return []
-    return [{"patient": policy.patient, **row} for rule in policy.rules for row in _rows(rule)]
+    shared = {"patient": policy.patient, "version": version}
+    return [{**shared, **row} for rule in policy.rules for row in _rows(rule)]
 
 
 def _rows(rule: consent.Rule) -> Iterator[dict[str, Any]]:
@@ -69,6 +72,7 @@ def _rows(rule: consent.Rule) -> Iterator[dict[str, Any]]:
             rank = min(rank, MOST_BY_RANK)
         bits = labels.bits(rule.labels.sensitivities, permit=rule.permit)
     shared = {
+        "path": rule.path,
         "permit": int(rule.permit),
         "weight": rule.weight,
         "partial": int(rule.permit and rule.weight == 0 and rule.is_partial),

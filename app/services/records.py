@@ -90,7 +90,7 @@ class Records:
             patients=_patients(indexed),
         )
         uow.resources.append(stored, indexed=indexed, previous=previous)
-        projections.project(uow, tree, change.type, change.id, tenant=tenant)
+        projections.project(uow, tree, change.type, change.id, version=version, tenant=tenant)
         self._call_for_reactions(uow, stored, change.type)
         return stored, True
 
@@ -106,7 +106,9 @@ class Records:
         )
         uow.resources.append(stored, indexed=None, previous=previous)
         name = by_code(stored.kind).name
-        projections.project(uow, None, name, stored.id, tenant=stored.tenant)
+        projections.project(
+            uow, None, name, stored.id, version=stored.version, tenant=stored.tenant
+        )
         self._call_for_reactions(uow, stored, name)
         return stored
 

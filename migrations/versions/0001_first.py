@@ -546,6 +546,8 @@ def upgrade() -> None:
         sa.Column("patient", TEXT, nullable=False),
         sa.Column("consent", TEXT, nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("path", TEXT, nullable=False),
         sa.Column("permit", sa.SmallInteger(), nullable=False),
         sa.Column("weight", sa.SmallInteger(), nullable=False),
         sa.Column("partial", sa.SmallInteger(), nullable=False),

@@ -95,6 +95,20 @@ async def test_an_emergency_opens_one_record_for_an_hour(world):
         world.clinic.application.clock.turn(seconds=-3601)
 
 
+async def test_what_is_found_by_an_emergency_is_told_as_such(world):
+    await breaks(world.theo, "anna", reason="ETREAT")
+    engine = world.clinic.application.services.engine
+    call = Call(interaction=Interaction.SEARCH_TYPE, facts=FACTS, type="Encounter")
+    found = await pipeline.run(engine, world.theo.now, call)
+    assert len(json.parse_resource(found.document or b"")["entry"]) == 1
+    auditor = await world.clinic.as_client("system/AuditEvent.rs", role="auditor")
+    told = (await auditor.get("AuditEvent", params={"subtype": "search-type"})).json()
+    (event,) = [entry["resource"] for entry in told["entry"]]
+    assert {"type": "basis", "valueString": "break-glass"} in [
+        detail for entity in event["entity"] for detail in entity.get("detail", ())
+    ]
+
+
 async def test_who_may_not_declare_one_and_how(world):
     for who in (world.ehr, world.anna, world.hie):
         assert await refusal(breaks(who, "anna", reason="ETREAT")) is Category.FORBIDDEN

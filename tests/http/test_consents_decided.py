@@ -8,7 +8,18 @@ import pytest
 
 from tests.http.answers import ok, refused, resources
 from tests.http.resources import episode, patient
-from tests.support.consents import actor, consent, provision
+from tests.support.application import ORIGIN
+from tests.support.consents import actor, consent, labels, provision
+from tests.support.people import (
+    add_client,
+    add_person,
+    answered,
+    authorize_url,
+    browser,
+    code_now,
+    enrol,
+    redeem,
+)
 from tests.support.staff import signed_in
 
 THERAPIST = "Practitioner/tess"
@@ -167,3 +178,43 @@ async def test_separation_freezes_what_was_joint(records, tess):
     own = {**goal, "subject": {"reference": "Patient/anna"}}
     made(await records.post("Goal", json=own))
     assert (await records.put("Group/couple", json={**apart, "active": False})).status_code == 200
+
+
+async def test_introspection_tells_what_was_decided_of_the_caller(clinic, records, anna):
+    """The Consent and what is left to enforce, as IHE PCF has it in ``extensions.ihe_pcf``."""
+    registered = await add_client(clinic)
+    account = await add_person(clinic, "tess", "therapist", fhir_user=THERAPIST)
+    secret = await enrol(clinic.application, account)
+    who = browser(clinic.application)
+    await who.open(authorize_url(registered, "openid launch/patient patient/*.rs"))
+    await who.sign_in(account)
+    await who.submit("/login/second", code=code_now(clinic.application, secret))
+    page = await who.submit("/oauth/choose", patient="anna")
+    assert page is not None
+    answer = answered(await who.submit("/oauth/approve", decision="allow"))
+    await who.http.aclose()
+    token = (await redeem(clinic.application, registered, answer["code"])).json()
+    assert token["patient"] == "anna"
+
+    async def told():
+        async with clinic.application.http() as http:
+            asked = {"Authorization": f"Bearer {token['access_token']}"}
+            form = {"token": token["access_token"]}
+            state = (await http.post("/oauth/introspect", data=form, headers=asked)).json()
+        assert state["active"] is True
+        return state.get("extensions", {}).get("ihe_pcf")
+
+    assert await told() is None
+    made(await anna.post("Consent", json=permit()))
+    assert await told() is None
+    nested = provision("deny", actor=[actor(THERAPIST)], securityLabel=labels("R"))
+    own = made(await anna.post("Consent", json=consent("anna", provision("permit", nested))))
+    system = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+    assert await told() == {
+        "patient_id": f"{ORIGIN}/fhir/Patient/anna",
+        "doc_id": [f"{ORIGIN}/fhir/Consent/{own['id']}"],
+        "acp": ["https://rapport.example.org/policy/privacy"],
+        "residual": [{"type": "forbid", "securityLabel": [{"system": system, "code": "R"}]}],
+    }
+    await anna.put(f"Consent/{own['id']}", json={**own, "status": "inactive"})
+    assert await told() is None

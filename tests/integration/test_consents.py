@@ -400,6 +400,43 @@ async def test_the_log_names_the_consent_that_decided(world):
     assert "Consent.provision" in found
 
 
+async def test_the_log_of_a_search_names_what_opened_each_clients_rows(world):
+    http = await world.clinic.as_client(
+        "system/*.rs", role="outside_system", actor=HIE, clearance="N"
+    )
+    named = {"actor": [actor(HIE)]}
+    await world.consent(provision("permit", **named), "anna")
+    await world.consent(
+        provision(
+            "permit",
+            provision("permit", **named, securityLabel=labels("R")),
+            purpose=purposes("TREAT"),
+        ),
+        "berta",
+    )
+    await world.consent(provision("permit", **named), "berta", id="c-other")
+    assert (await http.get("Observation")).json()["total"] == 1
+    assert (await http.get("Encounter")).json()["total"] == 2
+    assert (await http.get("Encounter/s-anna/_history")).json()["total"] == 1
+    auditor = await world.clinic.as_client("system/AuditEvent.rs", role="auditor")
+
+    async def told(subtype):
+        bundle = (await auditor.get("AuditEvent", params={"subtype": subtype})).json()
+        return {
+            (entity["what"]["reference"], detail["valueString"])
+            for entry in bundle["entry"]
+            for entity in entry["resource"].get("entity", ())
+            for detail in entity.get("detail", ())
+            if detail["type"] == "provision"
+        }
+
+    assert await told("search-type") == {
+        ("Consent/c-anna/_history/1", "Consent.provision"),
+        ("Consent/c-berta/_history/1", "Consent.provision.provision[0]"),
+    }
+    assert await told("history-instance") == {("Consent/c-anna/_history/1", "Consent.provision")}
+
+
 async def test_a_consent_that_cannot_be_computed_says_so(world):
     tree = {**consent("anna", {"actor": [actor(HIE)]}), "id": "odd"}
     answer = await world.clinic.http.put(

@@ -108,12 +108,12 @@ def _one(policy: Policy, request: Request, data: Data) -> Decision | None:
         rule = max(applying, key=lambda rule: (rule.weight, not rule.permit))
         return Decision(Outcome.PERMIT if rule.permit else Outcome.DENY, policy, rule)
     root = policy.rules[0]
-    if root.permit and root.is_partial and _governs(root, request):
+    if root.permit and root.is_partial and governs(root, request):
         return Decision(Outcome.DENY, policy, root)
     return None
 
 
-def _governs(rule: Rule, request: Request) -> bool:
+def governs(rule: Rule, request: Request) -> bool:
     """Whether a rule speaks to the caller now, whatever the data."""
     return (
         rule.period[0] <= request.now < rule.period[1]
@@ -130,7 +130,7 @@ def _for_purpose(rule: Rule, request: Request) -> bool:
 
 
 def _applies(rule: Rule, request: Request, data: Data) -> bool:
-    return _governs(rule, request) and _speaks_of(rule, data, request)
+    return governs(rule, request) and _speaks_of(rule, data, request)
 
 
 def _speaks_of(rule: Rule, data: Data, request: Request) -> bool:

@@ -10,8 +10,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from app.core.clock import SECOND, Clock
+from app.domain import consent
+from app.domain.consent import token as pcf
+from app.fhir import json
+from app.fhir.registry import REGISTRY
 from app.repositories.accounts import Accounts
 from app.repositories.accounts_clients import Client
+from app.search.visibility import Visible
 from app.security import jose
 from app.security.authentication import Authenticator, VerifiedToken, rejected
 from app.security.oauth.clients import ClientAuthenticator
@@ -21,6 +26,7 @@ from app.security.ports import AuditSink, EventName, SecurityEvent, Unauthentica
 from app.security.principal import Principal
 from app.security.sessions import hash_of
 
+_CONSENT: Final = REGISTRY["Consent"].code
 RESOURCE_SERVER: Final = "resource-server"
 _INACTIVE: Final[Mapping[str, Any]] = {"active": False}
 
@@ -171,14 +177,37 @@ class TokenStatus:
         return state
 
     async def _consented(self, caller: Principal, unit: Unit) -> Mapping[str, Any]:
-        """The Consents that decide about the patient in context, as IHE PCF says it."""
+        """What the patient in context decided of the caller, as IHE PCF says it."""
         assert caller.patient is not None
-        consents = await unit.consents.of_patient(caller.patient, tenant=caller.tenant)
-        if not consents:
+        everything = Visible.everything(caller.tenant, reason="a decision is told with its token")
+        policies, uris = [], {}
+        for id in await unit.consents.of_patient(caller.patient, tenant=caller.tenant):
+            stored = await unit.resources.read(_CONSENT, id, visible=everything)
+            tree = json.parse_resource(stored.text) if stored and not stored.deleted else {}
+            policy = consent.read(tree, id=id, version=stored.version if stored else 0)
+            if isinstance(policy, consent.Policy):
+                policies.append(policy)
+                uris[id] = [each["uri"] for each in tree.get("policy", ()) if "uri" in each]
+        concern = await unit.consents.concern(
+            caller.known_as, tenant=caller.tenant, now=caller.at, rated=False
+        )
+        request = consent.Request(
+            actor=caller.known_as,
+            memberships=frozenset(concern.actors),
+            action="r",
+            purpose=caller.purpose,
+            now=caller.at,
+        )
+        own = caller.role == "client"  # whose decisions they are, nobody is to hold them to
+        speaking = policies if own else pcf.speaking(policies, request)
+        if not speaking:
             return {}
+        acp = sorted({uri for each in speaking for uri in uris[each.consent]})
         decided = {
             "patient_id": f"{self._audience}/Patient/{caller.patient}",
-            "doc_id": [f"{self._audience}/Consent/{consent}" for consent in consents],
+            "doc_id": [f"{self._audience}/Consent/{each.consent}" for each in speaking],
+            **({"acp": acp} if acp else {}),
+            "residual": [] if own else pcf.residual(speaking, request),
         }
         return {"extensions": {"ihe_pcf": decided}}
 
