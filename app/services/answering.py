@@ -156,27 +156,32 @@ class Answering:
         return {name: value for name, value in tree.items() if value}
 
     async def _form(self, uow: UnitOfWork, task: Tree, *, tenant: int) -> Tree | None:
-        """The questionnaire that an open task asks to be answered."""
-        codes = task.get("code", {}).get("coding", ())
-        is_form = any(each.get("system") == CODE and each.get("code") == FORM for each in codes)
-        person = id_in(task.get("for"), "Patient")
-        if not is_form or task.get("status") not in _OPEN or person is None:
+        """The questionnaire that an open task about a patient names, as input or as focus."""
+        if task.get("status") not in _OPEN or id_in(task.get("for"), "Patient") is None:
             return None
-        canonical = next(
-            (each["valueCanonical"] for each in task.get("input", ()) if "valueCanonical" in each),
-            None,
-        )
-        focus = task.get("focus", {})
-        known = id_in(focus, "Questionnaire")
         visible = _all(tenant)
-        if canonical is None and known is not None:
-            stored = await uow.resources.read(
-                REGISTRY["Questionnaire"].code, known, visible=visible
+        for named in _named(task):
+            known = id_in({"reference": named}, "Questionnaire")
+            stored = (
+                await uow.resources.read(REGISTRY["Questionnaire"].code, known, visible=visible)
+                if known is not None
+                else None
             )
             if stored is not None and not stored.deleted:
                 return json.parse_resource(stored.text)
-        canonical = canonical or focus.get("reference", "")
-        return await self._terminology.canonical(uow, "Questionnaire", canonical, visible=visible)
+            found = await self._terminology.canonical(uow, "Questionnaire", named, visible=visible)
+            if found is not None:
+                return found
+        return None
+
+
+def _named(task: Tree) -> Iterator[str]:
+    """What may be the address of a task's questionnaire, as integrators write it."""
+    for each in task.get("input", ()):
+        given = each.get("valueCanonical") or each.get("valueUri")
+        yield given or each.get("valueReference", {}).get("reference", "")
+    yield task.get("focus", {}).get("reference", "")
+    yield task.get("instantiatesCanonical", "")
 
 
 def questions(questionnaire: Tree, language: str) -> Sequence[Question]:

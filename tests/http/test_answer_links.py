@@ -42,8 +42,39 @@ async def asked(course, questionnaire="asc-pulse", **more):
         "encounter": {"reference": f"Encounter/s-{course.key}-1"},
         **more,
     }
+    task = {name: value for name, value in task.items() if value is not None}
     await course.put(task)
     return f"Task/{task['id']}"
+
+
+NAMED = f"{therapy.OURS}/Questionnaire/asc-pulse"
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"focus": {"reference": "Questionnaire/asc-pulse"}},
+        {"focus": {"reference": f"{NAMED}|1.0.0"}},
+        {"input": [{"type": {"text": "form"}, "valueCanonical": NAMED}]},
+        {"input": [{"type": {"text": "form"}, "valueUri": f"{NAMED}|1.0.0"}]},
+        {
+            "input": [
+                {"type": {"text": "note"}, "valueString": "before Tuesday"},
+                {
+                    "type": {"text": "form"},
+                    "valueReference": {"reference": "Questionnaire/asc-pulse"},
+                },
+            ]
+        },
+        {"instantiatesCanonical": NAMED},
+    ],
+)
+async def test_a_task_may_name_its_form_in_any_usual_way(course, visitor, named):
+    plain = {"code": {"text": "please answer"}, "focus": None, **named}
+    task = await asked(course, **plain)
+    page = await visitor.open(await link(course, task))
+    assert page.status_code == 200
+    assert 'name="item-B1"' in page.text
 
 
 def ahead(**time):
@@ -136,7 +167,7 @@ async def test_only_an_open_task_with_a_form_has_links(course):
     refused(await issue(course.http, "Task/nobody"), 404, "not-found")
     done = await asked(course, status="completed")
     refused(await issue(course.http, done), 422, "business-rule")
-    other = await asked(course, code={"coding": [{**FORM, "code": "safety-follow-up"}]})
+    other = await asked(course, focus={"reference": course.patient})
     refused(await issue(course.http, other), 422, "business-rule")
     unknown = await asked(course, questionnaire="none")
     refused(await issue(course.http, unknown), 422, "business-rule")
