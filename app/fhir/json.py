@@ -52,7 +52,15 @@ def parse_resource(text: bytes) -> Tree:
 
 def dumps(value: JSON, *, pretty: bool = False) -> bytes:
     """Compact JSON; numbers keep the text they came with."""
-    option = orjson.OPT_INDENT_2 if pretty else None
+    return _dumped(value, orjson.OPT_INDENT_2 if pretty else 0)
+
+
+def _ordered(value: JSON) -> bytes:
+    """The text of a value with the members of every object in one order."""
+    return _dumped(value, orjson.OPT_SORT_KEYS)
+
+
+def _dumped(value: JSON, option: int) -> bytes:
     try:
         return orjson.dumps(value, default=_plain, option=option)
     except TypeError:  # an integer past 64 bits
@@ -76,21 +84,7 @@ def to_decimal(value: int | jiter.LosslessFloat) -> Decimal:
 
 def same(left: JSON, right: JSON) -> bool:
     """Equal as FHIR content: member order aside, ``1.50`` is not ``1.5``."""
-    if isinstance(left, dict):
-        return (
-            isinstance(right, dict)
-            and left.keys() == right.keys()
-            and all(same(value, right[key]) for key, value in left.items())
-        )
-    if isinstance(left, list):
-        return (
-            isinstance(right, list)
-            and len(left) == len(right)
-            and all(same(a, b) for a, b in zip(left, right, strict=True))
-        )
-    if isinstance(left, jiter.LosslessFloat) or isinstance(right, jiter.LosslessFloat):
-        return type(left) is type(right) and str(left) == str(right)
-    return type(left) is type(right) and bool(left == right)
+    return left is right or _ordered(left) == _ordered(right)
 
 
 def equal(left: JSON, right: JSON) -> bool:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from app.core.errors import AppError, Category, Issue
@@ -304,6 +305,7 @@ def reference(name: str, target: str | None) -> Part:
     return None if target is None else {"name": name, "valueReference": {"reference": target}}
 
 
+@lru_cache(maxsize=8192)
 def exact(number: Decimal) -> JSON:
     """A decimal as a JSON number at up to ten places, without trailing zeros."""
     rounded = number.quantize(_PRECISION, ROUND_HALF_EVEN)

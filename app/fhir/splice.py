@@ -94,6 +94,27 @@ def same_content(left: Tree, right: Tree) -> bool:
     return same(_content(left), _content(right))
 
 
+def holds(text: bytes, bare: Tree) -> bool:
+    """Whether ``splice`` made this text of a tree without meta, whose first member is its type.
+
+    Told from the bytes alone; where they differ the content may still be the same.
+    """
+    made = dumps(bare)
+    head = _HEAD.match(made)
+    if head is None or not text.startswith(head[0] + b',"meta":{'):
+        return False
+    rest = made[head.end() :]
+    meta = text[head.end() + 1 : len(text) - len(rest)]
+    return text.endswith(rest) and _is_member(meta)
+
+
+def _is_member(text: bytes) -> bool:
+    try:
+        return len(orjson.loads(b"{%b}" % text)) == 1
+    except orjson.JSONDecodeError:
+        return False
+
+
 def _content(tree: Tree) -> Tree:
     bare = {key: value for key, value in tree.items() if key != "id"}
     meta = bare.pop("meta", None)

@@ -262,9 +262,9 @@ class Resources:
         return replace(past, patients=current.patients)
 
     def _stored(self, row: Row, visible: Visible) -> StoredVersion:
-        stored = as_seen(open_row(row, self._codec), visible)
         patients = row[len(COLUMNS)]
-        return replace(stored, patients=tuple(sorted(patients.split(",")))) if patients else stored
+        owners = tuple(sorted(patients.split(","))) if patients else ()
+        return as_seen(open_row(row, self._codec, patients=owners), visible)
 
     async def labels(
         self, sources: Collection[tuple[int, str]], *, visible: Visible

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from app.core.errors import Issue, Severity
 from app.db.engine import Connection, Row
 from app.repositories.codec import EnvelopeCodec, Sealed
+from app.repositories.recall import Recall
 from app.search import pages
 from app.search.compiler import source_of
 from app.search.cursor import Position
@@ -19,8 +21,11 @@ from app.search.found import Found, Page
 from app.search.inclusions import Inclusions
 from app.search.plans import Plan, plan
 from app.search.query import SearchQuery
+from app.search.sources.resource import RESOURCES
 from app.search.values import bind
 from app.search.visibility import Visible
+
+T = TypeVar("T")
 
 MAX_INCLUDES = 1000
 
@@ -58,6 +63,26 @@ class Searches:
         planned = await self._looked(plan(query, visible=visible))
         rows = await self._rows(planned, None, limit=limit)
         return [self._found(query, row, visible) for row in rows]
+
+    async def recalled(
+        self, query: SearchQuery, *, visible: Visible, limit: int, by: Recall[T]
+    ) -> list[T]:
+        """What ``by`` reads out of the first matches; a text is opened where it is not known.
+
+        For types of which everybody who sees them sees the same.
+        """
+        planned = await self._looked(plan(query, visible=visible))
+        rows = await self._rows(planned, None, limit=limit)
+
+        def read(row: Row) -> T:
+            def found() -> Found:
+                return self._found(query, row, visible)
+
+            # Without its key a version is not readable any more, known or not.
+            key = RESOURCES.version_of(row)
+            return by.of(key, found) if key else by.read(found())
+
+        return [read(row) for row in rows]
 
     async def total(self, query: SearchQuery, *, visible: Visible) -> int:
         """How many match."""

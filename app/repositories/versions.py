@@ -38,7 +38,7 @@ def as_seen(stored: StoredVersion, visible: Visible) -> StoredVersion:
     return stored if text is stored.text else replace(stored, text=text)
 
 
-def open_row(row: Row, codec: EnvelopeCodec) -> StoredVersion:
+def open_row(row: Row, codec: EnvelopeCodec, *, patients: tuple[str, ...] = ()) -> StoredVersion:
     """A stored version from the columns of ``resource`` or ``resource_history``, and more."""
     tenant, kind, id, rid, version, updated, deleted, interaction, *sealed = row[:12]
     owner, confidentiality, sensitivity, data_class = row[12:16]
@@ -61,4 +61,5 @@ def open_row(row: Row, codec: EnvelopeCodec) -> StoredVersion:
         confidentiality=confidentiality,
         sensitivity=sensitivity,
         data_class=data_class,
+        patients=patients,
     )

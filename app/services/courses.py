@@ -25,6 +25,7 @@ from app.domain.trajectory import (
 )
 from app.fhir import json, primitives
 from app.fhir.json import Tree
+from app.repositories.recall import Recall
 from app.repositories.unit_of_work import UnitOfWork
 from app.search import parser
 from app.search.visibility import Visible
@@ -37,6 +38,8 @@ RATER = f"{BASE}/StructureDefinition/rater"
 COUPLE = f"{BASE}/StructureDefinition/couple"
 
 _MOST = 100_000
+_KEPT = 20_000
+_Held: TypeAlias = tuple[Sitting, set[str | None]]  # and the episodes it belongs to
 _Keys: TypeAlias = Mapping[str, ScoringKey]
 _RATERS = frozenset(Rater)
 _COUNTED = frozenset(("final", "amended", "corrected"))
@@ -82,6 +85,9 @@ class Courses:
     def __init__(self, *, definitions: Definitions, base: str) -> None:
         self._definitions = definitions
         self._base = base
+        # The figures of a score, not its text: a course is looked at again after every session.
+        self._read = Recall(lambda found: _score(json.parse_resource(found.text)), most=_KEPT)
+        self._held = Recall(lambda found: _sitting(json.parse_resource(found.text)), most=_KEPT)
 
     async def course(
         self, uow: UnitOfWork, episode: Tree, *, visible: Visible, scales: Iterable[str] = ()
@@ -110,7 +116,7 @@ class Courses:
         return [
             _course(
                 episode,
-                [_sitting(each) for each in encounters if _is_of(each, episode["id"])],
+                [sitting for sitting, of in encounters if episode["id"] in of],
                 scores.get(id_in(episode.get("patient"), "Patient") or "", ()),
                 keys,
             )
@@ -119,12 +125,11 @@ class Courses:
 
     async def _encounters(
         self, uow: UnitOfWork, episodes: Sequence[Tree], *, tenant: int
-    ) -> Sequence[Tree]:
+    ) -> Sequence[_Held]:
         named = ",".join(f"EpisodeOfCare/{each['id']}" for each in episodes)
         query = parser.parse_criteria("Encounter", [("episode-of-care", named)], base=self._base)
         visible = Visible.everything(tenant, reason="sessions are numbered over the whole episode")
-        found = await uow.searches.matches(query, visible=visible, limit=_MOST)
-        return [json.parse_resource(each.text) for each in found]
+        return await uow.searches.recalled(query, visible=visible, limit=_MOST, by=self._held)
 
     async def _scores(
         self,
@@ -145,9 +150,9 @@ class Courses:
         ]
         query = parser.parse_criteria("Observation", criteria, base=self._base)
         scores: dict[str, list[_Score]] = {}
-        for each in await uow.searches.matches(query, visible=visible, limit=_MOST):
-            # Only what counts is kept of each: there may be thousands.
-            score = _score(json.parse_resource(each.text))
+        for score in await uow.searches.recalled(
+            query, visible=visible, limit=_MOST, by=self._read
+        ):
             if score is not None:
                 scores.setdefault(score.patient, []).append(score)
         return scores
@@ -169,11 +174,6 @@ def _course(
         dates={score.reference: date for score, date in scores},
         keys={key.instrument: key for key in keys.values()},
     )
-
-
-def _is_of(encounter: Tree, episode: str) -> bool:
-    references = encounter.get("episodeOfCare", ())
-    return any(id_in(each, "EpisodeOfCare") == episode for each in references)
 
 
 def id_in(reference: object, type_name: str) -> str | None:
@@ -199,14 +199,15 @@ def moment(text: str | None) -> int | None:
         return None
 
 
-def _sitting(encounter: Tree) -> Sitting:
+def _sitting(encounter: Tree) -> _Held:
     start = encounter.get("period", {}).get("start")
-    return Sitting(
+    sitting = Sitting(
         id=encounter["id"],
         status=encounter.get("status", ""),
         start=moment(start),
         day=start[:10] if start and len(start) >= 10 else None,
     )
+    return sitting, {id_in(each, "EpisodeOfCare") for each in encounter.get("episodeOfCare", ())}
 
 
 class _Score(NamedTuple):
@@ -215,10 +216,11 @@ class _Score(NamedTuple):
     id: str
     patient: str
     definition: str
-    rater: str | None
+    rater: Rater | None
     scale: str
     encounter: str | None
     answered: str
+    moment: int
     value: Decimal | None
 
 
@@ -227,14 +229,17 @@ def _score(tree: Tree) -> _Score | None:
     scale = next((each.get("code") for each in codings if each.get("system") == SCALES), None)
     if scale is None or tree.get("status") not in _COUNTED:
         return None
+    rater = extension(tree, RATER).get("valueCode")
+    answered = tree.get("effectiveDateTime", "")
     return _Score(
         id=tree["id"],
         patient=id_in(tree.get("subject"), "Patient") or "",
         definition=extension(tree, DEFINITION).get("valueCanonical", ""),
-        rater=extension(tree, RATER).get("valueCode"),
+        rater=Rater(rater) if rater in _RATERS else None,
         scale=scale,
         encounter=id_in(tree.get("encounter"), "Encounter"),
-        answered=tree.get("effectiveDateTime", ""),
+        answered=answered,
+        moment=moment(answered) or 0,
         value=_value(tree),
     )
 
@@ -250,11 +255,10 @@ def _observed(
         )
         if key is None or session is None:
             continue
-        rater = Rater(score.rater) if score.rater in _RATERS else key.rater
         observed = Observed(
-            track=Track(key.instrument, rater, score.scale),
+            track=Track(key.instrument, score.rater or key.rater, score.scale),
             session=session,
-            answered=moment(score.answered) or 0,
+            answered=score.moment,
             value=score.value,
             reference=f"Observation/{score.id}",
         )

@@ -5,8 +5,8 @@ A definition is read from its Library once for each version that was stored.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -17,6 +17,7 @@ from app.domain.safety import SafetyRules, safety_rules
 from app.domain.scoring import ScoringKey, scoring_key
 from app.fhir import json
 from app.fhir.json import Tree
+from app.repositories.recall import Recall
 from app.repositories.unit_of_work import UnitOfWork
 from app.search import parser
 from app.search.found import Found
@@ -41,7 +42,7 @@ class Definitions:
 
     def __init__(self, *, base: str) -> None:
         self._base = base
-        self._read: OrderedDict[tuple[int, str, int], object | None] = OrderedDict()
+        self._read = {kind: Recall(partial(_read, kind=kind), most=_KEPT) for kind in _READERS}
 
     async def scoring_keys(
         self, uow: UnitOfWork, *, tenant: int, questionnaire: str = ""
@@ -75,17 +76,8 @@ class Definitions:
             "Library", [("type", f"{KIND_SYSTEM}|{kind}"), *criteria], base=self._base
         )
         visible = Visible.everything(tenant, reason="measurement definitions apply to everybody")
-        found = await uow.searches.matches(query, visible=visible, limit=_MOST)
-        read = [self._definition(each, kind, tenant=tenant) for each in found]
+        read = await uow.searches.recalled(query, visible=visible, limit=_MOST, by=self._read[kind])
         return [each for each in read if isinstance(each, shape)]
-
-    def _definition(self, found: Found, kind: str, *, tenant: int) -> object | None:
-        key = (tenant, found.id, found.version)
-        if key not in self._read:
-            self._read[key] = _read(found, kind)
-            if len(self._read) > _KEPT:
-                self._read.popitem(last=False)
-        return self._read[key]
 
 
 def _read(found: Found, kind: str) -> object | None:

@@ -77,11 +77,11 @@ class Rescoring:
                 for tree in await self._scoring.scores(uow, response, tenant=tenant, known=known):
                     scored[tree["id"]] = tree
         held = await uow.resources.lock_all(_OBSERVATION, list(scored), visible=_all(tenant))
-        different = []
-        for id, tree in scored.items():
-            before = json.parse_resource(held[id].stored.text) if id in held else None
-            if before is None or not splice.same_content(before, {**tree, "meta": before["meta"]}):
-                different.append(tree)
+        different = [
+            tree
+            for id, tree in scored.items()
+            if id not in held or not _says(held[id].stored.text, tree)
+        ]
         await self._derived.store_all(uow, different, tenant=tenant)
         noted = [self._provenance(tree) for tree in different if tree["id"] in held]
         await self._derived.store_all(uow, noted, tenant=tenant)
@@ -106,6 +106,14 @@ class Rescoring:
             },
             "agent": [{"who": {"display": "Rapport"}}],
         }
+
+
+def _says(text: bytes, tree: Tree) -> bool:
+    """Whether a stored score is this one."""
+    if splice.holds(text, tree):  # nearly all are, and are told from their bytes
+        return True
+    before = json.parse_resource(text) if text else {}
+    return splice.same_content(before, {**tree, "meta": before.get("meta")})
 
 
 def _all(tenant: int) -> Visible:

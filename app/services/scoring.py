@@ -8,7 +8,7 @@ same score. The definition, its version and the answers are named by every score
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,11 +141,12 @@ def _is_ours(observation: Tree) -> bool:
 
 
 def _observations(answered: _Answered, scored: Sequence[Score]) -> Iterable[Tree]:
+    ids = {one.scale: _id(answered, one.scale) for one in scored}
     for one in scored:
-        yield _observation(answered, one)
+        yield _observation(answered, one, ids)
 
 
-def _observation(answered: _Answered, scored: Score) -> Tree:
+def _observation(answered: _Answered, scored: Score, ids: Mapping[str, str]) -> Tree:
     key, response = answered.key, answered.response
     scale = key.scale(scored.scale)
     coding: list[Tree] = [{"system": SCALES, "code": scored.scale}]
@@ -161,7 +162,7 @@ def _observation(answered: _Answered, scored: Score) -> Tree:
         extension.append({"url": _PRORATED, "valueInteger": scored.prorated})
     tree: Tree = {
         "resourceType": "Observation",
-        "id": _id(answered, scored.scale),
+        "id": ids[scored.scale],
         "extension": extension,
         "status": "final",
         "category": [
@@ -185,9 +186,7 @@ def _observation(answered: _Answered, scored: Score) -> Tree:
         if scored.straight_line
         else None,
         "note": None if key.validated else [{"text": _NOT_VALIDATED}],
-        "hasMember": [
-            {"reference": f"Observation/{_id(answered, member)}"} for member in scored.members
-        ]
+        "hasMember": [{"reference": f"Observation/{ids[member]}"} for member in scored.members]
         or None,
         "derivedFrom": [{"reference": answered.reference}],
     }

@@ -7,12 +7,13 @@ from decimal import Decimal
 
 from app.domain.congruence import Pair, congruence, pair
 from app.domain.measure import Rater
-from app.domain.trajectory import Series, never_answered
+from app.domain.trajectory import Observed, Series, never_answered
 from app.fhir.json import Tree
 from app.fhir.parameters import (
     Part,
     boolean,
     decimal,
+    exact,
     group,
     integer,
     parameters,
@@ -99,17 +100,19 @@ def _series(course: Course, series: Series) -> Part:
         value("rater", "code", str(track.rater)),
         value("scale", "code", track.scale),
         boolean("validated", value=course.keys[track.instrument].validated),
-        [
-            group(
-                "point",
-                integer("session", point.session),
-                value("date", "dateTime", course.dates[point.reference] or None),
-                decimal("value", point.value),
-                reference("observation", point.reference),
-            )
-            for point in series.points
-        ],
+        [_point(point, course.dates[point.reference]) for point in series.points],
     )
+
+
+def _point(point: Observed, date: str) -> Tree:
+    # Written out: a course has thousands.
+    parts: list[Tree] = [{"name": "session", "valueInteger": point.session}]
+    if date:
+        parts.append({"name": "date", "valueDateTime": date})
+    if point.value is not None:
+        parts.append({"name": "value", "valueDecimal": exact(point.value)})
+    parts.append({"name": "observation", "valueReference": {"reference": point.reference}})
+    return {"name": "point", "part": parts}
 
 
 def _alert(issue: Tree) -> Part:

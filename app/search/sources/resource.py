@@ -66,6 +66,11 @@ class ResourceSource:
         )
         return Found(kind, id, version, updated, rid, text)
 
+    def version_of(self, values: Row) -> tuple[int, int, int] | None:
+        """Tenant, row number and version of what was found; none where its key is gone."""
+        _, _, version, _, rid, tenant, _, _, _, key_id, _ = values[: len(_FOUND)]
+        return (tenant, rid, version) if key_id else None
+
     def ids(self, rows: Rows, node: Ids) -> ColumnElement[bool]:
         """Whether the logical id is one of these."""
         return one_of(rows.c.id, node.ids)

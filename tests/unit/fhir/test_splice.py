@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.fhir import json
-from app.fhir.splice import same_content, splice, stamp
+from app.fhir.splice import holds, same_content, splice, stamp
 
 
 class Stamp(TypedDict):
@@ -170,3 +170,28 @@ def test_the_given_tree_is_unchanged() -> None:
 )
 def test_same_content(left: json.Tree, right: json.Tree, equal: bool) -> None:
     assert same_content(left, right) is equal
+
+
+SCORE = {"resourceType": "Observation", "id": "a", "status": "final", "value": {"x": 1}}
+
+
+@pytest.mark.parametrize(
+    "changed, held",
+    [
+        ({}, True),
+        ({"status": "amended"}, False),
+        ({"value": {"x": 2}}, False),
+        ({"note": [{"text": '"meta":{}'}]}, False),
+    ],
+)
+def test_a_stored_text_holds_what_it_was_made_of(changed: json.Tree, held: bool) -> None:
+    stored = splice(
+        json.dumps(SCORE), SCORE, id="a", version_id="1", last_updated="2026-01-05T10:00:00Z"
+    )
+    assert holds(stored, SCORE | changed) is held
+    assert not holds(json.dumps(SCORE), SCORE | changed)
+
+
+def test_a_member_more_than_meta_is_not_overlooked() -> None:
+    text = b'{"resourceType":"Observation","meta":{"versionId":"1"},"language":"en","id":"a"}'
+    assert not holds(text, {"resourceType": "Observation", "id": "a"})
