@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import cast
 
 from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from app.core.clock import Clock
 from app.core.config import Settings
+from app.core.errors import AppError
 from app.core.ids import IdSource
 from app.interactions.context import Engine
 from app.repositories.unit_of_work import UnitsOfWork
@@ -60,7 +62,7 @@ class Services:
             principal = await self.authorization.authenticator.authenticate(
                 with_token, unit.accounts.tokens
             )
-        self._count(request, principal)
+        await self._count(request, principal)
         return principal
 
     async def admit(self, request: Request) -> tuple[Principal, Presumed]:
@@ -71,21 +73,36 @@ class Services:
             )
         if principal is None:
             return await self.authenticate(request), presumed
-        self._count(request, principal)
+        await self._count(request, principal)
         return principal, presumed
 
-    def _count(self, request: Request, principal: Principal) -> None:
+    async def record_refusal(
+        self, request: Request, principal: Principal, refusal: AppError
+    ) -> None:
+        """Keeps that a caller's request was refused before it was known what it was for."""
+        facts = self.facts(request)
+        await self.units.audit.write(self.trail.failure("request", principal, facts, error=refusal))
+
+    async def record_stranger(self, connection: HTTPConnection, reason: str) -> None:
+        """Counts a request of nobody known that was refused."""
+        address = address_of(connection, self.settings.trusted_proxies)
+        await self.refusals.add(address=address, reason=reason)
+
+    async def _count(self, request: Request, principal: Principal) -> None:
         if not hasattr(request.state, "counted"):  # one request may be looked at twice
-            self.throttle.check(f"{principal.client_id} {principal.subject}")
             request.state.counted = True
+            try:
+                self.throttle.check(f"{principal.client_id} {principal.subject}")
+            except AppError as refusal:  # a flood is counted, not told one by one
+                await self.record_stranger(request, str(refusal.category))
+                raise
 
     @asynccontextmanager
     async def _recording(self, request: Request) -> AsyncIterator[None]:
         try:
             yield
         except Unauthenticated as refusal:
-            address = address_of(request, self.settings.trusted_proxies)
-            await self.refusals.add(address=address, reason=refusal.reason)
+            await self.record_stranger(request, refusal.reason)
             raise
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from email.utils import formatdate
 
 from fastapi import Request
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
@@ -38,9 +37,10 @@ async def handle(request: Request) -> Response:
     principal, presumed = await services.admit(request)
     try:
         call, layout = await _call(request, services)
-    except AppError:
-        if presumed.provisos:
-            await services.authenticate(request)  # who has no token is told nothing else
+    except AppError as refusal:
+        if presumed.provisos:  # who has no token is told nothing else
+            principal = await services.authenticate(request)
+        await services.record_refusal(request, principal, refusal)
         raise
     if call.interaction is Interaction.BATCH and presumed.provisos:
         # Of several units of work the first would be done when a proviso fails.
@@ -58,6 +58,8 @@ async def handle(request: Request) -> Response:
 
 async def _call(request: Request, services: Services) -> tuple[Call, Layout]:
     base = services.engine.settings.fhir_base
+    if request.method not in METHODS:
+        raise address.NotAllowed(sorted(METHODS))
     found = address.resolve(request.method, request.scope["path"][len("/fhir") :])
     query, form = await asked(request, found)
     operation = OPERATIONS.get(found.operation or "")
@@ -129,7 +131,5 @@ class FhirRoute(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        if scope["method"] not in METHODS:
-            raise HTTPException(405, headers={"Allow": ", ".join(sorted(METHODS))})
         response = await handle(Request(scope, receive))
         await response(scope, receive, send)

@@ -14,13 +14,16 @@ from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.config import Settings
 from app.core.errors import AppError, Category
 from app.core.ids import IdSource
+from app.db.engine import DatabaseBusy
+from app.interactions.refusals import unavailable
 from app.routers import metrics
+from app.routers.dependencies import services_of
 from app.routers.endpoint import endpoint_of
 from app.routers.errors import fault, respond
 from app.routers.peers import address_of
@@ -82,6 +85,7 @@ class Guard:
 
         refusal = self._refusal(scope, headers)
         if refusal is not None:
+            refusal = await _counted(scope, refusal)
             await respond(refusal)(scope, receive, answer)
         else:
             try:
@@ -156,6 +160,18 @@ class Guard:
             return message
 
         return capped
+
+
+async def _counted(scope: Scope, refusal: AppError) -> AppError:
+    """The refusal, once it is counted: nobody knows who was refused."""
+    if scope["path"].startswith(_ANY_HOST):
+        return refusal
+    request = Request(scope)
+    try:
+        await services_of(request).record_stranger(request, str(refusal.category))
+    except DatabaseBusy:
+        return unavailable()
+    return refusal
 
 
 def _too_slow() -> AppError:

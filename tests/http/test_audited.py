@@ -7,6 +7,9 @@ import json
 
 import pytest
 
+from app.repositories.audit_queries import AuditQueries, Question
+from app.search.visibility import Visible
+from app.services.audit import HOME
 from tests.http.answers import made, ok, resources
 from tests.http.resources import MRN, bundle, entry, identified, observation, patient
 
@@ -168,3 +171,48 @@ async def test_no_event_tells_what_a_record_says(clinic, log):
         events = await log(subtype)
         assert events
         assert secret not in json.dumps(events)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "Nonsense/1", {}, 404),
+        ("GET", "Patient/1/$no-such", {}, 404),
+        ("PUT", "_history", {}, 405),
+        ("PROPFIND", "Patient/1", {}, 405),
+        ("GET", "Patient/1", {"Accept": "application/fhir+xml"}, 406),
+        ("POST", "Patient", {"Content-Type": "application/fhir+xml"}, 415),
+        ("GET", "Patient/1", {"Prefer": "handling=strict", "If-Match": "x"}, None),
+    ],
+)
+async def test_what_is_refused_as_it_came_is_kept(clinic, log, method, path, headers, status):
+    answer = await clinic.http.request(method, path, headers=headers)
+    assert answer.status_code == status or status is None, answer.text
+    kept = [one for one in await log("request") if f"{method} /fhir/{path}" in asked(one)]
+    assert len(kept) == (1 if status else 0)
+    for event in kept:
+        assert event["outcome"] == "4"
+        assert event["agent"][0]["who"]["identifier"]["value"]
+
+
+async def test_what_the_edge_refuses_is_counted_for_its_address(clinic):
+    services = clinic.application.services
+
+    async def kept():
+        visible = Visible.everything(HOME, reason="a test looks at the log")
+        async with services.units.database.read() as connection:
+            found = await AuditQueries(connection).page(
+                Question(events=("unauthenticated",)), visible=visible, limit=1000
+            )
+        told = [json.loads(each.detail or "{}") for each in found if each.address == "192.0.2.7"]
+        return [int(one["count"]) for one in told if one.get("reason") == "uri-too-long"]
+
+    before = await kept()
+    for _ in range(10):
+        async with clinic.application.http() as http:
+            answer = await http.get("/fhir/Patient?x=" + "x" * 17_000)
+            assert answer.status_code == 414
+    await services.refusals.close()
+    counts = await kept()
+    assert sum(counts) - sum(before) == 10
+    assert 2 <= len(counts) - len(before) <= 4

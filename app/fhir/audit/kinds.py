@@ -82,6 +82,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "operation": _rest("operation", "E", Shape.QUERY, "Query"),
         "batch": _rest("batch", "E", Shape.QUERY),
         "transaction": _rest("transaction", "E", Shape.QUERY),
+        # Refused before it was known what was asked for.
+        "request": _ours(_REST_TYPE, "request", "Request refused as it came", Shape.QUERY),
         "capabilities": _rest("capabilities", "R", Shape.QUERY),
         "consent-decision": Kind(
             _ALERT,
