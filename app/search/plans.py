@@ -86,7 +86,7 @@ def plan(query: SearchQuery, *, visible: Visible) -> Plan:
     sight = visible.sight({*query.kinds, *kinds(And(items))}, shaper)
     shape = Shape(query.kinds, criteria, sight, query.sort)
     if source_of(query.kinds[0]) is not RESOURCES:
-        return Plan(shape, shaper.values, narrow=False)
+        return Plan(_merging(shape), shaper.values, narrow=False)
     ranked = [ranks.rank(item, query.kinds[0]) for item in items]
     if ranks.NARROW in ranked:
         start = ranked.index(ranks.NARROW)
@@ -100,6 +100,14 @@ def plan(query: SearchQuery, *, visible: Visible) -> Plan:
     return Plan(
         shape, shaper.values, narrow=False, candidates=tuple(candidates), has_reach=has_reach
     )
+
+
+def _merging(shape: Shape) -> Shape:
+    """The shape that starts from the first criterion whose every way an index answers."""
+    source = source_of(shape.kinds[0])
+    rows = source.rows(shape.kinds)
+    ways = (which for which, node in enumerate(shape.criteria) if source.ways(rows, node))
+    return replace(shape, start=next(ways, None))
 
 
 def _own(searched: tuple[int, ...], visible: Visible) -> tuple[Expression, ...]:

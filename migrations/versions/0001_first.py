@@ -99,12 +99,28 @@ def upgrade() -> None:
         sqlite_where=sa.text(glass),
     )
     op.create_index(
+        "ix_audit_event_consent",
+        "audit_event",
+        ["tenant", "consent", "recorded", "aid"],
+        unique=False,
+        postgresql_where=sa.text("consent IS NOT NULL"),
+        sqlite_where=sa.text("consent IS NOT NULL"),
+    )
+    op.create_index(
         "ix_audit_event_entity_id",
         "audit_event",
         ["tenant", "entity_id", "recorded", "aid"],
         unique=False,
         postgresql_where=sa.text("entity_id IS NOT NULL"),
         sqlite_where=sa.text("entity_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_audit_event_organization",
+        "audit_event",
+        ["tenant", "organization", "recorded", "aid"],
+        unique=False,
+        postgresql_where=sa.text("organization IS NOT NULL"),
+        sqlite_where=sa.text("organization IS NOT NULL"),
     )
     op.create_index(
         "ix_audit_event_patient",
@@ -918,10 +934,22 @@ def downgrade() -> None:
         sqlite_where=sa.text("patient IS NOT NULL"),
     )
     op.drop_index(
+        "ix_audit_event_organization",
+        table_name="audit_event",
+        postgresql_where=sa.text("organization IS NOT NULL"),
+        sqlite_where=sa.text("organization IS NOT NULL"),
+    )
+    op.drop_index(
         "ix_audit_event_entity_id",
         table_name="audit_event",
         postgresql_where=sa.text("entity_id IS NOT NULL"),
         sqlite_where=sa.text("entity_id IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_audit_event_consent",
+        table_name="audit_event",
+        postgresql_where=sa.text("consent IS NOT NULL"),
+        sqlite_where=sa.text("consent IS NOT NULL"),
     )
     op.drop_index(
         "ix_audit_event_actor_id",

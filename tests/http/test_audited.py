@@ -174,7 +174,7 @@ async def test_no_event_tells_what_a_record_says(clinic, log):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "headers", "status"),
+    "method, path, headers, status",
     [
         ("GET", "Nonsense/1", {}, 404),
         ("GET", "Patient/1/$no-such", {}, 404),

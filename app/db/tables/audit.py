@@ -96,7 +96,9 @@ Index(
     postgresql_where=text(BREAK_GLASS),
     sqlite_where=text(BREAK_GLASS),
 )
-SEARCHED = tuple(_index(column) for column in ("patient", "actor_id", "entity_id"))
+SEARCHED = tuple(
+    _index(column) for column in ("patient", "actor_id", "entity_id", "consent", "organization")
+)
 
 audit_pending = Table(
     "audit_pending",

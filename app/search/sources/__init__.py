@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import ColumnElement, FromClause
 
 from app.db.engine import Row
-from app.search.expression import Composite, Ids, Missing, Param
+from app.search.expression import Composite, Expression, Ids, Missing, Param
 from app.search.found import Found
 from app.search.values import Choice, Columns
 
@@ -69,6 +69,15 @@ class Source(Protocol):
     @property
     def key_width(self) -> int:
         """How many columns ``key`` has."""
+        ...
+
+    @property
+    def merges(self) -> bool:
+        """Whether what ``ways`` give is merged, in place of a start from an index table."""
+        ...
+
+    def ways(self, rows: Rows, node: Expression) -> Sequence[ColumnElement[bool]]:
+        """The ways in which a row may meet a criterion, where an index answers each; else none."""
         ...
 
     def rows(self, kinds: tuple[int, ...]) -> Rows:

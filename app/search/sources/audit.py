@@ -18,7 +18,7 @@ from app.db.tables.audit import audit_event
 from app.fhir import json
 from app.fhir.audit.event import render
 from app.fhir.registry import REGISTRY, by_code
-from app.search.expression import Composite, Ids, Missing, Param
+from app.search.expression import Compartment, Composite, Expression, Ids, Missing, Param
 from app.search.found import Found
 from app.search.parameters import TYPES
 from app.search.sources import Link, Order, Rows, Unseal
@@ -34,6 +34,8 @@ _COMPARTMENTS = {
     for owner, codes in REGISTRY["AuditEvent"].compartments.items()
     if owner in REGISTRY
 }
+# References, whose every column has an index (``db/tables/audit.py``).
+_INDEXED = frozenset(("agent", "entity", "patient"))
 # Where a value is missing it comes last, whichever way the others go.
 _FIRST, _LAST = "", "\U0010ffff"
 
@@ -42,6 +44,22 @@ class AuditSource:
     """Rows of ``audit_event``."""
 
     key_width = 2
+    merges = True
+
+    def ways(self, rows: Rows, node: Expression) -> Sequence[ColumnElement[bool]]:
+        """One for each column that holds a reference to what was asked for."""
+        match node:
+            case Param(code=code, index="", tests=tests) if code in _INDEXED:
+                predicate = TYPES["reference"].predicate
+                return [
+                    and_(part.there, or_(*(predicate(part.values, test) for test in tests)))
+                    for part in parts(rows.c, code)
+                    if part.kind != 0
+                ]
+            case Compartment(owner_kind, owner_id):
+                return self._inside(rows, owner_kind, owner_id)
+            case _:
+                return ()
 
     def rows(self, kinds: tuple[int, ...]) -> Rows:
         """The rows under a new name."""
@@ -99,17 +117,7 @@ class AuditSource:
 
     def compartment(self, rows: Rows, owner_kind: int, owner_id: Choice) -> ColumnElement[bool]:
         """Whether the event is about the owner, or one of several, or by them."""
-        return or_(
-            false(),
-            *(
-                and_(
-                    part.there,
-                    part.values.target_kind == number(owner_kind),
-                    one_of(part.values.target_id, owner_id),
-                )
-                for part in self._references(rows, _COMPARTMENTS.get(owner_kind, ()), owner_kind)
-            ),
-        )
+        return or_(false(), *self._inside(rows, owner_kind, owner_id))
 
     def author(self, rows: Rows, author_kind: int, author_id: Choice) -> ColumnElement[bool]:
         """Nobody: the server writes the log."""
@@ -141,6 +149,16 @@ class AuditSource:
         type_ = TYPES[by_code(_KIND).search[code].type]
         values = [getattr(part.values, type_.ORDER) for part in parts(rows.c, code)]
         return Order(func.coalesce(*values, literal(_FIRST if descending else _LAST, Str)))
+
+    def _inside(self, rows: Rows, owner_kind: int, owner_id: Choice) -> list[ColumnElement[bool]]:
+        return [
+            and_(
+                part.there,
+                part.values.target_kind == number(owner_kind),
+                one_of(part.values.target_id, owner_id),
+            )
+            for part in self._references(rows, _COMPARTMENTS.get(owner_kind, ()), owner_kind)
+        ]
 
     def _references(self, rows: Rows, codes: Sequence[str], kind: int) -> list[Part]:
         return [

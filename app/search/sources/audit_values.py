@@ -256,6 +256,8 @@ def _patient(row: Row) -> Iterator[Part]:
     yield _fixed(_PATIENT, row.patient, _there(row.patient))
     acting = and_(_there(row.actor_id), row.actor_kind == number(_PATIENT))
     yield _fixed(_PATIENT, row.actor_id, acting)
+    touched = and_(_data(row), _there(row.entity_id), row.entity_kind == number(_PATIENT))
+    yield _fixed(_PATIENT, row.entity_id, touched, row.entity_version)
 
 
 def _policy(row: Row) -> Iterator[Part]:

@@ -12,7 +12,7 @@ from app.db.tables.indexes import idx_reference, idx_token, idx_uri
 from app.db.tables.keys import readable
 from app.db.tables.resources import compartment, resource, resource_author
 from app.fhir.registry import by_code
-from app.search.expression import Composite, Ids, Missing, Param, Test
+from app.search.expression import Composite, Expression, Ids, Missing, Param, Test
 from app.search.found import Found
 from app.search.parameters import TYPES, index_number
 from app.search.sources import Link, Order, Rows, Unseal
@@ -32,6 +32,11 @@ class ResourceSource:
     """Rows of ``resource``."""
 
     key_width = 1
+    merges = False
+
+    def ways(self, rows: Rows, node: Expression) -> Sequence[ColumnElement[bool]]:
+        """None: a statement over this store starts from one index table."""
+        return ()
 
     def rows(self, kinds: tuple[int, ...]) -> Rows:
         """The rows of these types under a new name."""
