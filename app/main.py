@@ -19,7 +19,7 @@ from app.interactions.relay import Relay
 from app.interactions.rules import AFTER_COMMIT, OF_THE_PATIENT
 from app.interactions.services import assembled
 from app.pages import routes as pages
-from app.repositories.codec import EnvelopeCodec
+from app.repositories.codec import EnvelopeCodec, KeyEncryption
 from app.repositories.unit_of_work import UnitsOfWork
 from app.routers import (
     administration,
@@ -41,10 +41,11 @@ from app.routers.origins import RegisteredOrigins
 from app.routers.throttle import Throttle
 from app.search.cursor import CursorCipher
 from app.security import egress
+from app.security.key_service import KeyService
 from app.security.keyring import ensure_signing_key
-from app.security.keys import RootKey
 from app.security.oauth import server
 from app.security.oauth.server import AuthorizationServer
+from app.security.root_key import RootKey
 from app.services.audit import AuditTrail
 from app.services.audit_copies import Copy, FileCopy, WitnessCopy
 from app.services.audit_keys import LogKeys
@@ -105,11 +106,28 @@ def _root_key(settings: Settings, ids: IdSource) -> RootKey:
     return RootKey.load(settings.root_key, ids)
 
 
+def key_encryption(settings: Settings, root: RootKey) -> KeyEncryption:
+    """What wraps tenants' keys: the key service where there is one, else the root key."""
+    if settings.key_service_url and settings.key_service_token_file:
+        return KeyService(
+            settings.key_service_url,
+            key=settings.key_service_key,
+            token_file=settings.key_service_token_file,
+            before=root,
+        )
+    return root
+
+
 def _core(
     settings: Settings, clock: Clock, ids: IdSource, root: RootKey, database: Database
 ) -> Core:
     base = settings.fhir_base
-    units = UnitsOfWork(database, codec=EnvelopeCodec(root.derive, ids.random), clock=clock)
+    units = UnitsOfWork(
+        database,
+        codec=EnvelopeCodec(root.derive, ids.random),
+        encryption=key_encryption(settings, root),
+        clock=clock,
+    )
     trail = AuditTrail(clock=clock, ids=ids, site=base)
     records = Records(clock=clock, reactions=AFTER_COMMIT, base=base, of_the_patient=OF_THE_PATIENT)
     engine = Engine(

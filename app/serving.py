@@ -16,7 +16,7 @@ from app.db.engine import connect
 from app.db.schema import is_current
 from app.interactions.relay import Relay
 from app.main import create_app, opened, running, sequencer_of
-from app.security.keys import KeyUnavailable, RootKey
+from app.security.root_key import KeyUnavailable, RootKey
 
 
 def with_relay() -> FastAPI:

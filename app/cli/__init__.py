@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli import accounts, clients, serve, tenants, upkeep
+from app.cli import accounts, clients, keys, retention, serve, tenants, upkeep
 from app.core.config import Settings
 
 
@@ -42,7 +42,8 @@ app.add_typer(tenants.tenants, name="tenant")
 app.add_typer(clients.clients, name="client")
 app.add_typer(audit_app, name="audit")
 app.add_typer(accounts.users, name="user")
-app.add_typer(accounts.keys, name="keys")
+app.add_typer(keys.keys, name="keys")
+app.add_typer(retention.retention, name="retention")
 app.add_typer(openapi_app, name="openapi")
 upkeep.register(app)
 serve.register(app)

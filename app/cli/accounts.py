@@ -1,4 +1,4 @@
-"""``rapport user``, ``rapport keys`` and ``rapport provider``: people, signing keys, trust."""
+"""``rapport user``: people; and what commands of several files share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.core.clock import SECOND
 from app.core.config import Settings
 from app.core.errors import AppError, Category
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:  # a command that is not run costs no start-up time
     from app.security.ports import EventName
 
 users = typer.Typer(no_args_is_help=True, help="People.")
-keys = typer.Typer(no_args_is_help=True, help="The root key, and the keys that sign access tokens.")
 
 
 @users.command("add")
@@ -71,46 +69,6 @@ def user_add(
             return f"user {account.account_id}\ninvitation {link}"
         finally:
             server.hasher.close()
-
-    do(run)
-
-
-@keys.command("create-root")
-def keys_create_root() -> None:
-    """Makes the root key of a new installation; keep a copy where the backups are not."""
-    from app.core.ids import RandomIds
-    from app.security.keys import RootKey
-
-    path = Settings().root_key
-    if path.exists():
-        typer.echo(f"refused: {path} exists", err=True)
-        raise typer.Exit(1)
-    RootKey.ensure(path, RandomIds())
-    typer.echo(f"root key: {path}")
-
-
-@keys.command("rotate")
-def keys_rotate(
-    at_once: Annotated[
-        bool, typer.Option(help="After a leak: the old keys and their tokens end now.")
-    ] = False,
-) -> None:
-    """Makes a new signing key; it signs when verifiers have had time to see it."""
-    from app.security.keyring import rotate_signing_key
-    from app.security.ports import EventName
-
-    async def run(core: Core) -> str:
-        life = core.settings.access_token_seconds
-        async with core.units.write() as uow:
-            kid = await rotate_signing_key(
-                uow.accounts.keys,
-                root=core.root,
-                now=core.clock.now(),
-                publish_for=0 if at_once else 600 * SECOND,
-                overlap=0 if at_once else (life + 60) * SECOND,
-            )
-        await record(core, EventName.KEY_ROTATED)
-        return f"key {kid}"
 
     do(run)
 

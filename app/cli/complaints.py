@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from app.core.errors import AppError
 from app.db.engine import DatabaseBusy
-from app.security.keys import KeyUnavailable
+from app.security.root_key import KeyUnavailable
 
 
 def of(error: Exception) -> list[str]:

@@ -25,12 +25,12 @@ def register(app: typer.Typer) -> None:
 
 
 def backup(path: Annotated[Path, typer.Argument(help="A file that does not exist yet.")]) -> None:
-    """Writes everything, encrypted under the root key, to one file; serving may go on."""
+    """Writes everything to one file, and its keys to rapport.keys beside it; serving may go on."""
     from app.main import opened
 
     async def run() -> int:
         async with opened(Settings()) as core:
-            return await _backups(core).save(path)
+            return await backups(core).save(path)
 
     try:
         typer.echo(f"{asyncio.run(run())} rows in {path}")
@@ -40,13 +40,13 @@ def backup(path: Annotated[Path, typer.Argument(help="A file that does not exist
 
 
 def restore(path: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
-    """Puts a backup into a migrated database that is not in use, and makes the index anew."""
+    """Puts a backup, by the keys beside it, into a migrated database that is not in use."""
     from app.main import opened
 
     async def run() -> tuple[int, int]:
         settings = Settings()
         async with opened(settings) as core:
-            rows = await _backups(core).load(path)
+            rows = await backups(core).load(path)
         async with opened(settings) as core:
             return rows, await _reindexing(core).run()
 
@@ -69,11 +69,12 @@ def reindex() -> None:
     typer.echo(f"{asyncio.run(run())} resources indexed")
 
 
-def _backups(core: Core) -> Backups:
+def backups(core: Core) -> Backups:
+    """What writes and reads backups."""
     from app.db.schema import newest
     from app.services.backups import Backups
 
-    return Backups(core.database, root=core.root, ids=core.ids, schema=newest())
+    return Backups(core.database, root=core.root, ids=core.ids, clock=core.clock, schema=newest())
 
 
 def _reindexing(core: Core) -> Reindexing:

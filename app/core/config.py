@@ -28,6 +28,10 @@ class Settings(BaseSettings):
     database_url: str = ""
     migration_url: str = ""
     root_key_file: Path | None = None
+    # A service that wraps tenants' keys in place of the root key: Vault Transit, or what speaks it.
+    key_service_url: str = ""
+    key_service_key: str = "rapport"
+    key_service_token_file: Path | None = None
     base_url: str = ""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, validation_alias="PORT")
@@ -131,6 +135,8 @@ class Settings(BaseSettings):
             reasons.append("RAPPORT_BASE_URL must be an https origin in production")
         if "*" in self.cors_origins:
             reasons.append("RAPPORT_CORS_ORIGINS must not hold a wildcard in production")
+        if self.key_service_url and self.key_service_token_file is None:
+            reasons.append("RAPPORT_KEY_SERVICE_URL needs RAPPORT_KEY_SERVICE_TOKEN_FILE")
         if self.demo_credentials.exists():
             reasons.append("the data directory holds a demo clinic")
         return reasons

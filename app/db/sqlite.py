@@ -45,6 +45,7 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA recursive_triggers=ON",
     "PRAGMA temp_store=MEMORY",
+    "PRAGMA secure_delete=FAST",  # what was emptied is not left behind in its page
     "PRAGMA cache_size=-16000",
 )
 

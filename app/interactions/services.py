@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.core.clock import Clock
 from app.core.ids import IdSource
-from app.security.keys import RootKey
+from app.security.root_key import RootKey
 from app.services.alliance import Alliance
 from app.services.answering import Answering
 from app.services.audit import AuditTrail

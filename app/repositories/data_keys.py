@@ -1,16 +1,26 @@
-"""The keys of owners: made when first needed, destroyed for good."""
+"""The keys of owners and tenants: made when first needed, wrapped anew, destroyed for good."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import TypeVar
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from app.core.clock import Clock
 from app.db.engine import Connection, Statement
-from app.db.metadata import Micros
-from app.db.tables.keys import data_key
-from app.repositories.codec import DataKey, EnvelopeCodec
+from app.db.metadata import Blob, Micros
+from app.db.tables.keys import data_key, tenant_key
+from app.repositories.codec import (
+    DataKey,
+    EnvelopeCodec,
+    KeyEncryption,
+    TenantKeyAbsent,
+    Wrapped,
+)
+
+T = TypeVar("T")
 
 _INSERT = Statement(insert(data_key))
 _DESTROY = Statement(
@@ -22,14 +32,31 @@ _DESTROY = Statement(
     )
     .values(wrapped=b"", destroyed=bindparam("at", type_=Micros))
 )
+_REWRAP = Statement(
+    update(data_key)
+    .where(
+        data_key.c.tenant == bindparam("this_tenant", type_=data_key.c.tenant.type),
+        data_key.c.key_id == bindparam("this_key", type_=data_key.c.key_id.type),
+        data_key.c.destroyed.is_(None),
+    )
+    .values(wrapped=bindparam("new", type_=Blob))
+)
+_TENANT_KEY_ID = 8
 
 
 class DataKeys:
     """Finds and makes the keys that text is sealed with."""
 
-    def __init__(self, connection: Connection, codec: EnvelopeCodec, clock: Clock) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        codec: EnvelopeCodec,
+        encryption: KeyEncryption,
+        clock: Clock,
+    ) -> None:
         self._connection = connection
         self._codec = codec
+        self._encryption = encryption
         self._clock = clock
 
     async def of(self, tenant: int, owners: Collection[str]) -> dict[str, DataKey]:
@@ -38,18 +65,85 @@ class DataKeys:
         missing = sorted(set(owners) - found.keys())
         if missing:
             # One unit makes a key; the others wait for it and find it.
-            await self._connection.lock(f"data keys of {tenant}")
+            await self._lock(tenant)
             found |= await self._find(tenant, missing)
             for owner in missing:
                 if owner not in found:
                     found[owner] = await self._make(tenant, owner)
         return found
 
-    async def destroy(self, tenant: int, owner: str) -> None:
+    async def opening(self, work: Callable[[], T]) -> T:
+        """What work with the codec gives, when the tenant's keys that it needs are in memory."""
+        try:
+            return work()
+        except TenantKeyAbsent as absent:
+            await self._load(absent.tenant)
+            return work()
+
+    async def destroy(self, tenant: int, owner: str) -> int:
         """Makes all that is sealed with an owner's key unreadable, everywhere and for good."""
-        await self._connection.execute(
+        return await self._connection.execute(
             _DESTROY, {"this_tenant": tenant, "this_owner": owner, "at": self._clock.now()}
         )
+
+    async def rotate(self, tenant: int) -> int:
+        """Gives a tenant a new key and wraps its owners' keys under it; how many.
+
+        The key before stays for what is being read meanwhile, until the next rotation.
+        """
+        await self._lock(tenant)
+        await self._connection.execute(
+            delete(tenant_key).where(
+                tenant_key.c.tenant == tenant, tenant_key.c.retired.is_not(None)
+            )
+        )
+        await self._connection.execute(
+            update(tenant_key)
+            .where(tenant_key.c.tenant == tenant)
+            .values(retired=self._clock.now())
+        )
+        new = await self._new_tenant_key(tenant)
+        rows = await self._connection.fetch(
+            select(data_key.c.key_id, data_key.c.owner, data_key.c.wrapped).where(
+                data_key.c.tenant == tenant, data_key.c.destroyed.is_(None)
+            )
+        )
+        for key_id, owner, wrapped in rows:
+            octets = await self.opening(
+                partial(self._codec.rewrapped, bytes(wrapped), tenant, owner, under=new)
+            )
+            await self._connection.execute(
+                _REWRAP, {"this_tenant": tenant, "this_key": key_id, "new": octets}
+            )
+        return len(rows)
+
+    async def rewrap(self) -> int:
+        """Wraps every tenant's keys under the root key in use; how many were under another."""
+        rows = await self._connection.fetch(
+            select(
+                tenant_key.c.tenant, tenant_key.c.key_id, tenant_key.c.root, tenant_key.c.wrapped
+            )
+        )
+        changed = 0
+        for tenant, key_id, root, octets in rows:
+            about = _about(tenant, key_id)
+            plain = await self._encryption.unwrap(Wrapped(root, bytes(octets)), about=about)
+            new = await self._encryption.wrap(plain, about=about)
+            if new.root != root:
+                await self._connection.execute(
+                    update(tenant_key)
+                    .where(tenant_key.c.tenant == tenant, tenant_key.c.key_id == key_id)
+                    .values(root=new.root, wrapped=new.octets)
+                )
+                changed += 1
+        return changed
+
+    async def roots(self) -> set[str]:
+        """The root keys under which there is a tenant's key."""
+        return {row[0] for row in await self._connection.fetch(select(tenant_key.c.root))}
+
+    async def _lock(self, tenant: int) -> None:
+        await self._connection.lock(f"data keys of {tenant}")
 
     async def _find(self, tenant: int, owners: Collection[str]) -> dict[str, DataKey]:
         rows = await self._connection.fetch(
@@ -62,7 +156,8 @@ class DataKeys:
         return {row[0]: DataKey(row[1], bytes(row[2])) for row in rows}
 
     async def _make(self, tenant: int, owner: str) -> DataKey:
-        key = self._codec.new_key(tenant, owner)
+        # Under the lock: nobody gives the tenant another key meanwhile.
+        key = self._codec.new_key(tenant, owner, under=await self._tenant_key(tenant))
         await self._connection.execute(
             _INSERT,
             {
@@ -75,3 +170,49 @@ class DataKeys:
             },
         )
         return key
+
+    async def _tenant_key(self, tenant: int) -> str:
+        """The key of a tenant that wraps new keys, in memory; made where there is none."""
+        rows = await self._connection.fetch(
+            select(tenant_key.c.key_id).where(
+                tenant_key.c.tenant == tenant, tenant_key.c.retired.is_(None)
+            )
+        )
+        if not rows:
+            return await self._new_tenant_key(tenant)
+        if not self._codec.holds(tenant, rows[0][0]):
+            await self._load(tenant)
+        return str(rows[0][0])
+
+    async def _new_tenant_key(self, tenant: int) -> str:
+        key_id, octets = self._codec.random(_TENANT_KEY_ID).hex(), self._codec.random(32)
+        wrapped = await self._encryption.wrap(octets, about=_about(tenant, key_id))
+        await self._connection.execute(
+            insert(tenant_key),
+            {
+                "tenant": tenant,
+                "key_id": key_id,
+                "root": wrapped.root,
+                "wrapped": wrapped.octets,
+                "created": self._clock.now(),
+                "retired": None,
+            },
+        )
+        self._codec.hold(tenant, key_id, octets)
+        return key_id
+
+    async def _load(self, tenant: int) -> None:
+        rows = await self._connection.fetch(
+            select(tenant_key.c.key_id, tenant_key.c.root, tenant_key.c.wrapped).where(
+                tenant_key.c.tenant == tenant
+            )
+        )
+        for key_id, root, octets in rows:
+            if not self._codec.holds(tenant, key_id):
+                wrapped = Wrapped(root, bytes(octets))
+                plain = await self._encryption.unwrap(wrapped, about=_about(tenant, key_id))
+                self._codec.hold(tenant, key_id, plain)
+
+
+def _about(tenant: int, key_id: str) -> str:
+    return f"key {key_id} of tenant {tenant}"

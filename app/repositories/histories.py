@@ -30,6 +30,7 @@ from app.db.engine import Connection, Params, Statement
 from app.db.tables.keys import readable
 from app.db.tables.resources import resource, resource_history
 from app.repositories.codec import EnvelopeCodec
+from app.repositories.data_keys import DataKeys
 from app.repositories.versions import StoredVersion, as_seen, open_row
 from app.search.compiler import Compiler
 from app.search.expression import Shaper, Value
@@ -60,15 +61,18 @@ class HistoryQuery:
 class Histories:
     """Reads versions, current and superseded."""
 
-    def __init__(self, connection: Connection, codec: EnvelopeCodec) -> None:
+    def __init__(self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys) -> None:
         self._connection = connection
         self._codec = codec
+        self._keys = keys
 
     async def page(self, query: HistoryQuery, *, visible: Visible) -> Sequence[StoredVersion]:
         """At most ``query.limit`` versions, newest first."""
         shape, params = self._shaped(query, visible)
         rows = await self._connection.fetch(_page(shape), {**params, "limit": query.limit})
-        return [as_seen(open_row(row, self._codec), visible) for row in rows]
+        return await self._keys.opening(
+            lambda: [as_seen(open_row(row, self._codec), visible) for row in rows]
+        )
 
     async def total(self, query: HistoryQuery, *, visible: Visible) -> int:
         """How many versions there are on all pages together."""

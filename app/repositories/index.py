@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 from sqlalchemy import BigInteger, Integer, bindparam, delete, func, insert, select
 
-from app.core.errors import AppError
 from app.db.engine import Connection, Statement
 from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.keys import readable
 from app.db.tables.resources import resource
 from app.repositories.codec import EnvelopeCodec
+from app.repositories.data_keys import DataKeys
 from app.repositories.versions import StoredVersion, open_row
 from app.search.indexer import Indexed
 from app.search.visibility import Visible
@@ -35,9 +34,10 @@ _RID = _NAMES.index("rid")
 class Index:
     """Walks the current resources and replaces their rows."""
 
-    def __init__(self, connection: Connection, codec: EnvelopeCodec) -> None:
+    def __init__(self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys) -> None:
         self._connection = connection
         self._codec = codec
+        self._keys = keys
 
     async def after(
         self, rid: int, *, limit: int, visible: Visible, kind: int | None = None
@@ -58,11 +58,9 @@ class Index:
             .order_by(resource.c.rid)
             .limit(limit)
         )
-        found = []
-        for row in rows:
-            with suppress(AppError):
-                found.append(open_row(row, self._codec))
-        return (rows[-1][_RID] if rows else None), found
+        found = await self._keys.opening(lambda: [open_row(row, self._codec) for row in rows])
+        left = [stored for stored in found if not stored.deleted]
+        return (rows[-1][_RID] if rows else None), left
 
     async def count(self, kind: int, *, visible: Visible) -> int:
         """How many resources of a type there are, undeleted."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -28,7 +29,7 @@ from app.db.tables.keys import readable
 from app.db.tables.resources import compartment, resource, resource_author, resource_history
 from app.fhir.registry import REGISTRY
 from app.repositories import lookups
-from app.repositories.codec import EnvelopeCodec
+from app.repositories.codec import DataKey, EnvelopeCodec
 from app.repositories.consents import Consents
 from app.repositories.data_keys import DataKeys
 from app.repositories.lookups import COLUMNS
@@ -201,14 +202,19 @@ class Resources:
             owners.setdefault(new.tenant, set()).add(new.key_owner)
         keys = {tenant: await self._keys.of(tenant, each) for tenant, each in owners.items()}
         for row, new in self._unsealed:
-            sealed = self._codec.seal(
-                new.text,
-                key=keys[new.tenant][new.key_owner],
-                owner=new.key_owner,
-                context=f"{new.tenant}|{new.kind}|{new.id}|{new.version}",
-            )
-            row.update(sealed._asdict())
+            row.update(await self._keys.opening(partial(self._sealed, keys, new)))
         self._unsealed.clear()
+
+    def _sealed(
+        self, keys: Mapping[int, Mapping[str, DataKey]], new: StoredVersion
+    ) -> Mapping[str, Any]:
+        sealed = self._codec.seal(
+            new.text,
+            key=keys[new.tenant][new.key_owner],
+            owner=new.key_owner,
+            context=f"{new.tenant}|{new.kind}|{new.id}|{new.version}",
+        )
+        return sealed._asdict()
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -222,7 +228,8 @@ class Resources:
         """The same of several resources of one type, by id."""
         await self._connection.begin()
         rows = await self._look("lock", kind, ids, visible=visible)
-        locked = [Locked(self._stored(row, visible), bool(row[-1])) for row in rows]
+        stored = await self._opened(rows, visible)
+        locked = [Locked(each, bool(row[-1])) for each, row in zip(stored, rows, strict=True)]
         return {each.stored.id: each for each in locked}
 
     async def reaches(self, stored: StoredVersion, *, visible: Visible) -> bool:
@@ -236,7 +243,7 @@ class Resources:
     async def read(self, kind: int, id: str, *, visible: Visible) -> StoredVersion | None:
         """The current version, deletions too."""
         rows = await self._look("read", kind, [id], visible=visible)
-        return self._stored(rows[0], visible) if rows else None
+        return (await self._opened(rows, visible))[0] if rows else None
 
     async def _look(
         self, purpose: lookups.Purpose, kind: int, ids: Sequence[str], *, visible: Visible
@@ -258,8 +265,11 @@ class Resources:
         rows = await self._connection.fetch(_READ_PAST, key)
         if not rows:
             return None
-        past = as_seen(open_row(rows[0], self._codec), visible)
+        past = await self._keys.opening(lambda: as_seen(open_row(rows[0], self._codec), visible))
         return replace(past, patients=current.patients)
+
+    async def _opened(self, rows: Sequence[Row], visible: Visible) -> list[StoredVersion]:
+        return await self._keys.opening(lambda: [self._stored(row, visible) for row in rows])
 
     def _stored(self, row: Row, visible: Visible) -> StoredVersion:
         patients = row[len(COLUMNS)]

@@ -12,6 +12,7 @@ from typing import TypeVar
 from app.core.errors import Issue, Severity
 from app.db.engine import Connection, Row
 from app.repositories.codec import EnvelopeCodec, Sealed
+from app.repositories.data_keys import DataKeys
 from app.repositories.recall import Recall
 from app.search import pages
 from app.search.compiler import source_of
@@ -33,9 +34,10 @@ MAX_INCLUDES = 1000
 class Searches:
     """Carries out searches on one connection."""
 
-    def __init__(self, connection: Connection, codec: EnvelopeCodec) -> None:
+    def __init__(self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys) -> None:
         self._connection = connection
         self._codec = codec
+        self._keys = keys
 
     async def page(
         self, query: SearchQuery, *, visible: Visible, after: Position | None = None
@@ -45,7 +47,7 @@ class Searches:
         if query.only_total:
             return Page(total=await self._total(planned))
         rows = await self._rows(planned, after, limit=query.count + 1)
-        matches = tuple([self._found(query, row, visible) for row in rows[: query.count]])
+        matches = tuple(await self._seen(query.kinds, rows[: query.count], visible))
         total = None
         if query.total != "none":
             total = after.total if after else None
@@ -62,7 +64,7 @@ class Searches:
         """The first matches, at most ``limit``, in the order of the query."""
         planned = await self._looked(plan(query, visible=visible))
         rows = await self._rows(planned, None, limit=limit)
-        return [self._found(query, row, visible) for row in rows]
+        return await self._seen(query.kinds, rows, visible)
 
     async def recalled(
         self, query: SearchQuery, *, visible: Visible, limit: int, by: Recall[T]
@@ -76,13 +78,13 @@ class Searches:
 
         def read(row: Row) -> T:
             def found() -> Found:
-                return self._found(query, row, visible)
+                return _shown(source_of(query.kinds[0]).found(row, self._unseal), visible)
 
             # Without its key a version is not readable any more, known or not.
             key = RESOURCES.version_of(row)
             return by.of(key, found) if key else by.read(found())
 
-        return [read(row) for row in rows]
+        return await self._keys.opening(lambda: [read(row) for row in rows])
 
     async def total(self, query: SearchQuery, *, visible: Visible) -> int:
         """How many match."""
@@ -122,15 +124,19 @@ class Searches:
         while (step := inclusions.step(visible=visible)) is not None:
             params = self._bind(step.values) | {"limit": inclusions.rows_to_ask}
             rows = await self._connection.fetch(step.statement, params)
-            source = source_of(step.kinds[0])
-            inclusions.add(_seen(source.found(row, self._unseal), visible) for row in rows)
+            inclusions.add(await self._seen(step.kinds, rows, visible))
         return tuple(inclusions.found), inclusions.complete
 
     def _bind(self, values: list[Value]) -> dict[str, object]:
         return bind(values, self._connection.dialect)
 
-    def _found(self, query: SearchQuery, row: Row, visible: Visible) -> Found:
-        return _seen(source_of(query.kinds[0]).found(row, self._unseal), visible)
+    async def _seen(
+        self, kinds: Sequence[int], rows: Sequence[Row], visible: Visible
+    ) -> list[Found]:
+        source = source_of(kinds[0])
+        return await self._keys.opening(
+            lambda: [_shown(source.found(row, self._unseal), visible) for row in rows]
+        )
 
     def _unseal(
         self, sealed: tuple[bytes, int, bytes | None, bytes | None], *, owner: str, context: str
@@ -138,7 +144,7 @@ class Searches:
         return self._codec.open(Sealed(*sealed), owner=owner, context=context)
 
 
-def _seen(found: Found, visible: Visible) -> Found:
+def _shown(found: Found, visible: Visible) -> Found:
     text = visible.shown(found.kind, found.text)
     return found if text is found.text else replace(found, text=text)
 

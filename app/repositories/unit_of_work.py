@@ -19,7 +19,7 @@ from app.repositories.allocator import Allocator
 from app.repositories.answer_links import AnswerLinks
 from app.repositories.audit_log import AuditLog
 from app.repositories.audit_writer import AuditWriter
-from app.repositories.codec import EnvelopeCodec
+from app.repositories.codec import EnvelopeCodec, KeyEncryption
 from app.repositories.consents import Consents
 from app.repositories.data_keys import DataKeys
 from app.repositories.histories import Histories
@@ -29,6 +29,8 @@ from app.repositories.jobs import Jobs
 from app.repositories.outbox import Outbox, Written
 from app.repositories.releases import Releases
 from app.repositories.resources import Resources
+from app.repositories.retention import Retention
+from app.repositories.sealed_secrets import SealedSecrets
 from app.repositories.searches import Searches
 from app.repositories.session import Proviso, Session
 
@@ -44,6 +46,8 @@ class UnitOfWork:
     resources: Resources
     consents: Consents
     keys: DataKeys
+    sealed_secrets: SealedSecrets
+    retention: Retention
     histories: Histories
     index: Index
     searches: Searches
@@ -70,10 +74,18 @@ class UnitOfWork:
 class UnitsOfWork:
     """Opens units of work on one database."""
 
-    def __init__(self, database: Database, *, codec: EnvelopeCodec, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        codec: EnvelopeCodec,
+        encryption: KeyEncryption,
+        clock: Clock,
+    ) -> None:
         self.database = database
         self.audit = AuditWriter(database)
         self._codec = codec
+        self._encryption = encryption
         self._clock = clock
         self._allocator = Allocator(database)
 
@@ -113,15 +125,17 @@ class UnitsOfWork:
 
     def _unit(self, connection: Session, numbers: Iterator[int]) -> UnitOfWork:
         consents = Consents(connection)
-        keys = DataKeys(connection, self._codec, self._clock)
+        keys = DataKeys(connection, self._codec, self._encryption, self._clock)
         return UnitOfWork(
             connection=connection,
             resources=Resources(connection, self._codec, keys, consents),
             consents=consents,
             keys=keys,
-            histories=Histories(connection, self._codec),
-            index=Index(connection, self._codec),
-            searches=Searches(connection, self._codec),
+            sealed_secrets=SealedSecrets(connection),
+            retention=Retention(connection),
+            histories=Histories(connection, self._codec, keys),
+            index=Index(connection, self._codec, keys),
+            searches=Searches(connection, self._codec, keys),
             outbox=Outbox(connection),
             accounts=Accounts(connection),
             installation=Installation(connection),

@@ -39,10 +39,14 @@ def as_seen(stored: StoredVersion, visible: Visible) -> StoredVersion:
 
 
 def open_row(row: Row, codec: EnvelopeCodec, *, patients: tuple[str, ...] = ()) -> StoredVersion:
-    """A stored version from the columns of ``resource`` or ``resource_history``, and more."""
+    """A stored version from the columns of ``resource`` or ``resource_history``, and more.
+
+    One whose key was destroyed is as one that was deleted: that it was is all there is to know.
+    """
     tenant, kind, id, rid, version, updated, deleted, interaction, *sealed = row[:12]
     owner, confidentiality, sensitivity, data_class = row[12:16]
     body, cipher, key_id, nonce = sealed
+    at_rest = Sealed(bytes(body), cipher, key_id, nonce)
     return StoredVersion(
         tenant=tenant,
         kind=kind,
@@ -50,13 +54,11 @@ def open_row(row: Row, codec: EnvelopeCodec, *, patients: tuple[str, ...] = ()) 
         rid=rid,
         version=version,
         updated=updated,
-        deleted=bool(deleted),
+        deleted=bool(deleted) or at_rest.is_destroyed,
         interaction=interaction,
-        text=codec.open(
-            Sealed(bytes(body), cipher, key_id, nonce),
-            owner=owner,
-            context=f"{tenant}|{kind}|{id}|{version}",
-        ),
+        text=b""
+        if at_rest.is_destroyed
+        else codec.open(at_rest, owner=owner, context=f"{tenant}|{kind}|{id}|{version}"),
         key_owner=owner,
         confidentiality=confidentiality,
         sensitivity=sensitivity,

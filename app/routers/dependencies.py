@@ -19,10 +19,10 @@ from app.repositories.unit_of_work import UnitsOfWork
 from app.routers.peers import address_of
 from app.routers.throttle import Throttle
 from app.security.authentication import Presumed
-from app.security.keys import RootKey
 from app.security.oauth.server import AuthorizationServer
 from app.security.ports import AuditSink, Unauthenticated
 from app.security.principal import Principal
+from app.security.root_key import RootKey
 from app.services.audit import AuditTrail, RequestFacts
 from app.services.audit_refusals import Refusals
 

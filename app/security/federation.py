@@ -24,10 +24,11 @@ from app.repositories.accounts_people import Account
 from app.repositories.accounts_providers import Provider
 from app.repositories.accounts_sessions import SignInState
 from app.security import egress, jose, roles
-from app.security.keys import RootKey, Sealed, provider_keys
+from app.security.keys import provider_keys
 from app.security.oauth.token import Caller
 from app.security.people import change_role, folded
 from app.security.ports import AuditSink, EventName, Fetch, FetchRefused, SecurityEvent, Units
+from app.security.root_key import RootKey, Sealed
 from app.security.sessions import SIGNED_IN, hash_of
 from app.security.sign_in import Opened, SignIn, WrongSecret
 

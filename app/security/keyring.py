@@ -16,8 +16,9 @@ from app.core.clock import SECOND, Clock
 from app.fhir import json
 from app.repositories.accounts_keys import SigningKeys, StoredKey
 from app.security import jose
-from app.security.keys import RootKey, Sealed, new_es384_key
+from app.security.keys import new_es384_key
 from app.security.ports import Units
+from app.security.root_key import RootKey, Sealed
 
 _PURPOSE: Final = "signing-key"
 _STALE: Final = 60 * SECOND

@@ -1,100 +1,22 @@
-"""The keys of the installation: one root key in a file, everything else under it.
+"""The keys that sign: ES384 for tokens, and the public keys of clients and providers.
 
-The root key seals what must be kept secret at rest and derives one key for each purpose
-(HKDF, RFC 5869), so that no two purposes share key material. Token signing keys are ES384,
-sealed with AES-256-GCM whose associated data is the key id.
+Token signing keys are sealed under the root key; their associated data is the key id.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from app.core.ids import IdSource
 from app.fhir import json
 from app.security import jose
 
-_HEX_KEY = re.compile(r"[0-9a-f]{64}")
 _EC_SIZE = 48  # octets of a P-384 coordinate
 _MIN_RSA_BITS = 2048
-
-
-class KeyUnavailable(Exception):
-    """The root key is missing or is not a key: nothing may start."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """Octets under AES-256-GCM."""
-
-    octets: bytes
-    nonce: bytes
-
-
-class RootKey:
-    """The installation's secret; it never leaves this object."""
-
-    __slots__ = ("_ids", "_octets")
-
-    def __init__(self, octets: bytes, ids: IdSource) -> None:
-        if len(octets) != 32:
-            raise KeyUnavailable("the root key must have 32 octets")
-        self._octets = octets
-        self._ids = ids
-
-    @classmethod
-    def load(cls, path: Path, ids: IdSource) -> RootKey:
-        """The key in a file of 64 hexadecimal digits."""
-        try:
-            text = path.read_text("ascii").strip()
-        except (OSError, ValueError):
-            raise KeyUnavailable(f"no root key in {path}") from None
-        if not _HEX_KEY.fullmatch(text):
-            raise KeyUnavailable(f"no root key in {path}")
-        return cls(bytes.fromhex(text), ids)
-
-    @classmethod
-    def ensure(cls, path: Path, ids: IdSource) -> RootKey:
-        """The key in a file, which is made with a new key (mode 0600) where there is none."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return cls.load(path, ids)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(ids.random(32).hex() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        return cls.load(path, ids)
-
-    def derive(self, purpose: str) -> bytes:
-        """The 32-octet key of one purpose, the same each time."""
-        return HKDF(
-            algorithm=hashes.SHA256(), length=32, salt=None, info=b"rapport " + purpose.encode()
-        ).derive(self._octets)
-
-    def seal(self, octets: bytes, *, purpose: str, about: str) -> Sealed:
-        """Encrypts octets, bound to what they are about."""
-        nonce = self._ids.random(12)
-        return Sealed(AESGCM(self.derive(purpose)).encrypt(nonce, octets, about.encode()), nonce)
-
-    def open(self, sealed: Sealed, *, purpose: str, about: str) -> bytes:
-        """Decrypts octets; raises ``KeyUnavailable`` if they were sealed otherwise."""
-        try:
-            return AESGCM(self.derive(purpose)).decrypt(sealed.nonce, sealed.octets, about.encode())
-        except InvalidTag:
-            raise KeyUnavailable(f"{about} was not sealed under this root key") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ from app.repositories.accounts import Accounts
 from app.repositories.accounts_factors import Totp
 from app.repositories.accounts_people import Account
 from app.security import backoff, roles, totp
-from app.security.keys import RootKey, Sealed
 from app.security.oauth.token import Caller
 from app.security.passwords import Passwords
 from app.security.people import folded
 from app.security.ports import AuditSink, EventName, SecurityEvent, Unit, Units
+from app.security.root_key import RootKey, Sealed
 from app.security.sessions import (
     ENROLMENT_OWED,
     SECOND_FACTOR_OWED,

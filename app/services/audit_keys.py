@@ -26,7 +26,7 @@ from app.domain.transparency import (
 )
 from app.repositories.audit_tree import AuditTree, StoredLogKey
 from app.repositories.unit_of_work import UnitsOfWork
-from app.security.keys import RootKey, Sealed
+from app.security.root_key import RootKey, Sealed
 from app.services.audit import HOME, AuditTrail
 
 _PURPOSE = "audit-log-key"

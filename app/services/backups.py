@@ -1,4 +1,8 @@
-"""Backup and restore: the whole installation in one encrypted file, for either database.
+"""Backup and restore: an installation in encrypted files, for either database.
+
+The records are in one file; the keys that open them are in another beside it, ``rapport.keys``,
+one for all backups in a directory and always the newest. So what was destroyed is destroyed in
+every backup, however old.
 
 A frame is its length (4 bytes), a nonce and AES-256-GCM of compressed JSON lines, bound to its
 number and to whether it is the last, so a file that was cut, reordered or taken from another
@@ -8,23 +12,28 @@ installation does not open. The key follows from the root key, which is not in t
 from __future__ import annotations
 
 import base64
+import os
 import struct
 import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from app.core.clock import Clock
 from app.core.errors import AppError, Category
 from app.core.ids import IdSource
 from app.db.engine import Database
 from app.fhir import json
-from app.repositories.dump import TABLES, Dump
-from app.security.keys import RootKey
+from app.repositories.dump import KEY_TABLES, TABLES, Dump
+from app.repositories.key_copies import KeyCopies
+from app.security.root_key import RootKey
 
-_MAGIC = b"RAPPORT-BACKUP-1\n"
+KEYS = "rapport.keys"  # the file's name
+_MAGIC = b"RAPPORT-BACKUP-2\n"
 _NONCE = 12
 _LENGTH = struct.Struct(">I")
 _LONGEST_FRAME = 256 * 1024 * 1024
@@ -35,40 +44,83 @@ _TEXT = "txt:"
 class Backups:
     """Writes and reads backup files."""
 
-    def __init__(self, database: Database, *, root: RootKey, ids: IdSource, schema: str) -> None:
+    def __init__(
+        self, database: Database, *, root: RootKey, ids: IdSource, clock: Clock, schema: str
+    ) -> None:
         """``schema`` is the revision of the tables; a backup of another one is refused."""
         self._database = database
-        self._cipher = AESGCM(root.derive("backup"))
+        self._ciphers = [AESGCM(key) for key in root.derivations("backup")]
         self._ids = ids
+        self._clock = clock
         self._schema = schema
 
     async def save(self, path: Path) -> int:
-        """Writes one consistent state to a new file; the number of rows."""
-        count = 0
+        """Writes one consistent state to a new file, and the keys beside it; the number of rows."""
+        keys = path.parent / KEYS
+        if keys.exists():
+            self._check(keys)  # another installation's is not written over
         with path.open("xb") as file:
-            file.write(_MAGIC)
-            writer = _Writer(file, self._cipher, self._ids)
-            writer.frame({"schema": self._schema})
-            async with self._database.snapshot() as connection:
-                dump = Dump(connection)
-                for name in TABLES:
-                    async for rows in dump.rows(name):
-                        writer.frame({"table": name, "rows": [_out(row) for row in rows]})
-                        count += len(rows)
-            writer.frame({"rows": count}, last=True)
+            count = await self._write(file, TABLES)
+        return count + await self._save_keys(keys)
+
+    async def renew_keys(self) -> list[str]:
+        """Writes the keys as they are now wherever copies are; the places that it could not."""
+        async with self._database.read() as connection:
+            paths = await KeyCopies(connection).paths()
+        missed = []
+        for path in paths:
+            try:
+                self._check(Path(path))
+                await self._save_keys(Path(path))
+            except (OSError, AppError):
+                missed.append(path)
+        return missed
+
+    async def _save_keys(self, path: Path) -> int:
+        made = path.with_suffix(".new")
+        async with self._database.write() as connection:
+            await KeyCopies(connection).written(str(Path.cwd() / path), at=self._clock.now())
+        with made.open("wb") as file:
+            count = await self._write(file, KEY_TABLES)
+            file.flush()
+            os.fsync(file.fileno())
+        made.chmod(0o600)
+        made.replace(path)
         return count
 
+    async def _write(self, file: BinaryIO, tables: Iterable[str]) -> int:
+        count = 0
+        file.write(_MAGIC)
+        writer = _Writer(file, self._ciphers[0], self._ids)
+        writer.frame({"schema": self._schema})
+        async with self._database.snapshot() as connection:
+            dump = Dump(connection)
+            for name in tables:
+                async for rows in dump.rows(name):
+                    writer.frame({"table": name, "rows": [_out(row) for row in rows]})
+                    count += len(rows)
+        writer.frame({"rows": count}, last=True)
+        return count
+
+    def _check(self, path: Path) -> None:
+        with path.open("rb") as file:
+            next(self._frames(file))
+
     async def load(self, path: Path) -> int:
-        """Puts a backup into a database that holds nothing yet; the number of rows.
+        """Puts a backup and the keys beside it into a database that holds nothing yet.
+
+        Gives the number of rows. What was sealed with a key that is destroyed by now is as if it
+        had been destroyed before.
 
         Raises ``invalid`` for a file that this root key did not seal, or that is not whole, and
         ``conflict`` for a database in use; nothing is stored then.
         """
         count = 0
-        with path.open("rb") as file:
-            frames = self._frames(file)
-            if next(frames).get("schema") != self._schema:
-                raise _refused("the backup is of another schema: restore it with that version")
+        beside = path.parent / KEYS
+        if not beside.exists():
+            raise _refused(f"there is no {KEYS} beside the backup: nothing could be read")
+        with path.open("rb") as file, beside.open("rb") as keys:
+            frames, key_frames = self._whole(file), self._whole(keys)
             async with self._database.write() as connection:
                 dump = Dump(connection)
                 if not await dump.is_empty():
@@ -76,12 +128,25 @@ class Backups:
                         Category.CONFLICT, "conflict", "the database is in use already"
                     )
                 await dump.clear()
+                tenants: set[int] = set()
                 async for name, rows in _tables(frames):
                     if name == "audit_pending":
                         await dump.forget_pending()
+                    tenants |= {row["id"] for row in rows if name == "tenant"}
                     await dump.add(name, rows)
                     count += len(rows)
+                async for name, rows in _tables(key_frames):
+                    known = [row for row in rows if row["tenant"] in tenants]
+                    await dump.add(name, known)
+                    count += len(known)
+                await dump.withdraw()
         return count
+
+    def _whole(self, file: BinaryIO) -> Iterator[Mapping[str, Any]]:
+        frames = self._frames(file)
+        if next(frames).get("schema") != self._schema:
+            raise _refused("the backup is of another schema: restore it with that version")
+        return frames
 
     def _frames(self, file: BinaryIO) -> Iterator[Mapping[str, Any]]:
         if file.read(len(_MAGIC)) != _MAGIC:
@@ -102,11 +167,9 @@ class Backups:
         raise _refused("the backup was cut")
 
     def _open(self, sealed: bytes, number: int) -> tuple[Mapping[str, Any], bool]:
-        for last in (False, True):
+        for cipher, last in product(self._ciphers, (False, True)):
             try:
-                packed = self._cipher.decrypt(
-                    sealed[:_NONCE], sealed[_NONCE:], _about(number, last=last)
-                )
+                packed = cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], _about(number, last=last))
             except InvalidTag:
                 continue
             return json.parse_resource(zlib.decompress(packed)), last

@@ -18,8 +18,8 @@ from app.repositories.resources import StoredVersion
 from app.repositories.unit_of_work import UnitOfWork
 from app.search.visibility import Visible
 from app.security import jose, keyring
-from app.security.keys import RootKey
 from app.security.principal import Principal
+from app.security.root_key import RootKey
 from app.services.derived import Derived, derived_id
 
 _PROVENANCE = REGISTRY["Provenance"].code

@@ -29,7 +29,7 @@ from app.search.sources.resource import RESOURCES
 from app.search.visibility import Alternative, Visible
 from tests.support.audit_log import a_log
 from tests.support.audit_records import NOON, a_record, a_system_record, every_kind
-from tests.support.sealing import CODEC
+from tests.support.sealing import CODEC, data_keys
 from tests.support.sealing import resources as repository
 
 BASE = "https://rapport.test/fhir"
@@ -119,7 +119,8 @@ async def found(
     assert not query.warnings, query.warnings
     with store(source):
         async with database.read() as connection:
-            page = await Searches(connection, CODEC).page(query, visible=visible)
+            searches = Searches(connection, CODEC, data_keys(connection))
+            page = await searches.page(query, visible=visible)
     assert page.total == len(page.matches)
     return [each.id for each in page.matches]
 
@@ -307,7 +308,7 @@ async def test_pages_neither_skip_nor_repeat(database: Database, sort):
     after = None
     with store(AUDIT):
         async with database.read() as connection:
-            searches = Searches(connection, CODEC)
+            searches = Searches(connection, CODEC, data_keys(connection))
             while True:
                 page = await searches.page(query, visible=EVERYTHING, after=after)
                 seen += [each.id for each in page.matches]
@@ -325,7 +326,8 @@ async def test_found_event_is_the_rendered_record(database: Database):
     )
     with store(AUDIT):
         async with database.read() as connection:
-            [match] = (await Searches(connection, CODEC).page(query, visible=EVERYTHING)).matches
+            searches = Searches(connection, CODEC, data_keys(connection))
+            [match] = (await searches.page(query, visible=EVERYTHING)).matches
     assert json.parse_resource(match.text) == render(RECORDS[3])
     assert (match.version, match.updated) == (1, RECORDS[3].recorded)
 

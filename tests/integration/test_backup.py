@@ -12,7 +12,7 @@ import pytest
 from app.core.errors import AppError, Category
 from app.core.ids import RandomIds
 from app.db.schema import newest
-from app.security.keys import RootKey
+from app.security.root_key import RootKey
 from app.services.backups import Backups
 from app.services.reindexing import Reindexing
 from tests.support.application import Application, Clinic, clinic_of, running
@@ -25,7 +25,11 @@ def backups(application: Application, root: RootKey | None = None) -> Backups:
     """The backups of a running application."""
     services = application.services
     return Backups(
-        services.units.database, root=root or services.root, ids=services.ids, schema=newest()
+        services.units.database,
+        root=root or services.root,
+        ids=services.ids,
+        clock=services.clock,
+        schema=newest(),
     )
 
 

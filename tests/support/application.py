@@ -20,8 +20,9 @@ from app.core.ids import IdSource, RandomIds
 from app.main import create_app
 from app.repositories.installation import Tenant
 from app.routers.dependencies import Services
-from app.security.keys import NewKey, RootKey, new_es384_key
+from app.security.keys import NewKey, new_es384_key
 from app.security.oauth.registration import NewClient, register_client
+from app.security.root_key import RootKey
 from app.services.tenants import Tenants
 from tests.support.databases import Database, Dialect
 

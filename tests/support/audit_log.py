@@ -15,13 +15,13 @@ from app.db.tables.resources import tenant
 from app.repositories.audit_log import AuditLog
 from app.repositories.audit_tree import AuditTree
 from app.repositories.unit_of_work import UnitsOfWork
-from app.security.keys import RootKey
+from app.security.root_key import RootKey
 from app.services.audit import AuditTrail
 from app.services.audit_keys import LogKeys
 from app.services.audit_sequencer import Sequencer
 from tests.support.audit_records import NOON, a_record
 from tests.support.databases import Database as Made
-from tests.support.sealing import CODEC
+from tests.support.sealing import CODEC, ROOT
 
 SITE = "https://rapport.test/fhir"
 
@@ -42,7 +42,7 @@ class Log:
     def __init__(self, database: Database, owner: str) -> None:
         self.database, self.owner = database, owner
         self.clock, self.ids = Hand(), RandomIds()
-        self.units = UnitsOfWork(database, codec=CODEC, clock=self.clock)
+        self.units = UnitsOfWork(database, codec=CODEC, encryption=ROOT, clock=self.clock)
         self.trail = AuditTrail(clock=self.clock, ids=self.ids, site=SITE)
         self.keys = LogKeys(
             root=RootKey(bytes(32), self.ids),

@@ -27,10 +27,11 @@ from app.repositories.accounts import Accounts
 from app.routers import discovery, oauth
 from app.security.jose import KeyPair, encode, key_pair, sign
 from app.security.keyring import ensure_signing_key
-from app.security.keys import NewKey, RootKey, new_es384_key
+from app.security.keys import NewKey, new_es384_key
 from app.security.oauth import server
 from app.security.oauth.registration import NewClient, Registered, register_client
 from app.security.ports import Fetched, FetchRefused, SecurityEvent
+from app.security.root_key import RootKey
 
 ORIGIN = "http://127.0.0.1:8000"
 TOKEN_URL = f"{ORIGIN}/oauth/token"

@@ -6,16 +6,31 @@ import hashlib
 import os
 
 from app.core.clock import SystemClock
+from app.core.ids import RandomIds
 from app.db.engine import Connection
 from app.repositories.codec import EnvelopeCodec
 from app.repositories.consents import Consents
 from app.repositories.data_keys import DataKeys
 from app.repositories.resources import Resources
+from app.security.root_key import RootKey
 
-CODEC = EnvelopeCodec(lambda purpose: hashlib.sha256(purpose.encode()).digest(), os.urandom)
+
+def derive(purpose: str) -> bytes:
+    """A key for a purpose."""
+    return hashlib.sha256(purpose.encode()).digest()
+
+
+CODEC = EnvelopeCodec(derive, os.urandom)
+
+
+ROOT = RootKey(bytes(range(32)), RandomIds())
+
+
+def data_keys(connection: Connection) -> DataKeys:
+    """The repository of keys on a connection."""
+    return DataKeys(connection, CODEC, ROOT, SystemClock())
 
 
 def resources(connection: Connection) -> Resources:
     """The repository of resources on a connection."""
-    keys = DataKeys(connection, CODEC, SystemClock())
-    return Resources(connection, CODEC, keys, Consents(connection))
+    return Resources(connection, CODEC, data_keys(connection), Consents(connection))

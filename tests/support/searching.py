@@ -24,7 +24,7 @@ from app.search.query import SearchQuery
 from app.search.types import Terminology
 from app.search.visibility import Visible
 from tests.support.databases import Database
-from tests.support.sealing import CODEC
+from tests.support.sealing import CODEC, data_keys
 
 BASE = "http://127.0.0.1:8000/fhir"
 NOW = 1_767_225_600_000_000  # 2026-01-01
@@ -120,7 +120,8 @@ class World:
         """One page."""
         query = parse(text, type_name, terminology=terminology, **options)
         async with self.database.snapshot() as connection:
-            return await Searches(connection, CODEC).page(query, visible=visible, after=after)
+            searches = Searches(connection, CODEC, data_keys(connection))
+            return await searches.page(query, visible=visible, after=after)
 
     async def pages(self, type_name: str | None, text: str, **options: Any) -> list[Page]:
         """Every page, through the positions that each gives for the next."""

@@ -12,7 +12,6 @@ from app.core.ids import IdSource
 from app.security.authentication import Authenticator
 from app.security.federation import Federation
 from app.security.keyring import KeyRing
-from app.security.keys import RootKey
 from app.security.links import AccountLinks
 from app.security.notifier import FileNotifier, Notifier
 from app.security.oauth import discovery
@@ -26,6 +25,7 @@ from app.security.oauth.userinfo import UserInfo
 from app.security.passkeys import Passkeys
 from app.security.passwords import Passwords
 from app.security.ports import AuditSink, Fetch, Units
+from app.security.root_key import RootKey
 from app.security.sessions import SessionKeeper
 from app.security.sign_in import SignIn
 

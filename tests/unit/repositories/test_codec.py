@@ -8,15 +8,27 @@ import os
 import pytest
 
 from app.core.errors import AppError
-from app.repositories.codec import ENVELOPE, IDENTITY, EnvelopeCodec, Sealed
-from tests.support.sealing import CODEC
+from app.repositories.codec import ENVELOPE, IDENTITY, DataKey, EnvelopeCodec, Sealed
+from tests.support.sealing import derive
 
 TEXT = b'{"resourceType":"Patient","id":"x"}'
 OWNER, CONTEXT = "Patient/x", "7|1|x|1"
+FIRST, SECOND = "01" * 8, "02" * 8
 
 
-def sealed(text: bytes = TEXT) -> Sealed:
-    key = CODEC.new_key(7, OWNER)
+def holding(*keys: str) -> EnvelopeCodec:
+    """A codec that holds tenant keys; the same id is the same key."""
+    codec = EnvelopeCodec(derive, os.urandom)
+    for key_id in keys:
+        codec.hold(7, key_id, hashlib.sha256(key_id.encode()).digest())
+    return codec
+
+
+CODEC = holding(FIRST, SECOND)
+
+
+def sealed(text: bytes = TEXT, *, under: str = FIRST) -> Sealed:
+    key = CODEC.new_key(7, OWNER, under=under)
     body, cipher, _, nonce = CODEC.seal(text, key=key, owner=OWNER, context=CONTEXT)
     return Sealed(body, cipher, key.wrapped, nonce)
 
@@ -56,12 +68,31 @@ def test_a_changed_byte_is_seen() -> None:
         CODEC.open(at_rest._replace(body=changed), owner=OWNER, context=CONTEXT)
 
 
-def test_another_root_opens_nothing() -> None:
-    other = EnvelopeCodec(
-        lambda purpose: hashlib.sha512(purpose.encode()).digest()[:32], os.urandom
-    )
+def test_another_tenant_key_opens_nothing() -> None:
     with pytest.raises(AppError):
-        other.open(sealed(), owner=OWNER, context=CONTEXT)
+        holding(SECOND).open(sealed(under=FIRST), owner=OWNER, context=CONTEXT)
+
+
+def test_a_key_wrapped_anew_opens_what_it_sealed() -> None:
+    at_rest = sealed(under=FIRST)
+    assert isinstance(at_rest.key_id, bytes)
+    anew = CODEC.rewrapped(at_rest.key_id, 7, OWNER, under=SECOND)
+    opened = holding(SECOND).open(at_rest._replace(key_id=anew), owner=OWNER, context=CONTEXT)
+    assert opened == TEXT
+
+
+def test_a_key_from_before_tenants_had_keys_still_opens() -> None:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    nonce, octets = os.urandom(12), os.urandom(32)
+    derived = AESGCM(derive("data keys of tenant 7"))
+    key = DataKey("old", nonce + derived.encrypt(nonce, octets, f"7|{OWNER}".encode()))
+    body, cipher, _, n = CODEC.seal(TEXT, key=key, owner=OWNER, context=CONTEXT)
+    at_rest = Sealed(body, cipher, key.wrapped, n)
+    assert CODEC.open(at_rest, owner=OWNER, context=CONTEXT) == TEXT
+    anew = CODEC.rewrapped(key.wrapped, 7, OWNER, under=FIRST)
+    opened = CODEC.open(at_rest._replace(key_id=anew), owner=OWNER, context=CONTEXT)
+    assert opened == TEXT
 
 
 def test_equal_texts_are_not_equal_at_rest() -> None:
@@ -69,7 +100,7 @@ def test_equal_texts_are_not_equal_at_rest() -> None:
 
 
 def test_a_deletion_keeps_nothing_and_needs_no_key() -> None:
-    key = CODEC.new_key(7, OWNER)
+    key = CODEC.new_key(7, OWNER, under=FIRST)
     tombstone = CODEC.seal(b"", key=key, owner=OWNER, context=CONTEXT)
     assert tombstone == (b"", IDENTITY, None, None)
     assert CODEC.open(Sealed(b"", IDENTITY, None, None), owner=OWNER, context=CONTEXT) == b""

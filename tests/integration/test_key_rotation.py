@@ -1,0 +1,175 @@
+"""Root and tenant keys are turned over under a running server, in a file or in a key service."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from app.core.errors import AppError, Category
+from app.core.ids import RandomIds
+from app.security.key_service import KeyService
+from app.security.keyring import KeyRing
+from app.security.root_key import KeyUnavailable, RootKey
+from app.services.audit_keys import LogKeys
+from app.services.audit_verification import verify_log
+from app.services.key_rotation import KeyRotation
+from tests.support.application import ORIGIN, Application, Clinic, running
+
+PATIENT = {"resourceType": "Patient", "id": "rita", "active": True}
+
+
+def rotation(application: Application) -> KeyRotation:
+    services = application.services
+    return KeyRotation(
+        services.units,
+        services.trail,
+        root=services.root,
+        encryption=services.units._encryption,
+        log_keys=LogKeys(
+            root=services.root, clock=services.clock, ids=services.ids, base_url=ORIGIN
+        ),
+    )
+
+
+async def test_a_tenant_key_is_turned_over_while_it_is_read(clinic: Clinic):
+    assert (await clinic.http.put("Patient/rita", json=PATIENT)).status_code == 201
+    turning = asyncio.create_task(rotation(clinic.application).turn_tenant(clinic.tenant.id))
+    answers = await asyncio.gather(*(clinic.http.get("Patient/rita") for _ in range(8)))
+    assert await turning >= 1
+    assert {answer.status_code for answer in answers} == {200}
+    await rotation(clinic.application).turn_tenant(clinic.tenant.id)  # which forgets the first one
+    clinic.application.services.units._codec._held.clear()  # as a process that starts
+    assert (await clinic.http.get("Patient/rita")).json()["active"] is True
+    assert (await clinic.http.put("Patient/new", json={**PATIENT, "id": "new"})).is_success
+
+
+async def test_the_root_key_is_turned_over_and_the_former_forgotten(clinic: Clinic, tmp_path: Path):
+    assert (await clinic.http.put("Patient/rita", json=PATIENT)).status_code == 201
+    former = tmp_path / "former.key"
+    shutil.copy(clinic.application.settings.root_key, former)
+    wrapped, sealed = await rotation(clinic.application).turn_root()
+    assert wrapped >= 1
+    assert sealed >= 1
+    await rotation(clinic.application).finish()
+    await clinic.application.app.state.sequencer.step()
+    assert (await verify_log(clinic.application.services.units)).is_sound
+    services = clinic.application.services
+    services.units._codec._held.clear()
+    assert (await clinic.http.get("Patient/rita")).status_code == 200
+    await clinic.application.add_tenant("more")  # signs and seals as before
+    with pytest.raises(KeyUnavailable):
+        await KeyRing(
+            services.units, root=RootKey.load(former, services.ids), clock=services.clock
+        ).signer()
+
+
+class Transit(BaseHTTPRequestHandler):
+    """As much of Vault's Transit engine as is spoken."""
+
+    keys: list[AESGCM]
+
+    def do_POST(self) -> None:
+        if self.headers["X-Vault-Token"] != "token":
+            self._answer(403, {})
+            return
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        what = self.path.removeprefix("/v1/transit/").partition("/")[0]
+        if what == "keys":
+            self.keys.append(AESGCM(os.urandom(32)))
+            self._answer(204, {})
+            return
+        about = base64.b64decode(body["associated_data"])
+        if what == "encrypt":
+            sealed = self.keys[-1].encrypt(b"n" * 12, base64.b64decode(body["plaintext"]), about)
+            text = f"vault:v{len(self.keys)}:{base64.b64encode(sealed).decode()}"
+            self._answer(200, {"data": {"ciphertext": text}})
+            return
+        _, version, sealed_text = body["ciphertext"].split(":")
+        try:
+            key = self.keys[int(version[1:]) - 1]
+            plain = key.decrypt(b"n" * 12, base64.b64decode(sealed_text), about)
+        except InvalidTag:
+            self._answer(400, {"errors": ["no"]})
+            return
+        self._answer(200, {"data": {"plaintext": base64.b64encode(plain).decode()}})
+
+    def _answer(self, status: int, body: Any) -> None:
+        self.send_response(status)
+        text = b"" if status == 204 else json.dumps(body).encode()
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def transit(tmp_path: Path) -> Iterator[str]:
+    handler = type("Handler", (Transit,), {"keys": [AESGCM(os.urandom(32))]})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    (tmp_path / "token").write_text("token\n")
+    yield f"http://127.0.0.1:{server.server_port}/v1/transit"
+    server.shutdown()
+    server.server_close()
+
+
+def key_service(url: str, place: Path) -> KeyService:
+    root = RootKey(bytes(32), RandomIds())
+    return KeyService(url, key="rapport", token_file=place / "token", before=root)
+
+
+async def roots(application: Application) -> set[str]:
+    async with application.services.units.read() as uow:
+        return await uow.keys.roots()
+
+
+async def test_a_key_service_takes_over_from_the_file(clinic: Clinic, transit: str, tmp_path: Path):
+    assert (await clinic.http.put("Patient/rita", json=PATIENT)).status_code == 201
+    services = clinic.application.services
+    token = clinic.http.headers["Authorization"]
+    assert {root.partition(":")[0] for root in await roots(clinic.application)} == {"file"}
+    place = clinic.application.settings.data_dir
+    (place / "token").write_text("token")
+    served: dict[str, Any] = {"key_service_url": transit, "key_service_token_file": place / "token"}
+    async with (
+        running(clinic.application.database, place, **served) as application,
+        application.http(headers={"Authorization": token}) as http,
+    ):
+        assert (await http.get("/fhir/Patient/rita")).status_code == 200
+        services = application.services
+        await rotation(application).turn_root()
+        assert await roots(application) == {"service:rapport:v2"}
+        services.units._codec._held.clear()
+        services.units._codec._unwrapped.cache_clear()
+        assert (await http.get("/fhir/Patient/rita")).status_code == 200
+        (place / "token").write_text("wrong")
+        services.units._codec._held.clear()
+        services.units._codec._unwrapped.cache_clear()
+        assert (await http.get("/fhir/Patient/rita")).status_code == 503
+
+
+async def test_what_the_service_refuses_is_unavailable(transit: str, tmp_path: Path):
+    service = key_service(transit, tmp_path)
+    wrapped = await service.wrap(b"k" * 32, about="one")
+    assert await service.unwrap(wrapped, about="one") == b"k" * 32
+    with pytest.raises(AppError) as raised:
+        await service.unwrap(wrapped, about="another")
+    assert raised.value.category is Category.UNAVAILABLE
+    (tmp_path / "token").write_text("wrong")
+    with pytest.raises(AppError) as raised:
+        await service.wrap(b"k" * 32, about="one")
+    assert raised.value.category is Category.UNAVAILABLE
