@@ -7,7 +7,7 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -25,7 +25,8 @@ from app.security.root_key import KeyUnavailable, RootKey
 from app.services.audit_keys import LogKeys
 from app.services.audit_verification import verify_log
 from app.services.key_rotation import KeyRotation
-from tests.support.application import ORIGIN, Application, Clinic, running
+from tests.support.application import ORIGIN, Application, Clinic, clinic_of, running
+from tests.support.databases import Databases, Dialect
 
 PATIENT = {"resourceType": "Patient", "id": "rita", "active": True}
 
@@ -41,6 +42,18 @@ def rotation(application: Application) -> KeyRotation:
             root=services.root, clock=services.clock, ids=services.ids, base_url=ORIGIN
         ),
     )
+
+
+@pytest.fixture
+async def clinic(databases: Databases, dialect: Dialect, tmp_path: Path) -> AsyncIterator[Clinic]:
+    """A clinic in an installation of its own, since its keys do not stay as they were."""
+    place = tmp_path / "own"
+    place.mkdir()
+    async with (
+        running(await databases.make(dialect), place) as application,
+        clinic_of(application) as clinic,
+    ):
+        yield clinic
 
 
 async def test_a_tenant_key_is_turned_over_while_it_is_read(clinic: Clinic):
