@@ -43,6 +43,7 @@ from app.search.cursor import CursorCipher
 from app.security import egress
 from app.security.key_service import KeyService
 from app.security.keyring import ensure_signing_key
+from app.security.notifier import notifier_of
 from app.security.oauth import server
 from app.security.oauth.server import AuthorizationServer
 from app.security.root_key import RootKey
@@ -190,6 +191,7 @@ def create_app(
                 await stack.enter_async_context(running(worker))
                 await stack.enter_async_context(running(app.state.sequencer))
             yield
+            await app.state.authorization_server.links.sent()
             await app.state.services.refusals.close()
 
     app = FastAPI(
@@ -254,6 +256,7 @@ def authorization_of(core: Core) -> AuthorizationServer:
         ids=core.ids,
         audit=Sink(core.units, core.trail),
         fetch=egress.GuardedFetch(demo=core.settings.env == "demo"),
+        notifier=notifier_of(core.settings),
     )
 
 

@@ -44,6 +44,16 @@ class Settings(BaseSettings):
     audit_witness_url: str = ""
     audit_keep_days: int = Field(default=2200, ge=2192)  # six years, as accounting asks
 
+    # How people get links and notices: a mail server, else a gateway, else a file here.
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_sender: str = ""
+    smtp_username: str = ""
+    smtp_password_file: Path | None = None
+    smtp_ca_file: Path | None = None  # whose certificates count, besides the system's
+    notify_url: str = ""
+    notify_token_file: Path | None = None
+
     metrics_token_file: Path | None = None
     # Where the processes of one server keep their figures together; Prometheus's own name for it.
     metrics_dir: Path | None = Field(default=None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
@@ -123,8 +133,17 @@ class Settings(BaseSettings):
     @cached_property
     def metrics_token(self) -> str:
         """What opens ``/metrics`` from elsewhere; empty: nothing does."""
-        file = self.metrics_token_file
-        return file.read_text().strip() if file else ""
+        return _content(self.metrics_token_file)
+
+    @property
+    def smtp_password(self) -> str:
+        """The mail server's password; empty: none is asked for."""
+        return _content(self.smtp_password_file)
+
+    @property
+    def notify_token(self) -> str:
+        """The bearer token of the gateway that sends messages."""
+        return _content(self.notify_token_file)
 
     def refusals(self) -> list[str]:
         """Every reason why these settings may not serve, empty when they may."""
@@ -137,6 +156,12 @@ class Settings(BaseSettings):
             reasons.append("RAPPORT_CORS_ORIGINS must not hold a wildcard in production")
         if self.key_service_url and self.key_service_token_file is None:
             reasons.append("RAPPORT_KEY_SERVICE_URL needs RAPPORT_KEY_SERVICE_TOKEN_FILE")
+        if self.smtp_host and not self.smtp_sender:
+            reasons.append("RAPPORT_SMTP_HOST needs RAPPORT_SMTP_SENDER")
+        if self.notify_url and urlsplit(self.notify_url).scheme != "https":
+            reasons.append("RAPPORT_NOTIFY_URL must be https in production")
+        if self.notify_url and not self.notify_token:
+            reasons.append("RAPPORT_NOTIFY_URL needs RAPPORT_NOTIFY_TOKEN_FILE")
         if self.demo_credentials.exists():
             reasons.append("the data directory holds a demo clinic")
         return reasons
@@ -145,3 +170,8 @@ class Settings(BaseSettings):
 def keep_figures_in(directory: Path) -> None:
     """Tells this process's children where to keep their figures, unless the operator did."""
     os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(directory))
+
+
+def _content(file: Path | None) -> str:
+    """A secret that a file holds; empty without one."""
+    return file.read_text().strip() if file else ""

@@ -13,7 +13,7 @@ from app.security import totp
 from app.security.links import INVITATION
 from app.security.ports import EventName, SecurityEvent
 from app.security.sessions import SECOND_FACTOR_OWED, SignedIn
-from app.security.sign_in import WrongSecret
+from app.security.sign_in import Offer, WrongSecret
 
 router = APIRouter(prefix="/account", route_class=PageRoute, include_in_schema=False)
 _PRODUCT = "Rapport"
@@ -75,8 +75,8 @@ async def enrolment(request: Request) -> Response:
     signed_in = await may_enrol(browser)
     if signed_in is None:
         return browser.sign_in(request.scope["path"])
-    secret = await browser.server.sign_in.begin_totp(signed_in.account)
-    return _enrolment(browser, signed_in, secret, destination)
+    offer = browser.server.sign_in.offer_totp(signed_in)
+    return _enrolment(browser, signed_in, offer, destination)
 
 
 @router.post("/second")
@@ -86,19 +86,21 @@ async def enrol(request: Request) -> Response:
     fields = await browser.form()
     destination = local(fields.get("next"), "/account")
     signed_in = await may_enrol(browser)
-    secret = await browser.server.sign_in.pending_totp(signed_in.account) if signed_in else None
-    if signed_in is None or secret is None:
+    if signed_in is None:
         return browser.sign_in(request.scope["path"])
+    offer = browser.server.sign_in.offered_totp(signed_in, fields.get("offer", ""))
+    if offer is None:
+        return browser.go(request.scope["path"])
     try:
         opened, codes = await browser.server.sign_in.confirm_totp(
-            signed_in, fields.get("code", ""), caller=browser.caller
+            signed_in, offer, fields.get("code", ""), caller=browser.caller
         )
     except WrongSecret:
-        return _enrolment(browser, signed_in, secret, destination, problem="wrong-code", status=401)
+        return _enrolment(browser, signed_in, offer, destination, problem="wrong-code", status=401)
     except AppError as refusal:
         if refusal.category is not Category.THROTTLED:
             raise
-        return _enrolment(browser, signed_in, secret, destination, problem="throttled", status=429)
+        return _enrolment(browser, signed_in, offer, destination, problem="throttled", status=429)
     browser.keep(opened.cookie)
     return browser.page("recovery.html", codes=codes, next=destination)
 
@@ -155,9 +157,11 @@ async def link(request: Request, secret: str) -> Response:
 
 
 async def may_enrol(browser: Browser) -> SignedIn | None:
-    """The person, unless a second factor that they have is to be shown first."""
+    """The person, unless they are to sign in again, with the second factor that they have."""
     signed_in = browser.signed_in
     if signed_in is None or signed_in.session.pending == SECOND_FACTOR_OWED:
+        return None
+    if not browser.proved_recently:
         return None
     own = signed_in.account
     async with browser.server.units.read() as unit:
@@ -169,7 +173,7 @@ async def may_enrol(browser: Browser) -> SignedIn | None:
 def _enrolment(
     browser: Browser,
     signed_in: SignedIn,
-    secret: bytes,
+    offer: Offer,
     destination: str,
     *,
     problem: str | None = None,
@@ -180,7 +184,8 @@ def _enrolment(
         status=status,
         problem=problem,
         next=destination,
-        key=totp.secret_text(secret),
-        address=totp.address(secret, account=signed_in.account.username, issuer=_PRODUCT),
+        offer=offer.sealed,
+        key=totp.secret_text(offer.secret),
+        address=totp.address(offer.secret, account=signed_in.account.username, issuer=_PRODUCT),
         passkey="create" if browser.server.passkeys.is_offered else "",
     )

@@ -22,7 +22,7 @@ from app.pages.browser import Browser
 from app.pages.route import PageRoute
 from app.routers.dependencies import Services, services_of
 from app.security import scopes
-from app.security.principal import Principal
+from app.security.principal import PATIENT_REQUEST, TREATMENT, Principal
 from app.services.answering import Answering, Asked, field_of, questions
 from app.services.audit import RequestFacts
 
@@ -132,7 +132,7 @@ def _principal(services: Services, asked: Asked) -> Principal:
         role="client" if is_client else "therapist",
         scopes=scopes.parse(scope, types=REGISTRY),
         patient=id if is_client else None,
-        purpose="PATRQT" if is_client else "TREAT",
+        purpose=PATIENT_REQUEST if is_client else TREATMENT,
         token_id=_CLIENT,
         issuer=services.settings.origin,
         name="",

@@ -171,6 +171,9 @@ async def export_ndjson(request: Request) -> Response:
 
 
 async def _export(request: Request, name: str, media_type: str) -> Response:
+    browser = await Browser.of(request)
+    if browser.person is not None and not browser.proved_recently:
+        return browser.sign_in(f"{request.scope['path']}?{request.url.query}")
     console = await _console(request, event="audit-exported")
     if isinstance(console, Response):
         return console

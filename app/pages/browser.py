@@ -23,6 +23,7 @@ from app.pages.texts import DIRECTIONS, TEXTS
 from app.routers.forms import form_of
 from app.routers.oauth import caller_of, server_of
 from app.security import jose
+from app.security.authentication import RECENT
 from app.security.oauth.server import AuthorizationServer
 from app.security.oauth.token import Caller
 from app.security.sessions import ABSOLUTE, SignedIn
@@ -81,6 +82,13 @@ class Browser:
     def person(self) -> SignedIn | None:
         """The session, where nothing is owed any more."""
         return self.signed_in if self.signed_in and self.signed_in.is_complete else None
+
+    @property
+    def proved_recently(self) -> bool:
+        """Whether the session began so lately that a dangerous act may follow (RFC 9470)."""
+        if self.signed_in is None:
+            return False
+        return self.server.clock.now() - self.signed_in.session.auth_time <= RECENT * _SECONDS
 
     @property
     def secret(self) -> str:

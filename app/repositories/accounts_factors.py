@@ -14,13 +14,13 @@ from app.db.tables.accounts import passkey, recovery_code, totp
 
 @dataclass(frozen=True, slots=True)
 class Totp:
-    """A sealed TOTP secret. It counts once ``confirmed``; ``last_step`` is the last one used."""
+    """A sealed TOTP secret, since when it counts, and the last time step that was used."""
 
     tenant: int
     account_id: str
     sealed: bytes
     nonce: bytes
-    confirmed: int | None
+    confirmed: int
     last_step: int
 
 
@@ -50,10 +50,7 @@ _DROP_TOTP = Statement(delete(totp).where(*_OWN_TOTP))
 _USE_STEP = Statement(
     update(totp)
     .where(*_OWN_TOTP, totp.c.last_step < bindparam("step", type_=BigInteger))
-    .values(
-        last_step=bindparam("step", type_=BigInteger),
-        confirmed=func.coalesce(totp.c.confirmed, bindparam("at", type_=Micros)),
-    )
+    .values(last_step=bindparam("step", type_=BigInteger))
 )
 _ADD_CODE = Statement(insert(recovery_code))
 _DROP_CODES = Statement(delete(recovery_code).where(*_OWN_CODES))
@@ -86,7 +83,7 @@ class Factors:
         self._connection = connection
 
     async def totp(self, tenant: int, account_id: str) -> Totp | None:
-        """A person's TOTP secret, confirmed or not."""
+        """A person's TOTP secret."""
         rows = await self._connection.fetch(_TOTP, _own(tenant, account_id))
         return Totp(*rows[0]) if rows else None
 
@@ -95,9 +92,9 @@ class Factors:
         await self._connection.execute(_DROP_TOTP, _own(new.tenant, new.account_id))
         await self._connection.execute(_ADD_TOTP, asdict(new))
 
-    async def use_step(self, tenant: int, account_id: str, *, step: int, at: int) -> bool:
-        """Uses up a time step and confirms the secret; False where it was used before."""
-        params = {**_own(tenant, account_id), "step": step, "at": at}
+    async def use_step(self, tenant: int, account_id: str, *, step: int) -> bool:
+        """Uses up a time step; False where it was used before."""
+        params = {**_own(tenant, account_id), "step": step}
         return await self._connection.execute(_USE_STEP, params) == 1
 
     async def replace_recovery_codes(
@@ -130,8 +127,7 @@ class Factors:
 
     async def enrolled(self, tenant: int, account_id: str) -> bool:
         """Whether a person has a second factor that counts."""
-        kept = await self.totp(tenant, account_id)
-        if kept is not None and kept.confirmed is not None:
+        if await self.totp(tenant, account_id) is not None:
             return True
         return bool(await self.passkeys(tenant, account_id))
 

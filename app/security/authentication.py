@@ -26,7 +26,7 @@ from app.search.asker import Concern
 from app.security import jose, scopes
 from app.security.keyring import KeyRing
 from app.security.ports import Unauthenticated
-from app.security.principal import Principal
+from app.security.principal import PATIENT_REQUEST, Principal
 from app.security.scopes import Scopes
 
 ACCESS_TOKEN: Final = "at+jwt"
@@ -230,7 +230,9 @@ def _principal(token: VerifiedToken, standing: Standing, *, issuer: str, at: int
         role=(standing.account_role or "") if person else standing.client_role,
         scopes=token.scopes,
         patient=standing.patient,
-        purpose="PATRQST" if person and standing.account_role == "client" else standing.purpose,
+        purpose=PATIENT_REQUEST
+        if person and standing.account_role == "client"
+        else standing.purpose,
         token_id=token.token_id,
         issuer=issuer,
         name=(standing.account_name or "") if person else standing.client_name,

@@ -6,6 +6,7 @@ about whether an account exists. Using one ends every session and grant of the a
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,6 +54,7 @@ class AccountLinks:
         self._units = units
         self._hasher = hasher
         self._notifier = notifier
+        self._sending: set[asyncio.Task[None]] = set()
         self._audit = audit
         self._clock = clock
         self._ids = ids
@@ -70,7 +72,14 @@ class AccountLinks:
                 return
             address = await self.make(unit.accounts, account, purpose=RESET)
             await self._record(EventName.RESET_REQUESTED, account, caller, unit=unit)
-        await self._send(account, address)
+        # Nobody waits for the mail server: how long that takes would tell who is known here.
+        sending = asyncio.create_task(self._send(account, address))
+        self._sending.add(sending)
+        sending.add_done_callback(self._sending.discard)
+
+    async def sent(self) -> None:
+        """Waits until what was on its way has left."""
+        await asyncio.gather(*self._sending)
 
     async def invite(self, account: Account, *, caller: Caller) -> str:
         """An invitation's address, sent too where the account has one of its own."""

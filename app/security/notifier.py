@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import smtplib
+import ssl
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from email.message import EmailMessage
@@ -18,6 +19,7 @@ from typing import Final, Protocol
 
 import httpx
 
+from app.core.config import Settings
 from app.fhir import json
 
 _TIMEOUT: Final = 10.0
@@ -65,6 +67,22 @@ def notice_message(to: str, *, locale: str) -> Message:
     return Message(to, _SUBJECTS[locale], _NOTICES[locale])
 
 
+def notifier_of(settings: Settings) -> Notifier:
+    """The way that the settings name: a mail server, else a gateway, else a file."""
+    if settings.smtp_host:
+        return SmtpNotifier(
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            sender=settings.smtp_sender,
+            username=settings.smtp_username,
+            password=settings.smtp_password,
+            ca_file=settings.smtp_ca_file,
+        )
+    if settings.notify_url:
+        return WebhookNotifier(url=settings.notify_url, secret=settings.notify_token)
+    return FileNotifier(settings.data_dir / "messages.ndjson")
+
+
 class FileNotifier:
     """Appends messages to a file, one JSON object a line, readable by its owner only."""
 
@@ -89,13 +107,24 @@ class SmtpNotifier:
     """Sends by a mail server, over TLS."""
 
     def __init__(
-        self, *, host: str, port: int, sender: str, username: str = "", password: str = ""
+        self,
+        *,
+        host: str,
+        port: int,
+        sender: str,
+        username: str = "",
+        password: str = "",
+        ca_file: Path | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._sender = sender
         self._username = username
         self._password = password
+        # smtplib by itself would take any certificate, and whoever answers would get the links.
+        self._trust = ssl.create_default_context()
+        if ca_file is not None:
+            self._trust.load_verify_locations(ca_file)
 
     async def send(self, message: Message) -> None:
         """Sends a message."""
@@ -107,7 +136,7 @@ class SmtpNotifier:
         mail.set_content(message.text)
         try:
             with smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT) as server:
-                server.starttls()
+                server.starttls(context=self._trust)
                 if self._username:
                     server.login(self._username, self._password)
                 server.send_message(mail)

@@ -48,9 +48,7 @@ async def new_account(new: NewUser, *, hasher: Passwords, ids: IdSource, now: in
     """
     complaints = _complaints(new)
     if complaints:
-        raise AppError(
-            Category.UNPROCESSABLE, [Issue("value", complaint) for complaint in complaints]
-        )
+        raise _unprocessable(complaints)
     return Account(
         tenant=new.tenant,
         account_id=ids.new_id(),
@@ -96,15 +94,24 @@ async def change_role(
     accounts: Accounts, which: Account, *, role: str, fhir_user: str | None, now: int
 ) -> None:
     """Changes what a person may do; what was opened with the old rights ends."""
-    if not roles.exists(role) or role in ("system", "outside_system"):
-        raise AppError.of(Category.UNPROCESSABLE, "value", "role: not a role of people")
+    complaints = _role_complaints(role, fhir_user)
+    if complaints:
+        raise _unprocessable(complaints)
     if (
         which.role == "admin"
+        and which.enabled
         and role != "admin"
         and await accounts.people.admins(which.tenant) <= 1
     ):
         raise AppError.of(Category.CONFLICT, "conflict", "the last administrator stays")
     await accounts.people.set_role(which, role=role, fhir_user=fhir_user)
+    await accounts.sessions.end_all(which.tenant, which.account_id, at=now)
+    await accounts.grants.revoke_all(which.tenant, which.account_id, at=now)
+
+
+async def forget_factors(accounts: Accounts, which: Account, *, now: int) -> None:
+    """Lets a person who lost every second factor set up another; what was opened ends."""
+    await accounts.factors.drop_all(which.tenant, which.account_id)
     await accounts.sessions.end_all(which.tenant, which.account_id, at=now)
     await accounts.grants.revoke_all(which.tenant, which.account_id, at=now)
 
@@ -115,12 +122,7 @@ def _complaints(new: NewUser) -> list[str]:
         found.append("username: 2 to 100 characters without spaces")
     if not new.name.strip() or not new.name.isprintable() or len(new.name) > 100:
         found.append("name: printable, up to 100 characters")
-    if not roles.exists(new.role) or new.role in ("system", "outside_system"):
-        found.append("role: not a role of people")
-    if new.fhir_user is not None and not _PERSON.fullmatch(new.fhir_user):
-        found.append("fhir_user: a reference such as Practitioner/1")
-    if new.role == "client" and not (new.fhir_user or "").startswith("Patient/"):
-        found.append("fhir_user: a client is a Patient")
+    found += _role_complaints(new.role, new.fhir_user)
     if new.email is not None and not _EMAIL.fullmatch(new.email):
         found.append("email: an address")
     if new.locale not in LOCALES:
@@ -130,3 +132,22 @@ def _complaints(new: NewUser) -> list[str]:
         if flaw:
             found.append(f"password: {flaw.removeprefix('password-')}")
     return found
+
+
+def _role_complaints(role: str, fhir_user: str | None) -> list[str]:
+    """A client is a Patient, and nobody else is one."""
+    found = []
+    if not roles.exists(role) or role in ("system", "outside_system"):
+        found.append("role: not a role of people")
+    if fhir_user is not None and not _PERSON.fullmatch(fhir_user):
+        found.append("fhir_user: a reference such as Practitioner/1")
+    is_patient = (fhir_user or "").startswith("Patient/")
+    if role == "client" and not is_patient:
+        found.append("fhir_user: a client is a Patient")
+    if role != "client" and is_patient:
+        found.append("fhir_user: a Patient is a client")
+    return found
+
+
+def _unprocessable(complaints: list[str]) -> AppError:
+    return AppError(Category.UNPROCESSABLE, [Issue("value", complaint) for complaint in complaints])

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from app.security.scopes import Scopes
+
+# Purposes of use (HL7 v3 ActReason).
+TREATMENT: Final = "TREAT"
+PATIENT_REQUEST: Final = "PATRQT"
 
 _NOBODY = "-"
 

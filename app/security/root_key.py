@@ -23,6 +23,7 @@ from app.core.ids import IdSource
 from app.repositories.codec import Wrapped
 
 _HEX_KEY = re.compile(r"[0-9a-f]{64}")
+NONCE_SIZE: Final = 12
 _TENANT_KEY: Final = "tenant keys"
 _NEXT: Final = "next "
 
@@ -100,7 +101,7 @@ class RootKey:
 
     def seal(self, octets: bytes, *, purpose: str, about: str) -> Sealed:
         """Encrypts octets, bound to what they are about."""
-        nonce = self._ids.random(12)
+        nonce = self._ids.random(NONCE_SIZE)
         return Sealed(AESGCM(self.derive(purpose)).encrypt(nonce, octets, about.encode()), nonce)
 
     def open(self, sealed: Sealed, *, purpose: str, about: str) -> bytes:
@@ -122,7 +123,7 @@ class RootKey:
 
     async def unwrap(self, wrapped: Wrapped, *, about: str) -> bytes:
         """A tenant's key again; raises ``unavailable`` where no root key here wrapped it."""
-        sealed = Sealed(wrapped.octets[12:], wrapped.octets[:12])
+        sealed = Sealed(wrapped.octets[NONCE_SIZE:], wrapped.octets[:NONCE_SIZE])
         try:
             return self.open(sealed, purpose=_TENANT_KEY, about=about)
         except KeyUnavailable:

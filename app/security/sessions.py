@@ -13,7 +13,7 @@ from app.repositories.accounts import Accounts
 from app.repositories.accounts_people import Account
 from app.repositories.accounts_sessions import Session
 from app.security import jose, scopes
-from app.security.principal import Principal
+from app.security.principal import PATIENT_REQUEST, TREATMENT, Principal
 
 IDLE: Final = 30 * 60 * SECOND
 ABSOLUTE: Final = 12 * 3600 * SECOND
@@ -109,7 +109,7 @@ def principal_of(
         role=account.role,
         scopes=scopes.parse(scope, types=REGISTRY),
         patient=id if kind == "Patient" else None,
-        purpose="PATRQST" if kind == "Patient" else "TREAT",
+        purpose=PATIENT_REQUEST if kind == "Patient" else TREATMENT,
         token_id=session.session_hash.hex()[:16],
         issuer=issuer,
         name=account.name,

@@ -16,12 +16,12 @@ from app.core.ids import IdSource
 from app.repositories.accounts import Accounts
 from app.repositories.accounts_factors import Totp
 from app.repositories.accounts_people import Account
-from app.security import backoff, roles, totp
+from app.security import backoff, jose, roles, totp
 from app.security.oauth.token import Caller
 from app.security.passwords import Passwords
 from app.security.people import folded
 from app.security.ports import AuditSink, EventName, SecurityEvent, Unit, Units
-from app.security.root_key import RootKey, Sealed
+from app.security.root_key import NONCE_SIZE, KeyUnavailable, RootKey, Sealed
 from app.security.sessions import (
     ENROLMENT_OWED,
     SECOND_FACTOR_OWED,
@@ -33,6 +33,7 @@ from app.security.sessions import (
 
 RECOVERY_CODES: Final = 10
 _TOTP: Final = "totp"
+_OFFER: Final = "totp-offer"
 
 
 class WrongSecret(AppError):
@@ -48,6 +49,14 @@ class Opened:
 
     cookie: str
     pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A TOTP secret that is not kept yet, and its sealed form for the page that shows it."""
+
+    secret: bytes
+    sealed: str
 
 
 class SignIn:
@@ -137,37 +146,47 @@ class SignIn:
         await self._record(event, signed_in.account, caller, unit=unit, reason=how)
         return Opened(cookie, SIGNED_IN)
 
-    async def begin_totp(self, account: Account) -> bytes:
-        """A new TOTP secret for a person; it counts once a code of it was given."""
+    def offer_totp(self, signed_in: SignedIn) -> Offer:
+        """A new TOTP secret for a person; nothing is kept before a code of it was given."""
         secret = self._ids.random(totp.SECRET_SIZE)
-        async with self._units.write() as unit:
-            await unit.accounts.factors.replace_totp(self.sealed_totp(account, secret))
-        return secret
+        sealed = self._root.seal(secret, purpose=_OFFER, about=_session(signed_in))
+        return Offer(secret, jose.encode(sealed.nonce + sealed.octets))
 
-    def sealed_totp(self, account: Account, secret: bytes, *, confirmed: int | None = None) -> Totp:
-        """A secret as it is kept."""
-        sealed = self._root.seal(secret, purpose=_TOTP, about=account.account_id)
-        return Totp(account.tenant, account.account_id, sealed.octets, sealed.nonce, confirmed, 0)
-
-    async def pending_totp(self, account: Account) -> bytes | None:
-        """The secret that a person has not confirmed yet."""
-        async with self._units.read() as unit:
-            kept = await unit.accounts.factors.totp(account.tenant, account.account_id)
-        if kept is None or kept.confirmed is not None:
+    def offered_totp(self, signed_in: SignedIn, text: str) -> Offer | None:
+        """The secret whose sealed form this very session was given."""
+        try:
+            octets = jose.decode(text)
+            sealed = Sealed(octets[NONCE_SIZE:], octets[:NONCE_SIZE])
+            secret = self._root.open(sealed, purpose=_OFFER, about=_session(signed_in))
+        except (jose.TokenRefused, KeyUnavailable, ValueError):
             return None
-        return self._opened(kept)
+        return Offer(secret, text)
+
+    def sealed_totp(
+        self, account: Account, secret: bytes, *, confirmed: int, step: int = 0
+    ) -> Totp:
+        """A secret as it is kept; ``step`` is the last one whose code was used."""
+        sealed = self._root.seal(secret, purpose=_TOTP, about=account.account_id)
+        return Totp(
+            account.tenant, account.account_id, sealed.octets, sealed.nonce, confirmed, step
+        )
 
     async def confirm_totp(
-        self, signed_in: SignedIn, code: str, *, caller: Caller
+        self, signed_in: SignedIn, offer: Offer, code: str, *, caller: Caller
     ) -> tuple[Opened, Sequence[str]]:
-        """Confirms a new secret by its first code; the session and fresh recovery codes."""
+        """Keeps a secret that was offered by its first code; the session and recovery codes."""
         account = signed_in.account
         tried = backoff.attempt(account="factor:" + account.account_id, address=caller.address)
         await self._count(tried, account, caller)
         codes = [self._recovery_code() for _ in range(RECOVERY_CODES)]
+        now = self._clock.now()
+        step = totp.matching_step(offer.secret, code, now=now)
         async with self._units.write() as unit:
-            if await self._use_totp(unit.accounts, account, code, confirmed=False):
+            if step is not None:
                 await backoff.succeed(unit.accounts.sessions, tried)
+                await unit.accounts.factors.replace_totp(
+                    self.sealed_totp(account, offer.secret, confirmed=now, step=step)
+                )
                 await unit.accounts.factors.replace_recovery_codes(
                     account.tenant, account.account_id, [_code_hash(c) for c in codes]
                 )
@@ -185,7 +204,7 @@ class SignIn:
         return SIGNED_IN
 
     async def _use_code(self, accounts: Accounts, account: Account, code: str) -> str | None:
-        if await self._use_totp(accounts, account, code, confirmed=True):
+        if await self._use_totp(accounts, account, code):
             return "otp"
         used = await accounts.factors.use_recovery_code(
             account.tenant,
@@ -195,19 +214,15 @@ class SignIn:
         )
         return "kba" if used else None
 
-    async def _use_totp(
-        self, accounts: Accounts, account: Account, code: str, *, confirmed: bool
-    ) -> bool:
+    async def _use_totp(self, accounts: Accounts, account: Account, code: str) -> bool:
         kept = await accounts.factors.totp(account.tenant, account.account_id)
-        if kept is None or (kept.confirmed is not None) != confirmed:
+        if kept is None:
             return False
         now = self._clock.now()
         step = totp.matching_step(self._opened(kept), code, now=now)
         if step is None:
             return False
-        return await accounts.factors.use_step(
-            account.tenant, account.account_id, step=step, at=now
-        )
+        return await accounts.factors.use_step(account.tenant, account.account_id, step=step)
 
     def _opened(self, kept: Totp) -> bytes:
         sealed = Sealed(kept.sealed, kept.nonce)
@@ -252,6 +267,10 @@ class SignIn:
 
 def _code_hash(code: str) -> bytes:
     return hash_of("".join(letter for letter in code.lower() if letter.isalnum()))
+
+
+def _session(signed_in: SignedIn) -> str:
+    return signed_in.session.session_hash.hex()
 
 
 async def _is_last_admin(accounts: Accounts, account: Account | None) -> bool:

@@ -19,7 +19,7 @@ from app.search.asker import Concern, Form
 from app.search.sight import Alternative
 from app.search.visibility import Visible
 from app.security import access, roles
-from app.security.principal import Principal
+from app.security.principal import PATIENT_REQUEST, TREATMENT, Principal
 from app.security.scopes import ResourceScope, Scopes
 from app.services import labels
 
@@ -211,7 +211,7 @@ async def principal_of(
         return replace(base, purpose=purpose or asking.purpose)
     account = await uow.accounts.people.of_person(asking.tenant, actor)
     if account is not None:
-        usual = "PATRQST" if kind == "Patient" else "TREAT"
+        usual = PATIENT_REQUEST if kind == "Patient" else TREATMENT
         return replace(
             base,
             client_id="",

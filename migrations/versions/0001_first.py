@@ -472,24 +472,6 @@ def upgrade() -> None:
         op.f("ix_authorization_code_expires"), "authorization_code", ["expires"], unique=False
     )
     op.create_table(
-        "authorization_request",
-        sa.Column("request_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("tenant", sa.Integer(), nullable=False),
-        sa.Column("client_id", TEXT, nullable=False),
-        sa.Column("parameters", TEXT, nullable=False),
-        sa.Column("patient", TEXT, nullable=True),
-        sa.Column("created", sa.BigInteger(), nullable=False),
-        sa.Column("expires", sa.BigInteger(), nullable=False),
-        sa.Column("used", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["tenant"], ["tenant.id"], name=op.f("fk_authorization_request_tenant_tenant")
-        ),
-        sa.PrimaryKeyConstraint("request_hash", name=op.f("pk_authorization_request")),
-    )
-    op.create_index(
-        op.f("ix_authorization_request_expires"), "authorization_request", ["expires"], unique=False
-    )
-    op.create_table(
         "broken_glass",
         sa.Column("tenant", sa.Integer(), nullable=False),
         sa.Column("actor", TEXT, nullable=False),
@@ -818,7 +800,7 @@ def upgrade() -> None:
         sa.Column("account_id", TEXT, nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("nonce", sa.LargeBinary(), nullable=False),
-        sa.Column("confirmed", sa.BigInteger(), nullable=True),
+        sa.Column("confirmed", sa.BigInteger(), nullable=False),
         sa.Column("last_step", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["tenant"], ["tenant.id"], name=op.f("fk_totp_tenant_tenant")),
         sa.PrimaryKeyConstraint("tenant", "account_id", name=op.f("pk_totp")),
@@ -882,8 +864,6 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_browser_session_expires"), table_name="browser_session")
     op.drop_table("browser_session")
     op.drop_table("broken_glass")
-    op.drop_index(op.f("ix_authorization_request_expires"), table_name="authorization_request")
-    op.drop_table("authorization_request")
     op.drop_index(op.f("ix_authorization_code_expires"), table_name="authorization_code")
     op.drop_table("authorization_code")
     op.drop_index(op.f("ix_assertion_jti_expires"), table_name="assertion_jti")

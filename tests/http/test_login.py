@@ -231,6 +231,7 @@ async def test_a_forgotten_password_is_replaced_once_by_a_link(application, clin
     await other.open("/account/reset")
     unknown = await other.submit("/account/reset", username="nobody-at-all")
     assert known.text == unknown.text
+    await application.services.authorization.links.sent()
 
     def links():
         path = application.settings.data_dir / "messages.ndjson"

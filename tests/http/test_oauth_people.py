@@ -424,4 +424,4 @@ async def test_a_person_asks_for_themselves(application, at_home, anna, portal):
         principal = await services.authorization.authenticator.authenticate(
             [f"Bearer {token}"], unit.accounts.tokens
         )
-    assert (principal.role, principal.purpose) == ("client", "PATRQST")
+    assert (principal.role, principal.purpose) == ("client", "PATRQT")

@@ -449,6 +449,45 @@ async def test_an_administrator_keeps_clients_and_people(application, clinic):
         assert "insufficient_user_authentication" in stale.headers["www-authenticate"]
 
 
+async def test_a_role_changes_to_one_that_fits_the_person(application, clinic):
+    console = await add_client(clinic, name="Console", scope="openid rapport/admin")
+    token = await token_of(
+        application, clinic, console, "root", "admin", scope="openid rapport/admin"
+    )
+    tess = await add_person(clinic, "tess", "therapist", fhir_user="Practitioner/tess")
+    async with application.http(headers={"Authorization": f"Bearer {token}"}) as http:
+        for change in (
+            {"role": "client"},  # a Practitioner is no client
+            {"role": "therapist", "fhir_user": "Patient/anna"},
+            {"role": "therapist", "fhir_user": "Practitioner/../Patient"},
+            {"role": "system"},
+            {"role": "nobody"},
+        ):
+            answer = await http.patch(f"/admin/users/{tess.account_id}", json=change)
+            assert answer.status_code == 422, (change, answer.text)
+        answer = await http.patch(f"/admin/users/{tess.account_id}", json={"role": "supervisor"})
+        assert answer.json()["role"] == "supervisor"
+
+
+async def test_who_lost_every_factor_sets_up_another(application, clinic):
+    console = await add_client(clinic, name="Console", scope="openid rapport/admin")
+    token = await token_of(
+        application, clinic, console, "root", "admin", scope="openid rapport/admin"
+    )
+    tess = await add_person(clinic, "tess", "therapist", fhir_user="Practitioner/tess")
+    await enrol(application, tess)
+    who = browser(application)
+    assert forms(await who.sign_in(tess))[0].action == "/login/second"
+    async with application.http(headers={"Authorization": f"Bearer {token}"}) as http:
+        answer = await http.patch(
+            f"/admin/users/{tess.account_id}", json={"reset_second_factor": True}
+        )
+        assert answer.status_code == 200, answer.text
+    assert forms(await who.open("/login/second"))[0].action == "/login"
+    assert forms(await who.sign_in(tess))[0].action == "/account/second"
+    await who.http.aclose()
+
+
 async def test_nobody_else_administers(application, world, dashboard):
     plain = await token_of(application, world, dashboard, "tess", "therapist", "Practitioner/tess")
     for headers in ({"Authorization": f"Bearer {plain}"}, dict(world.http.headers)):
@@ -469,6 +508,12 @@ async def test_a_leaver_s_patients_pass_to_a_colleague(application, world, dashb
     async with application.http(headers={"Authorization": f"Bearer {token}"}) as http:
         people = (await http.get("/admin/users")).json()["users"]
         tess = next(one for one in people if one["fhir_user"] == "Practitioner/tess")
+        for nobody in ("tess", "gone"):
+            refused = await http.patch(
+                f"/admin/users/{tess['id']}",
+                json={"enabled": False, "transfer_to": f"Practitioner/{nobody}"},
+            )
+            assert refused.status_code == 422
         closed = await http.patch(
             f"/admin/users/{tess['id']}",
             json={"enabled": False, "transfer_to": "Practitioner/theo"},

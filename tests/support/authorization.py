@@ -28,6 +28,7 @@ from app.routers import discovery, oauth
 from app.security.jose import KeyPair, encode, key_pair, sign
 from app.security.keyring import ensure_signing_key
 from app.security.keys import NewKey, new_es384_key
+from app.security.notifier import notifier_of
 from app.security.oauth import server
 from app.security.oauth.registration import NewClient, Registered, register_client
 from app.security.ports import Fetched, FetchRefused, SecurityEvent
@@ -217,7 +218,14 @@ async def open_door(
         for router in ROUTERS:
             application.include_router(router)
         application.state.authorization_server = server.build(
-            settings, units, root=root, clock=clock, ids=ids, audit=events, fetch=fetch or web
+            settings,
+            units,
+            root=root,
+            clock=clock,
+            ids=ids,
+            audit=events,
+            fetch=fetch or web,
+            notifier=notifier_of(settings),
         )
         transport = httpx.ASGITransport(application, client=("192.0.2.7", 4711))
         async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as http:

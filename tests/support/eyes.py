@@ -93,7 +93,7 @@ def eyes(
             role=role,
             scopes=Scopes((ResourceScope(context, "*", "cruds"),)),
             patient=actor.partition("/")[2] if role == "client" else None,
-            purpose=purpose or ("PATRQST" if role == "client" else "TREAT"),
+            purpose=purpose or ("PATRQT" if role == "client" else "TREAT"),
             token_id="token",
             issuer=ORIGIN,
             name=actor,

@@ -106,7 +106,7 @@ totp = Table(
     Column("account_id", Str, nullable=False),
     Column("sealed", Blob, nullable=False),
     Column("nonce", Blob, nullable=False),
-    Column("confirmed", Micros, nullable=True),
+    Column("confirmed", Micros, nullable=False),
     Column("last_step", BigInteger, nullable=False),  # a code is good once
     PrimaryKeyConstraint("tenant", "account_id"),
 )

@@ -91,21 +91,6 @@ refresh_token = Table(
     Index(None, "expires"),
 )
 
-# An authorization request between its arrival and the person's answer.
-authorization_request = Table(
-    "authorization_request",
-    metadata,
-    Column("request_hash", Blob, primary_key=True),
-    _tenant(),
-    Column("client_id", Str, nullable=False),
-    Column("parameters", Str, nullable=False),
-    Column("patient", Str, nullable=True),
-    Column("created", Micros, nullable=False),
-    Column("expires", Micros, nullable=False),
-    Column("used", Micros, nullable=True),
-    Index(None, "expires"),
-)
-
 launch_context = Table(
     "launch_context",
     metadata,

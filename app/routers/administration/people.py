@@ -10,12 +10,19 @@ from starlette.responses import JSONResponse, Response
 
 from app.core.errors import AppError, Category
 from app.db.engine import UniqueViolation
+from app.domain.consent.implicit import CLINICIANS
 from app.interactions.handover import hand_over
-from app.repositories.accounts_people import Account
+from app.repositories.accounts_people import Account, People
 from app.routers.administration.access import Admin, Strict, read, record, unknown
 from app.routers.dependencies import services_of
 from app.routers.oauth import OAuthRoute, Server, caller_of
-from app.security.people import NewUser, change_role, close_account, new_account
+from app.security.people import (
+    NewUser,
+    change_role,
+    close_account,
+    forget_factors,
+    new_account,
+)
 from app.security.ports import EventName
 
 router = APIRouter(route_class=OAuthRoute, include_in_schema=False)
@@ -39,6 +46,7 @@ class UserChange(Strict):
     transfer_to: str | None = Field(default=None, pattern=r"^Practitioner/[A-Za-z0-9\-.]{1,64}$")
     role: str | None = None
     fhir_user: str | None = None
+    reset_second_factor: bool = False
 
 
 @router.get("/users")
@@ -85,7 +93,7 @@ async def invite_again(request: Request, server: Server, admin: Admin, account_i
 
 @router.patch("/users/{account_id}")
 async def change_user(request: Request, server: Server, admin: Admin, account_id: str) -> Response:
-    """Closes an account or changes its role; sessions and tokens end at once."""
+    """Closes an account, changes its role, forgets its factors; sessions and tokens end at once."""
     body = await read(request, UserChange)
     now = server.clock.now()
     async with server.units.write() as unit:
@@ -93,6 +101,8 @@ async def change_user(request: Request, server: Server, admin: Admin, account_id
         account = await people.find(admin.tenant, account_id)
         if account is None:
             raise unknown()
+        if body.transfer_to is not None:
+            await _successor(people, account, body.transfer_to)
         if body.role is not None:
             person = body.fhir_user or account.fhir_user
             await change_role(unit.accounts, account, role=body.role, fhir_user=person, now=now)
@@ -109,6 +119,11 @@ async def change_user(request: Request, server: Server, admin: Admin, account_id
             await record(
                 server, unit, request, admin, EventName.ACCOUNT_CHANGED, subject=account_id
             )
+        if body.reset_second_factor:
+            await forget_factors(unit.accounts, account, now=now)
+            await record(
+                server, unit, request, admin, EventName.ACCOUNT_CHANGED, subject=account_id
+            )
         changed = await people.find(admin.tenant, account_id)
     shown = _user(changed or account)
     if body.transfer_to is not None and account.fhir_user is not None:
@@ -121,6 +136,20 @@ async def change_user(request: Request, server: Server, admin: Admin, account_id
             successor=body.transfer_to,
         )
     return JSONResponse(shown)
+
+
+async def _successor(people: People, leaver: Account, successor: str) -> None:
+    """Refuses a handover to nobody: it takes another clinician who can sign in."""
+    found = await people.of_person(leaver.tenant, successor)
+    if (
+        found is None
+        or not found.enabled
+        or found.role not in CLINICIANS
+        or successor == leaver.fhir_user
+    ):
+        raise AppError.of(
+            Category.UNPROCESSABLE, "value", "transfer_to: not another clinician who can sign in"
+        )
 
 
 def _user(account: Account) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from app.security.authentication import Authenticator
 from app.security.federation import Federation
 from app.security.keyring import KeyRing
 from app.security.links import AccountLinks
-from app.security.notifier import FileNotifier, Notifier
+from app.security.notifier import Notifier
 from app.security.oauth import discovery
 from app.security.oauth.clients import ClientAuthenticator
 from app.security.oauth.code import CodeGrants
@@ -68,7 +68,7 @@ def build(
     ids: IdSource,
     audit: AuditSink,
     fetch: Fetch,
-    notifier: Notifier | None = None,
+    notifier: Notifier,
     hasher: Passwords | None = None,
 ) -> AuthorizationServer:
     """The authorization server for these settings."""
@@ -150,7 +150,7 @@ def build(
         links=AccountLinks(
             units,
             hasher=hasher,
-            notifier=notifier or FileNotifier(settings.data_dir / "messages.ndjson"),
+            notifier=notifier,
             audit=audit,
             clock=clock,
             ids=ids,
