@@ -220,6 +220,7 @@ def require_recent(principal: Principal, *, now: int, second_factor: bool = Fals
 
 def _principal(token: VerifiedToken, standing: Standing, *, issuer: str, at: int) -> Principal:
     person = standing.account_id is not None
+    own = person and standing.account_role == "client"
     actor = standing.fhir_user if person else standing.client_actor
     return Principal(
         tenant=token.tenant,
@@ -230,9 +231,7 @@ def _principal(token: VerifiedToken, standing: Standing, *, issuer: str, at: int
         role=(standing.account_role or "") if person else standing.client_role,
         scopes=token.scopes,
         patient=standing.patient,
-        purpose=PATIENT_REQUEST
-        if person and standing.account_role == "client"
-        else standing.purpose,
+        purpose=PATIENT_REQUEST if own else standing.purpose,
         token_id=token.token_id,
         issuer=issuer,
         name=(standing.account_name or "") if person else standing.client_name,
