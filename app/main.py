@@ -48,7 +48,8 @@ from app.security.oauth import server
 from app.security.oauth.server import AuthorizationServer
 from app.security.root_key import RootKey
 from app.services.audit import AuditTrail
-from app.services.audit_copies import Copy, FileCopy, WitnessCopy
+from app.services.audit_bucket import Bucket, Credentials
+from app.services.audit_copies import Copy, FileCopy, ObjectCopy, WitnessCopy
 from app.services.audit_keys import LogKeys
 from app.services.audit_refusals import Refusals
 from app.services.audit_sequencer import Sequencer
@@ -269,6 +270,16 @@ def sequencer_of(core: Core) -> Sequencer:
     """Who gives audit records their leaves."""
     settings = core.settings
     copies: list[Copy] = [FileCopy(settings.audit_copies)]
+    if settings.audit_bucket_url:
+        key_file = settings.audit_bucket_key_file
+        assert key_file is not None, "RAPPORT_AUDIT_BUCKET_KEY_FILE says who writes to the bucket"
+        bucket = Bucket(
+            settings.audit_bucket_url,
+            credentials=Credentials.load(key_file),
+            region=settings.audit_bucket_region,
+            clock=core.clock,
+        )
+        copies.append(ObjectCopy(bucket))
     if settings.audit_witness_url:
         copies.append(WitnessCopy(settings.audit_witness_url))
     return Sequencer(

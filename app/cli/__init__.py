@@ -135,6 +135,8 @@ def audit_verify() -> None:
     typer.echo(
         f"{verdict.entries} entries, {verdict.events} events opened, {verdict.gone} past retention"
     )
+    for told in verdict.restored:
+        typer.echo(f"restored: {told}")
     for finding in verdict.findings:
         typer.echo(f"tampered: {finding}", err=True)
     sys.exit(0 if verdict.is_sound else 1)
@@ -186,6 +188,24 @@ def audit_rotate_key() -> None:
             return await rotate_log_key(core.units, log_keys_of(core), core.trail)
 
     typer.echo(f"key {asyncio.run(run())}")
+
+
+@audit_app.command("accept-restore")
+def audit_accept_restore(
+    reason: Annotated[str, typer.Option(help="Why the database was set back; kept for good.")],
+) -> None:
+    """Says in the log that the database was restored on purpose, so that it can go on."""
+    from app.main import opened, sequencer_of
+    from app.services.audit_restore import Restore, accept_restore
+
+    async def run() -> list[Restore]:
+        async with opened(Settings()) as core:
+            places = sequencer_of(core).places
+            copies = [place.copy for place in places]
+            return await accept_restore(core.units, core.trail, copies, reason=reason)
+
+    for each in asyncio.run(run()):
+        typer.echo(f"set back from {each.size} entries to {each.start}: said in the log")
 
 
 @audit_app.command("maintain")

@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     address_requests_per_second: float | None = Field(default=None, gt=0)
     audit_copy_dir: Path | None = None
     audit_witness_url: str = ""
+    # An S3-like store for checkpoints: ``https://host/bucket``, and who writes there.
+    audit_bucket_url: str = ""
+    audit_bucket_region: str = "us-east-1"
+    audit_bucket_key_file: Path | None = None
     audit_keep_days: int = Field(default=2200, ge=2192)  # six years, as accounting asks
 
     # How people get links and notices: a mail server, else a gateway, else a file here.
@@ -162,6 +166,8 @@ class Settings(BaseSettings):
             reasons.append("RAPPORT_NOTIFY_URL must be https in production")
         if self.notify_url and not self.notify_token:
             reasons.append("RAPPORT_NOTIFY_URL needs RAPPORT_NOTIFY_TOKEN_FILE")
+        if self.audit_bucket_url and self.audit_bucket_key_file is None:
+            reasons.append("RAPPORT_AUDIT_BUCKET_URL needs RAPPORT_AUDIT_BUCKET_KEY_FILE")
         if self.demo_credentials.exists():
             reasons.append("the data directory holds a demo clinic")
         return reasons

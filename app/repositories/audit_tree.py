@@ -129,6 +129,11 @@ _STRAY = Statement(
 _RETAINED = Statement(
     select(audit_event.c.entity_name).where(audit_event.c.event == bindparam("kind", type_=Str))
 )
+_DETAILS = Statement(
+    select(audit_event.c.detail)
+    .where(audit_event.c.event == bindparam("kind", type_=Str))
+    .order_by(audit_event.c.recorded, audit_event.c.aid)
+)
 _OLDER = Statement(
     select(audit_event.c.aid)
     .where(audit_event.c.recorded < bindparam("instant", type_=Micros))
@@ -289,6 +294,11 @@ class AuditTree:
     async def holds_older(self, instant: int) -> bool:
         """Whether a record from before an instant is kept."""
         return bool(await self._connection.fetch(_OLDER, {"instant": instant}))
+
+    async def details(self, kind: str) -> list[str]:
+        """What the log says itself in its records of a kind, the oldest first."""
+        rows = await self._connection.fetch(_DETAILS, {"kind": kind})
+        return [row[0] for row in rows if row[0] is not None]
 
     async def retained_from(self) -> int:
         """Before which instant records were removed, as the log says itself; 0 for none."""

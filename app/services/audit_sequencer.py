@@ -25,6 +25,7 @@ from app.repositories.unit_of_work import UnitsOfWork
 from app.services.audit import HOME, AuditTrail
 from app.services.audit_copies import Behind, Copy
 from app.services.audit_keys import LogKeys, opened
+from app.services.audit_restore import restores
 from app.services.audit_watch import AuditWatch
 
 log = structlog.get_logger("rapport.audit")
@@ -189,11 +190,15 @@ class Sequencer:
                 continue
             if seen is None:
                 raise Diverged(f"{place.copy.name} has a checkpoint of another log")
+            against = ""
             if seen.size > size:
-                raise Diverged(f"{place.copy.name} has seen {seen.size} leaves, here are {size}")
-            if seen.root != await tree.root(seen.size):
-                raise Diverged(f"{place.copy.name} has another root for {seen.size} leaves")
-            place.size = seen.size
+                against = f"has seen {seen.size} leaves, here are {size}"
+            elif seen.root != await tree.root(seen.size):
+                against = f"has another root for {seen.size} leaves"
+            if not against:
+                place.size = seen.size
+            elif not any(each.covers(seen) for each in await restores(tree)):
+                raise Diverged(f"{place.copy.name} {against}")
         self._compared = True
 
     async def _hand_out(self, made: StoredCheckpoint) -> None:

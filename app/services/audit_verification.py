@@ -16,6 +16,7 @@ from app.repositories.audit_tree import AuditTree, StoredCheckpoint, StoredLogKe
 from app.repositories.unit_of_work import UnitsOfWork
 from app.services.audit_copies import Copy
 from app.services.audit_keys import opened
+from app.services.audit_restore import Restore, restores
 
 _CHUNK = 1000
 _MOST = 20
@@ -23,11 +24,15 @@ _MOST = 20
 
 @dataclass(slots=True)
 class Verdict:
-    """How many entries and events were checked, how many past retention; what is wrong."""
+    """How many entries and events were checked, how many past retention; what is wrong.
+
+    ``restored`` are the restores that the log tells of: no finding, and no secret either.
+    """
 
     entries: int = 0
     events: int = 0
     gone: int = 0
+    restored: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
 
     @property
@@ -48,8 +53,12 @@ async def verify_log(units: UnitsOfWork, copies: Sequence[Copy] = ()) -> Verdict
         tree = AuditTree(connection)
         keys = await tree.keys()
         wanted = _signed(await tree.checkpoints(), keys, verdict)
+        given_up = await restores(tree)
+        verdict.restored = [
+            f"set back from {each.size} entries to {each.start}: {each.reason}" for each in given_up
+        ]
         for place in copies:
-            await _add_copy(place, keys, wanted, verdict)
+            await _add_copy(place, keys, wanted, verdict, given_up=given_up)
         await _walk(tree, wanted, verdict)
         for recorded, aid in await tree.strays(limit=_MOST):
             verdict.find(f"AuditEvent/{event_id(recorded, aid)} was not recorded by the log")
@@ -79,7 +88,12 @@ def _signed(
 
 
 async def _add_copy(
-    place: Copy, keys: list[StoredLogKey], wanted: _Roots, verdict: Verdict
+    place: Copy,
+    keys: list[StoredLogKey],
+    wanted: _Roots,
+    verdict: Verdict,
+    *,
+    given_up: Sequence[Restore],
 ) -> None:
     try:
         note = await place.last()
@@ -89,7 +103,7 @@ async def _add_copy(
         return
     if note is not None and seen is None:
         verdict.find(f"{place.name}: its checkpoint is of another log")
-    elif seen is not None:
+    elif seen is not None and not any(each.covers(seen) for each in given_up):
         wanted.setdefault(seen.size, []).append((place.name, seen.root))
 
 

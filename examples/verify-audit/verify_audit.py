@@ -251,6 +251,36 @@ def opening_of(event: dict[str, Any]) -> tuple[str, bytes]:
     return str(event.get("id")), hashlib.sha256(salt + canonical.encode()).digest()
 
 
+@dataclass(frozen=True)
+class Restore:
+    """The database was set back on purpose, as the log says itself."""
+
+    start: int
+    size: int
+    reason: str
+
+    def covers(self, seen: Checkpoint) -> bool:
+        """Whether a checkpoint is one of those that were given up."""
+        return self.start < seen.size <= self.size
+
+    def __str__(self) -> str:
+        return f"RESTORED: set back from {self.size} entries to {self.start}: {self.reason}"
+
+
+def restore_of(event: dict[str, Any]) -> list[Restore]:
+    """The restore that an AuditEvent tells of, if it does."""
+    if all(each.get("code") != "log-restored" for each in event.get("subtype", [])):
+        return []
+    said = {
+        pair["type"]: pair.get("valueString", "")
+        for entity in event.get("entity", [])
+        for pair in entity.get("detail", [])
+    }
+    if not (NUMBER.fullmatch(said.get("start", "")) and NUMBER.fullmatch(said.get("size", ""))):
+        raise Tampered("a restore in the log says not what was given up")
+    return [Restore(int(said["start"]), int(said["size"]), said.get("reason", ""))]
+
+
 # ----------------------------------------------------------------------------------- sources
 
 
@@ -451,10 +481,12 @@ def verify(arguments: argparse.Namespace) -> str:
     origin = arguments.origin or state.get("origin") or keys[0].name
     seen = [checkpoint_of(note, keys, origin=origin) for note in notes_before(arguments, state)]
     openings: dict[str, bytes] = {}
+    restores: list[Restore] = []
     if not arguments.event and not arguments.quick:
-        openings = dict(map(opening_of, events_of(source, arguments)))
+        openings, restores = opened(events_of(source, arguments))
         if openings and isinstance(source, Server):
             time.sleep(PATIENCE)  # an event has its leaf within two seconds
+    seen = [each for each in seen if not any(one.covers(each) for one in restores)]
     count = len(openings)
     checkpoint = checkpoint_of(source.checkpoint(), keys, origin=origin)
     told = f"{checkpoint.size} entries of {origin}"
@@ -472,6 +504,7 @@ def verify(arguments: argparse.Namespace) -> str:
         if arguments.complete and count < checkpoint.size:
             raise Tampered(f"{checkpoint.size - count} entries have no AuditEvent any more")
         told += f", {count} events opened" if count else ""
+        told += "".join(f"; {restore}" for restore in restores)
     if arguments.state:
         remembered = {
             "origin": origin,
@@ -480,6 +513,17 @@ def verify(arguments: argparse.Namespace) -> str:
         }
         arguments.state.write_text(json.dumps(remembered, indent=1) + "\n")
     return f"verified: {told}, {len(seen)} earlier checkpoints, root {checkpoint.root.hex()}"
+
+
+def opened(events: Iterable[dict[str, Any]]) -> tuple[dict[str, bytes], list[Restore]]:
+    """What events open by their ids, which the leaves must hold; the restores among them."""
+    openings: dict[str, bytes] = {}
+    restores: list[Restore] = []
+    for event in events:
+        id, commitment = opening_of(event)
+        openings[id] = commitment
+        restores += restore_of(event)
+    return openings, restores
 
 
 def has(path: Path | None) -> bool:

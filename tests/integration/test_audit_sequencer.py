@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +16,7 @@ import pytest_asyncio
 from sqlalchemy import func, select
 
 from app.core.clock import SECOND
+from app.core.errors import AppError
 from app.db.tables.audit import audit_event, audit_leaf, audit_node, audit_pending
 from app.domain.transparency import (
     Frontier,
@@ -24,13 +27,19 @@ from app.domain.transparency import (
     leaf_hash,
     parse_note,
 )
-from app.fhir.audit.event import commitment
+from app.fhir import json as fhir_json
+from app.fhir.audit.event import commitment, render
 from app.fhir.audit.record import event_key, leaf
 from app.repositories.audit_log import AuditLog
 from app.repositories.audit_tree import AuditTree
+from app.search.sources.audit_rows import COLUMNS, record_of
 from app.services.audit_copies import Behind, FileCopy, ObjectCopy, WitnessCopy
+from app.services.audit_export import exported
 from app.services.audit_keys import opened, written
+from app.services.audit_proofs import Proofs
+from app.services.audit_restore import accept_restore
 from app.services.audit_sequencer import Diverged
+from app.services.audit_verification import verify_log
 from tests.support.audit_log import Log, a_log
 from tests.support.audit_records import NOON, a_record
 
@@ -283,3 +292,75 @@ async def test_a_copy_of_another_log_is_not_written_over(log: Log, tmp_path: Pat
     await log.add(1)
     with pytest.raises(Diverged, match="another log"):
         await log.sequencer(copy).step()
+
+
+# ---------------------------------------------------------------- a restore on purpose
+
+
+async def set_back(log: Log, copy: FileCopy) -> None:
+    await log.add(3)
+    await log.sequencer(copy).step()
+    for _ in range(2):
+        await log.add(1)
+        await log.sequencer(copy).step()
+    await log.execute("DELETE FROM audit_leaf WHERE leaf_index >= 3")
+    await log.execute("DELETE FROM audit_event WHERE aid > 3")
+    await log.execute("DELETE FROM audit_checkpoint WHERE size > 3")
+
+
+async def test_a_restore_that_is_said_lets_the_log_go_on(log: Log, tmp_path: Path):
+    copy = FileCopy(tmp_path / "elsewhere")
+    await set_back(log, copy)
+    assert not (await verify_log(log.units, [copy])).is_sound
+    [told] = await accept_restore(log.units, log.trail, [copy], reason="disk lost")
+    assert (told.start, told.size) == (3, 5)
+    made = await log.sequencer(copy).step()
+    assert made is not None
+    assert made.size == 4
+    assert await copy.last() == made.note
+    verdict = await verify_log(log.units, [copy])
+    assert verdict.findings == []
+    assert verdict.restored == ["set back from 5 entries to 3: disk lost"]
+    assert await accept_restore(log.units, log.trail, [copy], reason="again") == []
+
+
+async def test_a_stranger_is_told_of_the_restore(log: Log, tmp_path: Path):
+    copy = FileCopy(tmp_path / "elsewhere")
+    await set_back(log, copy)
+    await accept_restore(log.units, log.trail, [copy], reason="disk lost")
+    await log.sequencer(copy).step()
+    async for name, piece in exported(Proofs(log.units)):
+        with (tmp_path / name).open("ab") as file:
+            file.write(piece)
+    events = tmp_path / "events.ndjson"
+    async with log.database.read() as connection:
+        rows = await connection.fetch(select(*(audit_event.c[name] for name in COLUMNS)))
+    events.write_bytes(b"\n".join(fhir_json.dumps(render(record_of(row))) for row in rows))
+
+    def verified(*more: str) -> subprocess.CompletedProcess[str]:
+        script = Path("examples/verify-audit/verify_audit.py")
+        seen = str(tmp_path / "elsewhere" / "history")
+        command = [sys.executable, str(script), str(tmp_path), "--seen", seen, *more]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    blind = verified()
+    assert blind.returncode == 1
+    assert "set back or cut off" in blind.stderr
+    opened_ = verified("--open")
+    assert opened_.returncode == 0, opened_.stderr
+    assert "RESTORED: set back from 5 entries to 3: disk lost" in opened_.stdout
+
+
+async def test_a_restore_excuses_nothing_else(log: Log, tmp_path: Path):
+    copy = FileCopy(tmp_path / "elsewhere")
+    await set_back(log, copy)
+    with pytest.raises(AppError):
+        await accept_restore(log.units, log.trail, [copy], reason=" ")
+    await accept_restore(log.units, log.trail, [copy], reason="disk lost")
+    await log.sequencer(copy).step()
+    await log.execute("DELETE FROM audit_leaf WHERE leaf_index >= 2")
+    await log.execute("DELETE FROM audit_checkpoint WHERE size > 2")
+    await log.add(1)
+    with pytest.raises(Diverged):
+        await log.sequencer(copy).step()
+    assert not (await verify_log(log.units, [copy])).is_sound

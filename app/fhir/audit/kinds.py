@@ -146,6 +146,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "audit-used": _ours(_LOG_USED, "audit-used", "Audit log read", Shape.QUERY),
         "audit-exported": _ours(_LOG_USED, "audit-exported", "Audit log exported", Shape.QUERY),
+        "log-restored": _ours(_ALERT, "log-restored", "Audit log set back", Shape.INTERNAL),
         "audit-retained": _ours(
             _LOG_USED, "audit-retained", "Audit records past retention removed", Shape.INTERNAL
         ),
