@@ -43,7 +43,7 @@ from app.search.cursor import CursorCipher
 from app.security import egress
 from app.security.key_service import KeyService
 from app.security.keyring import ensure_signing_key
-from app.security.notifier import notifier_of
+from app.security.notifier import Notifier, notifier_of
 from app.security.oauth import server
 from app.security.oauth.server import AuthorizationServer
 from app.security.root_key import RootKey
@@ -78,6 +78,7 @@ class Core:
     tenants: Tenants
     root: RootKey
     engine: Engine
+    notifier: Notifier
 
 
 @asynccontextmanager
@@ -124,6 +125,7 @@ def _core(
     settings: Settings, clock: Clock, ids: IdSource, root: RootKey, database: Database
 ) -> Core:
     base = settings.fhir_base
+    notifier = notifier_of(settings)
     units = UnitsOfWork(
         database,
         codec=EnvelopeCodec(root.derive, ids.random),
@@ -148,6 +150,7 @@ def _core(
             clock=clock,
             ids=ids,
             root=root,
+            notifier=notifier,
             base=base,
         ),
         statuses=STATUS,
@@ -162,6 +165,7 @@ def _core(
         tenants=Tenants(units, records, clock=clock),
         root=root,
         engine=engine,
+        notifier=notifier,
     )
 
 
@@ -256,8 +260,8 @@ def authorization_of(core: Core) -> AuthorizationServer:
         clock=core.clock,
         ids=core.ids,
         audit=Sink(core.units, core.trail),
+        notifier=core.notifier,
         fetch=egress.GuardedFetch(demo=core.settings.env == "demo"),
-        notifier=notifier_of(core.settings),
     )
 
 

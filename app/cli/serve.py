@@ -105,7 +105,7 @@ def doctor(
     async def look() -> None:
         async with opened(settings) as core, core.units.read() as uow:
             tenants = await uow.installation.tenants()
-            waiting, _ = await uow.outbox.backlog()
+            waiting, _ = await uow.outbox.backlog(core.clock.now())
             typer.echo(f"tenants: {len(tenants)}, reactions waiting: {waiting}")
 
     asyncio.run(look())

@@ -92,10 +92,14 @@ class Relay:
             self._purged = now
 
     async def _react(self, written: Written) -> None:
+        afterwards = None
         try:
             async with self._units.write(resources=32) as unit:
                 if await unit.outbox.claim(written):
-                    await REACTIONS[written.reaction](self._services, unit, written)
+                    react = REACTIONS[written.reaction]
+                    afterwards = await react(self._services, unit, written)
+            if afterwards is not None:
+                await afterwards(self._units)
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the others
             log.error(  # noqa: TRY400 - a traceback may hold what was answered
                 "reaction failed",

@@ -14,10 +14,10 @@ from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork
 from app.security.principal import Principal
 from app.services import responses, safety, subscriptions
-from app.services.changes import Change
+from app.services.changes import Afterwards, Change
 
 Rule: TypeAlias = Callable[[Services, UnitOfWork, Principal, Change], Awaitable[Change]]
-Reaction: TypeAlias = Callable[[Services, UnitOfWork, Written], Awaitable[None]]
+Reaction: TypeAlias = Callable[[Services, UnitOfWork, Written], Awaitable[Afterwards | None]]
 
 
 async def _private_answers_stay(
@@ -74,6 +74,10 @@ async def _ask(services: Services, uow: UnitOfWork, written: Written) -> None:
     await services.schedules.react(uow, written)
 
 
+async def _remind(services: Services, uow: UnitOfWork, written: Written) -> Afterwards | None:
+    return await services.reminders.react(uow, written)
+
+
 async def _score(services: Services, uow: UnitOfWork, written: Written) -> None:
     await services.scoring.react(uow, written)
 
@@ -102,6 +106,7 @@ AFTER_COMMIT: Mapping[str, tuple[str, ...]] = {
     "Encounter": ("alliance", "schedule"),
     "EpisodeOfCare": ("schedule",),
     "CarePlan": ("schedule",),
+    "Task": ("remind",),
 }
 
 # These look at all of a patient: what one unit of work writes of a patient calls for them once.
@@ -109,6 +114,7 @@ OF_THE_PATIENT = frozenset(("alliance",))
 
 REACTIONS: Mapping[str, Reaction] = {
     "alliance": _watch,
+    "remind": _remind,
     "safety": _warn,
     "schedule": _ask,
     "score": _score,

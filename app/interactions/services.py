@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.core.clock import Clock
 from app.core.ids import IdSource
+from app.security.notifier import Notifier
 from app.security.root_key import RootKey
 from app.services.alliance import Alliance
 from app.services.answering import Answering
@@ -22,6 +23,7 @@ from app.services.joint import Joint
 from app.services.population import Population
 from app.services.questionnaires import Questionnaires
 from app.services.records import Records
+from app.services.reminders import Reminders
 from app.services.responsible import Responsible
 from app.services.safety import Safety
 from app.services.schedules import Schedules
@@ -51,13 +53,21 @@ class Services:
     population: Population
     answering: Answering
     schedules: Schedules
+    reminders: Reminders
     joint: Joint
     signing: Signing
     succession: Succession
 
 
 def assembled(
-    *, records: Records, trail: AuditTrail, clock: Clock, ids: IdSource, root: RootKey, base: str
+    *,
+    records: Records,
+    trail: AuditTrail,
+    clock: Clock,
+    ids: IdSource,
+    root: RootKey,
+    notifier: Notifier,
+    base: str,
 ) -> Services:
     """Every service, wired."""
     questionnaires, definitions = Questionnaires(base=base), Definitions(base=base)
@@ -97,7 +107,10 @@ def assembled(
         terminology=terminology,
         population=Population(base=base),
         schedules=Schedules(derived=derived, courses=courses, clock=clock, base=base),
-        answering=Answering(derived=derived, terminology=terminology, clock=clock, ids=ids),
+        answering=Answering(
+            derived=derived, terminology=terminology, clock=clock, ids=ids, base=base
+        ),
+        reminders=Reminders(derived=derived, notifier=notifier, clock=clock),
         joint=Joint(clock=clock),
         signing=signing,
         succession=Succession(derived=derived, signing=signing),

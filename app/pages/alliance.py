@@ -6,7 +6,7 @@ looking is recorded like any access.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from app.pages.texts import TEXTS
 from app.routers.dependencies import services_of
 from app.security.sessions import SignedIn, principal_of
 from app.services.alerts import VOID, evaluation_of, rule_of, status_of
+from app.services.answering import CODE, FORM, OPEN, named_by
 from app.services.displays import display, instrument
 
 router = APIRouter(prefix="/alliance", route_class=PageRoute, include_in_schema=False)
@@ -55,10 +56,10 @@ class Look:
         return await pipeline.run(services.engine, principal, call)
 
     async def operation(
-        self, type_name: str, id: str, name: str, query: Pairs = ()
+        self, type_name: str, id: str, name: str, query: Pairs = (), *, body: bytes = b""
     ) -> Sequence[Mapping[str, Any]]:
         """The parameters that an operation answers, by name in order."""
-        outcome = await self.run(type_name, id=id, operation=name, query=query)
+        outcome = await self.run(type_name, id=id, operation=name, query=query, body=body)
         found: Sequence[Mapping[str, Any]] = json.parse_resource(outcome.document or b"{}").get(
             "parameter", ()
         )
@@ -109,14 +110,37 @@ async def course(request: Request, episode: str) -> Response:
     drawn = await look.run("EpisodeOfCare", id=episode, operation="alliance-chart", query=query)
     series = [_series(each, browser.language) for each in trend if each["name"] == "series"]
     alerts = [_values(each) for each in trend if each["name"] == "alert"]
+    waiting = [row async for row in _waiting(look, episode)]
     return browser.page(
         "alliance/course.html",
         picture=(drawn.document or b"").decode().partition("?>")[2],
         series=series,
+        waiting=waiting,
         missing=[_values(each)["session"] for each in trend if each["name"] == "missing"],
         alerts=[row async for row in _alerts(look, alerts)],
         validated=all(each["validated"] for each in series),
     )
+
+
+async def _waiting(look: Look, episode: str) -> AsyncIterator[Mapping[str, Any]]:
+    """The forms that somebody has still to answer, and whether it is the person's own."""
+    stored = (await look.run("EpisodeOfCare", id=episode)).stored
+    patient = json.parse_resource(stored.text)["patient"]["reference"] if stored else ""
+    query = (("patient", patient), ("code", f"{CODE}|{FORM}"), ("status", ",".join(OPEN)))
+    found = await look.run("Task", interaction=Interaction.SEARCH_TYPE, query=query)
+    for entry in json.parse_resource(found.document or b"{}").get("entry", ()):
+        task = entry["resource"]
+        owner = task.get("owner", {}).get("reference", "")
+        if owner.startswith("Practitioner/") and owner != look.person.account.fhir_user:
+            continue
+        names = [each.partition("|")[0].rpartition("/")[2] for each in named_by(task)]
+        yield {
+            "id": task["id"],
+            "form": instrument(next(filter(None, names), ""), look.browser.language),
+            "asked": task.get("authoredOn", "")[:10],
+            "until": task.get("restriction", {}).get("period", {}).get("end", "")[:10],
+            "own": owner.startswith("Practitioner/"),
+        }
 
 
 async def _alerts(look: Look, told: Sequence[Mapping[str, Any]]) -> Any:

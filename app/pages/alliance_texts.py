@@ -6,6 +6,28 @@ from collections.abc import Mapping
 from typing import Final
 
 ALLIANCE_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "paper-title": {"en": "Answers from paper", "ar": "إجابات من ورقة"},
+    "paper-hint": {
+        "en": "Enter what the client wrote, and leave out what was left out. A private answer is"
+        " not asked for here: the client gives it themselves.",
+        "ar": "أدخل ما كتبه العميل، واترك ما تركه. لا يُسأل هنا عن الإجابة الخاصة: يعطيها العميل"
+        " بنفسه.",
+    },
+    "paper-answered": {"en": "Answered on", "ar": "تاريخ الإجابة"},
+    "paper-when": {
+        "en": "Say on which day it was answered, today at the latest.",
+        "ar": "اذكر يوم الإجابة، على ألا يتجاوز اليوم.",
+    },
+    "paper-keep": {"en": "Keep", "ar": "حفظ"},
+    "paper-kept": {"en": "The answers were kept.", "ar": "حُفظت الإجابات."},
+    "alliance-asked": {"en": "Waiting for answers", "ar": "بانتظار الإجابات"},
+    "alliance-device": {"en": "Answer on this device", "ar": "الإجابة على هذا الجهاز"},
+    "alliance-paper": {"en": "Enter from paper", "ar": "إدخال من ورقة"},
+    "alliance-own": {"en": "Answer yourself", "ar": "إجابتك أنت"},
+    "alliance-own-first": {
+        "en": "Say first how you saw the session. What the client said of it is shown after.",
+        "ar": "قُل أولًا كيف رأيت الجلسة. يظهر ما قاله العميل عنها بعد ذلك.",
+    },
     "alliance-title": {"en": "How the work is going", "ar": "كيف يسير العمل معًا"},
     "alliance-caseload": {"en": "Your clients", "ar": "عملاؤك"},
     "alliance-series": {"en": "Scores", "ar": "الدرجات"},

@@ -2,11 +2,15 @@
 
 Opening the link does not use it up, sending answers does. The page runs no script, says nothing
 of what it is about, is kept by nobody, and always offers a way out.
+
+On a device that many use, leaving ends the link as sending does, what was begun vanishes after a
+while, and the browser is told to forget all it knows of this server.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -23,19 +27,21 @@ from app.pages.route import PageRoute
 from app.routers.dependencies import Services, services_of
 from app.security import scopes
 from app.security.principal import PATIENT_REQUEST, TREATMENT, Principal
-from app.services.answering import Answering, Asked, field_of, questions
+from app.services.answering import Answering, Asked, Form
 from app.services.audit import RequestFacts
+from app.services.filling import field_of, questions
 
 router = APIRouter(prefix="/answer", route_class=PageRoute, include_in_schema=False)
 
 _CLIENT = "answer-link"
+_IDLE = 900  # seconds until a form that was begun on a shared device is shown empty again
 _STATUS = {Category.NOT_FOUND: 404, Category.GONE: 410}
 
 
 @router.get("/{token}")
 async def form(request: Request, token: str) -> Response:
     """The form."""
-    browser = await Browser.of(request)
+    browser = await _visitor(request)
     services = services_of(request)
     try:
         async with services.units.read() as unit:
@@ -48,7 +54,7 @@ async def form(request: Request, token: str) -> Response:
 @router.post("/{token}")
 async def send(request: Request, token: str) -> Response:
     """Stores the answers, uses the link up and ends the task: all of it or nothing."""
-    browser = await Browser.of(request)
+    browser = await _visitor(request)
     fields = await browser.form()
     services = services_of(request)
     answering = _answering(services)
@@ -56,7 +62,10 @@ async def send(request: Request, token: str) -> Response:
     try:
         async with services.units.write(resources=4) as unit:
             asked = await answering.open(unit, token)
-            tree = answering.response(asked, fields, language=browser.language)
+            if asked.link.kiosk and "leave" in fields:
+                await answering.withdraw(unit, asked)
+                return _forgotten(browser, "answer-left")
+            tree = answering.response(asked.form, fields, language=browser.language)
             if "item" not in tree:
                 return _page(browser, asked, fields, problem="answer-nothing")
             await answering.use(unit, asked)
@@ -78,10 +87,23 @@ async def send(request: Request, token: str) -> Response:
             return _gone(browser, refusal)
         return _page(browser, asked, fields, problem="answer-wrong")
     services.wake()
-    page = browser.page("answered.html", text="answer-thanks", status=200)
     if asked.link.kiosk:
-        # Whoever comes next to a shared device finds nothing of this.
-        page.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+        return _forgotten(browser, "answer-thanks")
+    return browser.page("answered.html", text="answer-thanks", kiosk=False)
+
+
+async def _visitor(request: Request) -> Browser:
+    """Whoever holds the link; a session that the browser has is somebody's and of no concern."""
+    browser = await Browser.of(request)
+    browser.signed_in = None
+    return browser
+
+
+def _forgotten(browser: Browser, text: str) -> Response:
+    """The last page on a shared device: whoever comes next finds nothing of this."""
+    browser.forget_all()
+    page = browser.page("answered.html", text=text, kiosk=True)
+    page.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
     return page
 
 
@@ -92,24 +114,31 @@ def _answering(services: Services) -> Answering:
 def _page(
     browser: Browser, asked: Asked, fields: Mapping[str, str], *, problem: str | None = None
 ) -> Response:
-    given = {
-        question.link_id: fields.get(field_of(question.link_id), "")
-        for question in questions(asked.questionnaire, browser.language)
-    }
-    return browser.page(
+    page = browser.page(
         "answer.html",
         status=422 if problem else 200,
-        questions=questions(asked.questionnaire, browser.language),
-        field_of=field_of,
-        given=given,
+        **filled(asked.form, fields, browser.language),
         problem=problem,
         kiosk=asked.link.kiosk,
     )
+    if asked.link.kiosk:
+        page.headers["Refresh"] = f"{_IDLE};url={browser.request.scope['path']}"
+    return page
+
+
+def filled(form: Form, fields: Mapping[str, str], language: str) -> Mapping[str, Any]:
+    """What ``questions.html`` shows: the questions, and what was answered so far."""
+    asked = questions(form.questionnaire, language)
+    return {
+        "questions": asked,
+        "field_of": field_of,
+        "given": {each.link_id: fields.get(field_of(each.link_id), "") for each in asked},
+    }
 
 
 def _gone(browser: Browser, refusal: AppError) -> Response:
     status = _STATUS.get(refusal.category, 400)
-    return browser.page("answered.html", text="answer-gone", status=status)
+    return browser.page("answered.html", text="answer-gone", status=status, kiosk=False)
 
 
 def _facts(services: Services, request: Request) -> RequestFacts:
@@ -120,15 +149,15 @@ def _facts(services: Services, request: Request) -> RequestFacts:
 
 def _principal(services: Services, asked: Asked) -> Principal:
     """Whoever was asked, with the right to answer and no other."""
-    kind, _, id = asked.who.partition("/")
+    kind, _, id = asked.form.who.partition("/")
     is_client = kind == "Patient"
     scope = f"{'patient' if is_client else 'user'}/QuestionnaireResponse.c"
     return Principal(
         tenant=asked.link.tenant,
         tenant_slug=asked.link.tenant_slug,
         client_id=_CLIENT,
-        subject=asked.who,
-        actor=asked.who,
+        subject=asked.form.who,
+        actor=asked.form.who,
         role="client" if is_client else "therapist",
         scopes=scopes.parse(scope, types=REGISTRY),
         patient=id if is_client else None,

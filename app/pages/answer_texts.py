@@ -25,6 +25,11 @@ ANSWER_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "answer-thanks": {"en": "Thank you. That is all.", "ar": "شكرًا لك. هذا كل شيء."},
     "answer-close": {"en": "You can close this page.", "ar": "يمكنك إغلاق هذه الصفحة."},
+    "answer-left": {"en": "Nothing was sent.", "ar": "لم يُرسل أي شيء."},
+    "answer-back": {
+        "en": "You can give this device back.",
+        "ar": "يمكنك إعادة هذا الجهاز.",
+    },
     "answer-gone": {
         "en": "This link is no longer in use. Ask for a new one.",
         "ar": "لم يعد هذا الرابط صالحًا. اطلب رابطًا جديدًا.",

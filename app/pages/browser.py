@@ -120,6 +120,10 @@ class Browser:
         """Takes the session away."""
         self._cookies["session"] = ""
 
+    def forget_all(self) -> None:
+        """Takes everything away that this server gave the browser."""
+        self._cookies |= {"session": "", "form": "", "lang": ""}
+
     def page(self, template: str, *, status: int = 200, allow: str = "", **values: Any) -> Response:
         """A page; ``allow`` is one more address that its form may lead to."""
         text = _environment().get_template(template)
@@ -154,7 +158,7 @@ class Browser:
         """An answer with the cookies that are to be set; nobody keeps it."""
         language = self.request.query_params.get("lang", "")
         if language in DIRECTIONS:
-            self._cookies["lang"] = language
+            self._cookies.setdefault("lang", language)
         for name, value in self._cookies.items():
             response.set_cookie(
                 _name(name, self.server),

@@ -146,6 +146,12 @@ async def logout(request: Request) -> Response:
     """Ends the session."""
     browser = await Browser.of(request)
     await browser.form()
+    await sign_out(browser)
+    return browser.go("/login")
+
+
+async def sign_out(browser: Browser) -> None:
+    """Ends the browser's session, if it has one."""
     signed_in, server = browser.signed_in, browser.server
     if signed_in is not None:
         async with server.units.write() as unit:
@@ -163,7 +169,6 @@ async def logout(request: Request) -> Response:
                 unit=unit,
             )
     browser.forget()
-    return browser.go("/login")
 
 
 async def _passkey(browser: Browser, person: SignedIn) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.pages import account, alliance, answer, audit, authorize, login, me, passkeys
+from app.pages import account, alliance, answer, audit, authorize, entering, login, me, passkeys
 
 ROUTERS = (
     login.router,
@@ -12,5 +12,6 @@ ROUTERS = (
     passkeys.router,
     answer.router,
     alliance.router,
+    entering.router,
     me.router,
 )

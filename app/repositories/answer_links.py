@@ -68,7 +68,7 @@ class AnswerLinks:
         self, tenant: int, task: str, *, token_hash: bytes, kiosk: bool, now: int, expires: int
     ) -> None:
         """Keeps a new link to a task's form, in place of those that nobody used."""
-        await self._connection.execute(_WITHDRAW, {"this_tenant": tenant, "this_task": task})
+        await self.withdraw(tenant, task)
         row = {
             "token_hash": token_hash,
             "tenant": tenant,
@@ -79,6 +79,10 @@ class AnswerLinks:
             "used": None,
         }
         await self._connection.execute(_ADD, row)
+
+    async def withdraw(self, tenant: int, task: str) -> None:
+        """Ends the links to a task that nobody used."""
+        await self._connection.execute(_WITHDRAW, {"this_tenant": tenant, "this_task": task})
 
     async def find(self, token_hash: bytes) -> AnswerLink | None:
         """The link of a token, used or not."""

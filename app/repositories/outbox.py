@@ -21,7 +21,7 @@ _LONGEST_WAIT = 3600 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A version was written, and ``reaction`` must follow."""
+    """A version was written, and ``reaction`` must follow: at once, or when it is ``due``."""
 
     tenant: int
     oid: int
@@ -30,6 +30,7 @@ class Written:
     id: str
     version: int
     attempts: int = 0
+    due: int | None = None
 
 
 _THIS = (
@@ -57,7 +58,11 @@ _LATER = Statement(
     .where(*_THIS)
     .values(due=bindparam("due", type_=Micros), attempts=outbox.c.attempts + 1)
 )
-_BACKLOG = Statement(select(func.count(), func.min(outbox.c.created)))
+_BACKLOG = Statement(
+    select(func.count(), func.min(outbox.c.created)).where(
+        outbox.c.created <= bindparam("now", type_=Micros)
+    )
+)
 
 
 class Outbox:
@@ -79,8 +84,8 @@ class Outbox:
                     "kind": row.kind,
                     "id": row.id,
                     "version": row.version,
-                    "created": now,
-                    "due": now,
+                    "created": now if row.due is None else row.due,
+                    "due": now if row.due is None else row.due,
                     "attempts": 0,
                 }
                 for row in rows
@@ -104,7 +109,7 @@ class Outbox:
             _LATER, {"this_tenant": row.tenant, "this_oid": row.oid, "due": now + wait}
         )
 
-    async def backlog(self) -> tuple[int, int | None]:
-        """How many rows wait, and when the oldest was written."""
-        rows = await self._connection.fetch(_BACKLOG)
+    async def backlog(self, now: int) -> tuple[int, int | None]:
+        """How many rows wait, and since when the oldest does; not what is for later."""
+        rows = await self._connection.fetch(_BACKLOG, {"now": now})
         return int(rows[0][0]), rows[0][1]

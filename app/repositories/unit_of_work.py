@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.core.clock import Clock
 from app.db.engine import Connection, Database
@@ -65,6 +65,10 @@ class UnitOfWork:
     def number(self) -> int:
         """A new row number."""
         return next(self._numbers)
+
+    def call_again(self, written: Written, *, due: int) -> None:
+        """Calls for a reaction at its time."""
+        self.written.append(replace(written, oid=self.number(), attempts=0, due=due))
 
     async def lock(self, name: str) -> None:
         """Holds a named lock until the unit ends."""

@@ -21,8 +21,9 @@ async def live() -> JSONResponse:
 async def ready(request: Request) -> JSONResponse:
     """The database answers too."""
     try:
-        async with services_of(request).units.read() as unit:
-            await unit.outbox.backlog()
+        services = services_of(request)
+        async with services.units.read() as unit:
+            await unit.outbox.backlog(services.clock.now())
     except DatabaseBusy:
         return JSONResponse({"status": "unavailable"}, status_code=503)
     return JSONResponse({"status": "ok"})

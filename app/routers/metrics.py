@@ -56,7 +56,7 @@ async def metrics(request: Request) -> Response:
     figures = _figures(services.settings)
     try:
         async with services.units.read() as unit:
-            waiting, oldest = await unit.outbox.backlog()
+            waiting, oldest = await unit.outbox.backlog(services.clock.now())
         age = (services.clock.now() - oldest) / SECOND if oldest is not None else 0
         figures.register(
             _Gauges(

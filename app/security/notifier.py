@@ -34,6 +34,10 @@ _NOTICES: Final[Mapping[str, str]] = {
     "en": "Something changed in how you sign in. If that was not you, tell us.\n",
     "ar": "تغيّر شيء في طريقة تسجيل دخولك. إن لم تكن أنت من فعل ذلك فأخبرنا.\n",
 }
+_REMINDERS: Final[Mapping[str, tuple[str, str]]] = {
+    "en": ("A reminder", "Something is still waiting for you where you left it.\n"),
+    "ar": ("تذكير", "ما زال هناك شيء بانتظارك حيث تركته.\n"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,12 @@ def link_message(to: str, *, locale: str, link: str) -> Message:
 def notice_message(to: str, *, locale: str) -> Message:
     """A warning that credentials changed or were used strangely."""
     return Message(to, _SUBJECTS[locale], _NOTICES[locale])
+
+
+def reminder_message(to: str, *, locale: str) -> Message:
+    """A word that something waits, which only they know what."""
+    subject, text = _REMINDERS[locale]
+    return Message(to, subject, text)
 
 
 def notifier_of(settings: Settings) -> Notifier:

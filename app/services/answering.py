@@ -9,8 +9,7 @@ hash, good until it expires and once.
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from app.core.clock import SECOND, Clock, format_instant
@@ -22,29 +21,27 @@ from app.fhir.parameters import place_of
 from app.fhir.registry import REGISTRY
 from app.repositories.answer_links import AnswerLink
 from app.repositories.unit_of_work import UnitOfWork
+from app.search import parser
 from app.search.visibility import Visible
 from app.security import jose
 from app.services.courses import id_in
 from app.services.derived import Derived
-from app.services.displays import text_of
+from app.services.filling import answered_items
 from app.services.instruments import BASE
 from app.services.terminology import Terminology
 
 CODE = f"{BASE}/CodeSystem/task-code"
 FORM = "complete-questionnaire"
+_MODE = "http://hl7.org/fhir/StructureDefinition/questionnaireresponse-completionMode"
+_MOST = 200
 LONGEST = 30 * 86_400 * SECOND
-_OPEN = frozenset(("requested", "received", "accepted", "ready", "in-progress"))
-_ASKED = frozenset(
-    ("choice", "open-choice", "boolean", "integer", "decimal", "string", "text", "date")
-)
-_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,6})?", re.ASCII)
+OPEN = frozenset(("requested", "received", "accepted", "ready", "in-progress"))
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a link leads to: the task, the form, who answers (``Patient/x``) and about whom."""
+class Form:
+    """What a task asks for: the questionnaire, who answers (``Patient/x``) and about whom."""
 
-    link: AnswerLink
     task: Tree
     questionnaire: Tree
     who: str
@@ -52,26 +49,30 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One item as a page asks it; ``options`` are texts, ``level`` its depth."""
+class Asked:
+    """What a link leads to."""
 
-    link_id: str
-    kind: str
-    text: str
-    level: int
-    options: tuple[str, ...] = ()
+    link: AnswerLink
+    form: Form
 
 
 class Answering:
     """Makes links, opens them, and turns what was filled in into a response."""
 
     def __init__(
-        self, *, derived: Derived, terminology: Terminology, clock: Clock, ids: IdSource
+        self,
+        *,
+        derived: Derived,
+        terminology: Terminology,
+        clock: Clock,
+        ids: IdSource,
+        base: str,
     ) -> None:
         self._derived = derived
         self._terminology = terminology
         self._clock = clock
         self._ids = ids
+        self._base = base
 
     async def issue(
         self, uow: UnitOfWork, task: Tree, *, expires: str, kiosk: bool, tenant: int
@@ -86,7 +87,7 @@ class Answering:
                 "expires is in the future, at most 30 days ahead",
                 place_of("expires"),
             )
-        if await self._form(uow, task, tenant=tenant) is None:
+        if await self.form(uow, task, tenant=tenant) is None:
             raise AppError.of(
                 Category.UNPROCESSABLE,
                 "business-rule",
@@ -99,6 +100,17 @@ class Answering:
         )
         return token
 
+    async def owed(
+        self, uow: UnitOfWork, practitioner: str, patient: str, *, tenant: int
+    ) -> frozenset[str]:
+        """The Encounters about which a form of the practitioner's own waits to be answered."""
+        criteria = [("owner", practitioner), ("patient", patient), ("status", ",".join(OPEN))]
+        query = parser.parse_criteria("Task", criteria, base=self._base)
+        found = await uow.searches.matches(query, visible=_all(tenant), limit=_MOST)
+        tasks = (json.parse_resource(each.text) for each in found)
+        owed = (id_in(task.get("encounter"), "Encounter") for task in tasks if _is_form(task))
+        return frozenset(filter(None, owed))
+
     async def open(self, uow: UnitOfWork, token: str) -> Asked:
         """What a token leads to. Raises ``not-found``, or ``gone`` once used or expired."""
         link = await uow.answer_links.find(_hash(token))
@@ -110,18 +122,10 @@ class Answering:
             REGISTRY["Task"].code, link.task, visible=_all(link.tenant)
         )
         task = json.parse_resource(stored.text) if stored and not stored.deleted else {}
-        questionnaire = await self._form(uow, task, tenant=link.tenant) if task else None
-        if questionnaire is None:
+        form = await self.form(uow, task, tenant=link.tenant) if task else None
+        if form is None:
             raise _gone()
-        subject = f"Patient/{id_in(task.get('for'), 'Patient')}"
-        practitioner = id_in(task.get("owner"), "Practitioner")
-        return Asked(
-            link=link,
-            task=task,
-            questionnaire=questionnaire,
-            who=f"Practitioner/{practitioner}" if practitioner else subject,
-            subject=subject,
-        )
+        return Asked(link, form)
 
     async def use(self, uow: UnitOfWork, asked: Asked) -> None:
         """Uses the link up and ends its task, with the answers or not at all."""
@@ -132,35 +136,63 @@ class Answering:
         if held is None or held.deleted:
             raise _gone()
         task = json.parse_resource(held.text)
-        if task.get("status") not in _OPEN:
+        if task.get("status") not in OPEN:
             raise _gone()
         done = {**task, "status": "completed", "lastModified": format_instant(self._clock.now())}
         await self._derived.follow(uow, done, previous=held, tenant=tenant)
 
-    def response(self, asked: Asked, fields: Mapping[str, str], *, language: str) -> Tree:
-        """The response that a page's fields make; unanswered items are left out."""
-        questionnaire, task = asked.questionnaire, asked.task
+    async def withdraw(self, uow: UnitOfWork, asked: Asked) -> None:
+        """Ends a link that nobody used, and leaves its task open."""
+        await uow.answer_links.withdraw(asked.link.tenant, asked.link.task)
+
+    def response(
+        self,
+        form: Form,
+        fields: Mapping[str, str],
+        *,
+        language: str,
+        on_paper: str | None = None,
+        by: str | None = None,
+    ) -> Tree:
+        """The response that a page's fields make; unanswered items are left out.
+
+        ``on_paper`` is when it was answered (a date or dateTime), where ``by`` enters it later:
+        the source stays the person who answered, and ``meta.lastUpdated`` is when it was entered.
+        """
+        questionnaire, task = form.questionnaire, form.task
+        mode = "WRITTEN" if on_paper else "ELECTRONIC"
         url, version = questionnaire["url"], questionnaire.get("version")
         tree: Tree = {
             "resourceType": "QuestionnaireResponse",
             "language": language,
+            "extension": [{"url": _MODE, "valueCodeableConcept": _mode(mode)}],
             "questionnaire": f"{url}|{version}" if version else url,
             "status": "completed",
-            "subject": {"reference": asked.subject},
+            "subject": {"reference": form.subject},
             "encounter": task.get("encounter"),
-            "authored": format_instant(self._clock.now()),
-            "author": {"reference": asked.who},
-            "source": {"reference": asked.who},
-            "item": list(_answered(questionnaire, fields)),
+            "authored": on_paper or format_instant(self._clock.now()),
+            "author": {"reference": by or form.who},
+            "source": {"reference": form.who},
+            "item": list(answered_items(questionnaire, fields)),
         }
         return {name: value for name, value in tree.items() if value}
 
-    async def _form(self, uow: UnitOfWork, task: Tree, *, tenant: int) -> Tree | None:
-        """The questionnaire that an open task about a patient names, as input or as focus."""
-        if task.get("status") not in _OPEN or id_in(task.get("for"), "Patient") is None:
+    async def form(self, uow: UnitOfWork, task: Tree, *, tenant: int) -> Form | None:
+        """What an open task about a patient asks for; none where that is no known form."""
+        questionnaire = await self._questionnaire(uow, task, tenant=tenant)
+        if questionnaire is None:
+            return None
+        subject = f"Patient/{id_in(task.get('for'), 'Patient')}"
+        practitioner = id_in(task.get("owner"), "Practitioner")
+        who = f"Practitioner/{practitioner}" if practitioner else subject
+        return Form(task=task, questionnaire=questionnaire, who=who, subject=subject)
+
+    async def _questionnaire(self, uow: UnitOfWork, task: Tree, *, tenant: int) -> Tree | None:
+        """The questionnaire that a task names, as input or as focus."""
+        if task.get("status") not in OPEN or id_in(task.get("for"), "Patient") is None:
             return None
         visible = _all(tenant)
-        for named in _named(task):
+        for named in named_by(task):
             known = id_in({"reference": named}, "Questionnaire")
             stored = (
                 await uow.resources.read(REGISTRY["Questionnaire"].code, known, visible=visible)
@@ -175,7 +207,7 @@ class Answering:
         return None
 
 
-def _named(task: Tree) -> Iterator[str]:
+def named_by(task: Tree) -> Iterator[str]:
     """What may be the address of a task's questionnaire, as integrators write it."""
     for each in task.get("input", ()):
         given = each.get("valueCanonical") or each.get("valueUri")
@@ -184,83 +216,14 @@ def _named(task: Tree) -> Iterator[str]:
     yield task.get("instantiatesCanonical", "")
 
 
-def questions(questionnaire: Tree, language: str) -> Sequence[Question]:
-    """The items in order, as a page asks them; what it cannot ask is left out."""
-    return list(_questions(questionnaire, language, 0))
+def _is_form(task: Tree) -> bool:
+    codes = task.get("code", {}).get("coding", ())
+    return any(each.get("system") == CODE and each.get("code") == FORM for each in codes)
 
 
-def _questions(node: Tree, language: str, level: int) -> Iterator[Question]:
-    for item in node.get("item", ()):
-        if item["type"] in _ASKED or item["type"] in ("group", "display"):
-            options = [_label(option, language) for option in item.get("answerOption", ())]
-            yield Question(
-                link_id=item["linkId"],
-                kind=item["type"],
-                text=text_of(item, "text", language) or item.get("prefix") or item["linkId"],
-                level=level,
-                options=tuple(options),
-            )
-        yield from _questions(item, language, level + 1)
-
-
-def _label(option: Tree, language: str) -> str:
-    coding = option.get("valueCoding")
-    if coding is not None:
-        return text_of(coding, "display", language) or str(coding.get("code", ""))
-    return str(next((value for key, value in option.items() if key.startswith("value")), ""))
-
-
-def _answered(node: Tree, fields: Mapping[str, str]) -> Iterator[Tree]:
-    for item in node.get("item", ()):
-        inside = list(_answered(item, fields))
-        given = fields.get(field_of(item["linkId"]), "").strip()
-        answer = _answer(item, given) if given else None
-        filled: Tree = {"linkId": item["linkId"]}
-        if answer is not None:
-            filled["answer"] = [{**answer, "item": inside} if inside else answer]
-        elif inside and item["type"] == "group":
-            filled["item"] = inside
-        if len(filled) > 1:
-            yield filled
-
-
-def field_of(link_id: str) -> str:
-    """The name of an item's field on the page."""
-    return f"item-{link_id}"
-
-
-def _answer(item: Tree, given: str) -> Tree | None:
-    match item["type"]:
-        case "choice" | "open-choice":
-            options = item.get("answerOption", ())
-            if not given.isascii() or not given.isdigit() or int(given[:6]) >= len(options):
-                return None
-            return _chosen(options[int(given[:6])])
-        case "boolean":
-            return {"valueBoolean": given == "true"}
-        case "integer":
-            return {"valueInteger": int(given)} if _is_whole(given) else {"valueString": given}
-        case "decimal":
-            exact = given.replace(",", ".").replace("\N{ARABIC DECIMAL SEPARATOR}", ".")
-            fits = _DECIMAL.fullmatch(exact)
-            return {"valueDecimal": json.number(exact)} if fits else {"valueString": given}
-        case "date":
-            return {"valueDate": given}
-        case "string" | "text":
-            return {"valueString": given}
-    return None
-
-
-def _chosen(option: Tree) -> Tree:
-    """The answer that an option is, without what only its definition carries."""
-    coding = option.get("valueCoding")
-    if coding is None:
-        return {key: value for key, value in option.items() if key.startswith("value")}
-    return {"valueCoding": {key: coding[key] for key in ("system", "code") if key in coding}}
-
-
-def _is_whole(text: str) -> bool:
-    return text.isascii() and text.removeprefix("-").isdigit() and len(text) < 10
+def _mode(code: str) -> Tree:
+    system = "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode"
+    return {"coding": [{"system": system, "code": code}]}
 
 
 def _gone() -> AppError:

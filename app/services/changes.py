@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from app.fhir.json import Tree
 from app.fhir.registry import Interaction
 from app.repositories.resources import StoredVersion
+from app.repositories.unit_of_work import UnitsOfWork
 from app.services.labels import NONE, Labels
+
+# What a reaction leaves to be done once its own work is durable, such as telling somebody.
+Afterwards: TypeAlias = Callable[[UnitsOfWork], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

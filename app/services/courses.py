@@ -7,7 +7,7 @@ number; the scores are those that the caller may see.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
@@ -50,7 +50,8 @@ class Course:
     """An episode with its sessions and the series of scores.
 
     ``sittings`` are in session order. ``dates`` tells when the score behind a reference was
-    answered, as it was written; ``keys`` are the scoring keys of the instruments.
+    answered, as it was written; ``keys`` are the scoring keys of the instruments. ``owed`` are the
+    Encounters of which the client's view is left out, until whoever looks has given theirs.
     """
 
     episode: str
@@ -60,6 +61,22 @@ class Course:
     series: tuple[Series, ...]
     dates: Mapping[str, str]
     keys: Mapping[str, ScoringKey]
+    owed: frozenset[str] = frozenset()
+
+    def without(self, owed: frozenset[str]) -> Course:
+        """The course without what clients said of these sessions, by Encounter."""
+        numbers = {self.sessions.by_encounter.get(id) for id in owed}
+        if numbers <= {None}:
+            return self
+        kept = [
+            replace(
+                each, points=tuple(point for point in each.points if point.session not in numbers)
+            )
+            if each.track.rater is Rater.CLIENT
+            else each
+            for each in self.series
+        ]
+        return replace(self, series=tuple(each for each in kept if each.points), owed=owed)
 
     def of(self, instrument: str, scale: str) -> Series | None:
         """The series of an instrument's scale; the client's where several rated by it."""

@@ -29,7 +29,10 @@ def trend(course: Course, series: Sequence[Series], issues: Iterable[Tree]) -> T
     tracks = {(each.track.instrument, each.track.scale) for each in series}
     alerts = [each for each in issues if each.get("status") != VOID and _about(each) in tracks]
     alerts.sort(key=lambda each: (evaluation_of(each).get("session", 0), rule_of(each)))
-    missing = never_answered(series, course.sessions.count)
+    owed = {course.sessions.by_encounter.get(id) for id in course.owed}
+    missing = [
+        session for session in never_answered(series, course.sessions.count) if session not in owed
+    ]
     return parameters(
         [_series(course, each) for each in series],
         [_alert(each) for each in alerts],

@@ -9,6 +9,7 @@ from app.fhir import parameters
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
 from app.interactions.operations.operation import Operation
+from app.interactions.operations.seeing import alerts_of, course_of
 from app.interactions.operations.target import target
 from app.security import access
 from app.services import charts, drawing, trends
@@ -25,16 +26,15 @@ async def alliance_chart(context: Context, call: Call) -> Outcome:
     episode = await target(context, call)
     format: drawing.Format = given.get("format") or "svg"
     asked = {name: given.get(name) for name in ("instrument", "rater", "scale")}
-    services, visible = context.engine.services, context.visible("s")
-    course = await services.courses.course(
-        context.uow, episode, visible=visible, scales=[asked["scale"]] if asked["scale"] else ()
+    course = await course_of(context, episode, scales=[asked["scale"]] if asked["scale"] else ())
+    rules = await context.engine.services.definitions.rule_sets(
+        context.uow, tenant=context.principal.tenant
     )
-    rules = await services.definitions.rule_sets(context.uow, tenant=context.principal.tenant)
     series = trends.chosen(course, **asked)
     if asked["scale"] is None:
         shown = charts.summary(course, rules)
         series = [each for each in series if each in shown]
-    issues = await services.alliance.issues(context.uow, course, visible=visible)
+    issues = await alerts_of(context, course)
     picture = charts.picture(course, series, issues, language=given.get("language") or "en")
     image = await asyncio.to_thread(drawing.draw, picture, format)
     return Outcome("ok", document=image, media_type=drawing.MEDIA_TYPES[format])

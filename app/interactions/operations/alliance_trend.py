@@ -7,6 +7,7 @@ from app.fhir import json, parameters
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
 from app.interactions.operations.operation import Operation
+from app.interactions.operations.seeing import alerts_of, course_of
 from app.interactions.operations.target import target
 from app.security import access
 from app.services import trends
@@ -19,14 +20,11 @@ async def alliance_trend(context: Context, call: Call) -> Outcome:
     given = parameters.read(inputs("alliance-trend", rater=Rater), body=call.body, query=call.query)
     episode = await target(context, call)
     scale = given.get("scale")
-    services, visible = context.engine.services, context.visible("s")
-    course = await services.courses.course(
-        context.uow, episode, visible=visible, scales=[scale] if scale else ()
-    )
+    course = await course_of(context, episode, scales=[scale] if scale else ())
     series = trends.chosen(
         course, instrument=given.get("instrument"), rater=given.get("rater"), scale=scale
     )
-    issues = await services.alliance.issues(context.uow, course, visible=visible)
+    issues = await alerts_of(context, course)
     return Outcome("ok", document=json.dumps(trends.trend(course, series, issues)))
 
 

@@ -6,6 +6,7 @@ from app.fhir import json, parameters
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
 from app.interactions.operations.operation import Operation
+from app.interactions.operations.seeing import course_of
 from app.interactions.operations.target import target
 from app.security import access
 from app.services import trends
@@ -20,9 +21,7 @@ async def congruence(context: Context, call: Call) -> Outcome:
     given = parameters.read(inputs("congruence"), body=call.body, query=call.query)
     episode = await target(context, call)
     scale = given.get("scale") or _SCALE
-    course = await context.engine.services.courses.course(
-        context.uow, episode, visible=context.visible("s"), scales=[scale]
-    )
+    course = await course_of(context, episode, scales=[scale])
     return Outcome("ok", document=json.dumps(trends.agreement(course, scale)))
 
 

@@ -1,0 +1,107 @@
+"""A questionnaire as a page without script asks it, and the items that its fields make."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.fhir import json
+from app.fhir.json import Tree
+from app.services.displays import text_of
+
+_ASKED = frozenset(
+    ("choice", "open-choice", "boolean", "integer", "decimal", "string", "text", "date")
+)
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,6})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One item as a page asks it; ``options`` are texts, ``level`` its depth."""
+
+    link_id: str
+    kind: str
+    text: str
+    level: int
+    options: tuple[str, ...] = ()
+
+
+def questions(questionnaire: Tree, language: str) -> Sequence[Question]:
+    """The items in order, as a page asks them; what it cannot ask is left out."""
+    return list(_questions(questionnaire, language, 0))
+
+
+def _questions(node: Tree, language: str, level: int) -> Iterator[Question]:
+    for item in node.get("item", ()):
+        if item["type"] in _ASKED or item["type"] in ("group", "display"):
+            options = [_label(option, language) for option in item.get("answerOption", ())]
+            yield Question(
+                link_id=item["linkId"],
+                kind=item["type"],
+                text=text_of(item, "text", language) or item.get("prefix") or item["linkId"],
+                level=level,
+                options=tuple(options),
+            )
+        yield from _questions(item, language, level + 1)
+
+
+def _label(option: Tree, language: str) -> str:
+    coding = option.get("valueCoding")
+    if coding is not None:
+        return text_of(coding, "display", language) or str(coding.get("code", ""))
+    return str(next((value for key, value in option.items() if key.startswith("value")), ""))
+
+
+def answered_items(node: Tree, fields: Mapping[str, str]) -> Iterator[Tree]:
+    """The items of a response that a page's fields fill in."""
+    for item in node.get("item", ()):
+        inside = list(answered_items(item, fields))
+        given = fields.get(field_of(item["linkId"]), "").strip()
+        answer = _answer(item, given) if given else None
+        filled: Tree = {"linkId": item["linkId"]}
+        if answer is not None:
+            filled["answer"] = [{**answer, "item": inside} if inside else answer]
+        elif inside and item["type"] == "group":
+            filled["item"] = inside
+        if len(filled) > 1:
+            yield filled
+
+
+def field_of(link_id: str) -> str:
+    """The name of an item's field on the page."""
+    return f"item-{link_id}"
+
+
+def _answer(item: Tree, given: str) -> Tree | None:
+    match item["type"]:
+        case "choice" | "open-choice":
+            options = item.get("answerOption", ())
+            if not given.isascii() or not given.isdigit() or int(given[:6]) >= len(options):
+                return None
+            return _chosen(options[int(given[:6])])
+        case "boolean":
+            return {"valueBoolean": given == "true"}
+        case "integer":
+            return {"valueInteger": int(given)} if _is_whole(given) else {"valueString": given}
+        case "decimal":
+            exact = given.replace(",", ".").replace("\N{ARABIC DECIMAL SEPARATOR}", ".")
+            fits = _DECIMAL.fullmatch(exact)
+            return {"valueDecimal": json.number(exact)} if fits else {"valueString": given}
+        case "date":
+            return {"valueDate": given}
+        case "string" | "text":
+            return {"valueString": given}
+    return None
+
+
+def _chosen(option: Tree) -> Tree:
+    """The answer that an option is, without what only its definition carries."""
+    coding = option.get("valueCoding")
+    if coding is None:
+        return {key: value for key, value in option.items() if key.startswith("value")}
+    return {"valueCoding": {key: coding[key] for key in ("system", "code") if key in coding}}
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.removeprefix("-").isdigit() and len(text) < 10

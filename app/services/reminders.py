@@ -1,0 +1,141 @@
+"""Reaction: whoever was asked for answers is reminded once, unless they came in the meantime.
+
+When an open Task's reminder is due, a Communication is stored under an id that follows from the
+two, so that it happens once, and a notice leaves that says nothing of what it is about. It goes to
+the address of the person's account, else to the one in their Patient. Whether it left is kept.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from app.core.clock import Clock, format_instant
+from app.fhir import json, primitives
+from app.fhir.json import Tree
+from app.fhir.registry import REGISTRY
+from app.repositories.outbox import Written
+from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
+from app.search.visibility import Visible
+from app.security.notifier import Notifier, NotSent, reminder_message
+from app.services.answering import OPEN
+from app.services.changes import Afterwards
+from app.services.courses import id_in
+from app.services.derived import Derived, derived_id
+
+_PATIENT = REGISTRY["Patient"].code
+
+
+class Reminders:
+    """Reminds people of what they were asked for."""
+
+    def __init__(self, *, derived: Derived, notifier: Notifier, clock: Clock) -> None:
+        self._derived = derived
+        self._notifier = notifier
+        self._clock = clock
+
+    async def react(self, uow: UnitOfWork, written: Written) -> Afterwards | None:
+        """Reminds of a task now, or calls for it at its time."""
+        visible = _all(written.tenant)
+        stored = await uow.resources.read(written.kind, written.id, visible=visible)
+        if stored is None or stored.deleted:
+            return None
+        task = json.parse_resource(stored.text)
+        when, now = _reminder(task), self._clock.now()
+        if when is None or task.get("status") not in OPEN or _is_late(task, now):
+            return None
+        if when > now:
+            uow.call_again(written, due=when)
+            return None
+        reminder = self._communication(task, when)
+        held = await self._derived.current(
+            uow, "Communication", reminder["id"], tenant=written.tenant
+        )
+        address = await self._address(uow, task, visible=visible)
+        if held is not None or address is None:
+            return None
+        await self._derived.follow(uow, reminder, previous=None, tenant=written.tenant)
+        to, locale = address
+        return partial(self._send, reminder=reminder, to=to, locale=locale, tenant=written.tenant)
+
+    async def _send(
+        self, units: UnitsOfWork, *, reminder: Tree, to: str, locale: str, tenant: int
+    ) -> None:
+        """Sends the notice and keeps whether it left."""
+        try:
+            await self._notifier.send(reminder_message(to, locale=locale))
+            told = {**reminder, "status": "completed", "sent": format_instant(self._clock.now())}
+        except NotSent:
+            told = {**reminder, "status": "not-done", "statusReason": {"text": "It did not leave."}}
+        async with units.write() as uow:
+            await self._derived.store(uow, told, tenant=tenant)
+
+    def _communication(self, task: Tree, when: int) -> Tree:
+        owner = task.get("owner", {})
+        return {
+            "resourceType": "Communication",
+            "id": derived_id("reminded", task["id"], str(when)),
+            "basedOn": [{"reference": f"Task/{task['id']}"}],
+            "status": "in-progress",
+            "category": [
+                {
+                    "coding": [
+                        {
+                            "system": "http://terminology.hl7.org/CodeSystem/communication-category",
+                            "code": "reminder",
+                        }
+                    ]
+                }
+            ],
+            "subject": {"reference": f"Patient/{id_in(task['for'], 'Patient')}"},
+            "recipient": [owner if id_in(owner, "Practitioner") else task["for"]],
+        }
+
+    async def _address(
+        self, uow: UnitOfWork, task: Tree, *, visible: Visible
+    ) -> tuple[str, str] | None:
+        """Where whoever was asked is reached, and in which language."""
+        practitioner = id_in(task.get("owner"), "Practitioner")
+        patient = id_in(task.get("for"), "Patient") or ""
+        person = f"Practitioner/{practitioner}" if practitioner else f"Patient/{patient}"
+        account = await uow.accounts.people.of_person(visible.tenant, person)
+        if account is not None and account.email is not None:
+            return account.email, account.locale
+        if practitioner is not None:
+            return None
+        stored = await uow.resources.read(_PATIENT, patient, visible=visible)
+        tree = json.parse_resource(stored.text) if stored and not stored.deleted else {}
+        address = next(
+            (
+                each["value"]
+                for each in tree.get("telecom", ())
+                if each.get("system") == "email" and each.get("use") != "old" and "value" in each
+            ),
+            None,
+        )
+        return (address, _language(tree)) if address else None
+
+
+def _reminder(task: Tree) -> int | None:
+    """When a reminder is due, in microseconds; never where nobody was asked."""
+    if id_in(task.get("for"), "Patient") is None:
+        return None
+    for each in task.get("input", ()):
+        if each.get("type", {}).get("text") == "reminder" and "valueDateTime" in each:
+            return primitives.date_range(each["valueDateTime"])[0]
+    return None
+
+
+def _is_late(task: Tree, now: int) -> bool:
+    end = task.get("restriction", {}).get("period", {}).get("end")
+    return bool(end) and primitives.date_range(end)[1] <= now
+
+
+def _language(patient: Tree) -> str:
+    spoken = patient.get("communication", ())
+    chosen = next((each for each in spoken if each.get("preferred")), spoken[0] if spoken else {})
+    codes = [each.get("code", "") for each in chosen.get("language", {}).get("coding", ())]
+    return "ar" if any(code.partition("-")[0] == "ar" for code in codes) else "en"
+
+
+def _all(tenant: int) -> Visible:
+    return Visible.everything(tenant, reason="whoever was asked is reminded")

@@ -1,0 +1,152 @@
+"""Forms that wait: on the clinic's device, from paper, the therapist's own before the client's."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.http.answers import ok
+from tests.http.test_alliance_page import address, signs_in
+from tests.http.test_answer_links import FORM, PULSE
+from tests.support import therapy
+from tests.support.operations import all_of
+from tests.support.people import browser, forms
+
+PAPER = "/alliance/task/{}/paper"
+
+
+@pytest.fixture
+async def course(clinic):
+    made = await therapy.begin(clinic, therapist_key="noor")
+    await made.sessions("asc-pulse", [therapy.pulse(15), None])
+    return made
+
+
+@pytest.fixture
+async def at_work(application):
+    who = browser(application)
+    yield who
+    await who.http.aclose()
+
+
+async def asked(course, form="asc-pulse", **more):
+    task = {
+        "resourceType": "Task",
+        "id": f"{form}-{course.key}",
+        "status": "requested",
+        "intent": "order",
+        "code": {"coding": [FORM]},
+        "focus": {"reference": f"Questionnaire/{form}"},
+        "for": {"reference": course.patient},
+        "encounter": {"reference": f"Encounter/s-{course.key}-2"},
+        **more,
+    }
+    await course.put(task)
+    return task["id"]
+
+
+async def test_a_device_is_handed_over_with_nobody_signed_in_and_comes_back_empty(
+    clinic, course, at_work
+):
+    task = await asked(course)
+    await signs_in(clinic, at_work, "therapist", course.therapist)
+    await at_work.open(address(course))
+    form = await at_work.submit(f"/alliance/task/{task}/device")
+    assert form.url.path.startswith("/answer/")
+    assert "noor" not in form.text and "Sign out" not in form.text
+    assert form.headers["refresh"].startswith("900;")
+    assert (await at_work.open(address(course))).url.path == "/login"
+    await at_work.open(form.url.path)
+    done = await at_work.submit(form.url.path, **PULSE)
+    assert "give this device back" in done.text
+    assert done.headers["cache-control"] == "no-store"
+    assert done.headers["clear-site-data"] == '"cache", "cookies", "storage"'
+    assert not [name for name in at_work.http.cookies if "session" in name or "form" in name]
+    assert (await at_work.open(form.url.path)).status_code == 410
+    await clinic.settle()
+    stored = ok(await course.http.get(f"Task/{task}"))
+    assert stored["status"] == "completed"
+
+
+async def test_who_leaves_a_shared_device_leaves_nothing_and_is_asked_again(
+    clinic, course, at_work
+):
+    task = await asked(course)
+    await signs_in(clinic, at_work, "therapist", course.therapist)
+    await at_work.open(address(course))
+    form = await at_work.submit(f"/alliance/task/{task}/device")
+    left = await at_work.submit(form.url.path, leave="1", **PULSE)
+    assert "Nothing was sent" in left.text
+    assert "clear-site-data" in left.headers
+    assert (await at_work.open(form.url.path)).status_code == 404
+    stored = ok(await course.http.get(f"Task/{task}"))
+    assert stored["status"] == "requested"
+    found = ok(await course.http.get("QuestionnaireResponse", params={"subject": course.patient}))
+    assert found["total"] == 1
+
+
+async def test_answers_on_paper_keep_who_gave_them_and_when(clinic, course, at_work):
+    task = await asked(course, form="asc-client")
+    await signs_in(clinic, at_work, "therapist", course.therapist)
+    page = await at_work.open(PAPER.format(task))
+    assert "item-B1" in page.text
+    assert "item-X1" not in page.text  # what is for the clinical lead passes by no therapist
+    page = await at_work.submit(PAPER.format(task), **{"answered": "2999-01-01", "item-B1": "3"})
+    assert page.status_code == 422 and "today at the latest" in page.text
+    assert "item-B1" in forms(page)[0].fields
+    page = await at_work.submit(PAPER.format(task), **{"answered": "2026-01-12", "item-B1": "3"})
+    assert "The answers were kept" in page.text
+    await clinic.settle()
+    query = {"subject": course.patient, "questionnaire": f"{therapy.OURS}/Questionnaire/asc-client"}
+    (kept,) = [
+        e["resource"]
+        for e in ok(await course.http.get("QuestionnaireResponse", params=query))["entry"]
+    ]
+    assert kept["authored"] == "2026-01-12"
+    assert kept["meta"]["lastUpdated"] > "2026-01-12"
+    assert kept["source"] == {"reference": course.patient}
+    assert kept["author"] == {"reference": course.therapist}
+    assert kept["extension"][0]["valueCodeableConcept"]["coding"][0]["code"] == "WRITTEN"
+    assert ok(await course.http.get(f"Task/{task}"))["status"] == "completed"
+
+
+async def test_paper_of_others_is_not_there(clinic, course, at_work):
+    task = await asked(course)
+    mine = await asked(course, form="asc-therapist", owner={"reference": course.therapist})
+    await signs_in(clinic, at_work, "therapist", course.therapist)
+    assert (await at_work.open(PAPER.format(mine))).status_code == 404
+    other = browser(clinic.application)
+    await signs_in(clinic, other, "therapist", "Practitioner/stranger")
+    assert (await other.open(PAPER.format(task))).status_code == 404
+    await other.http.aclose()
+
+
+async def test_a_therapist_says_first_how_they_saw_the_session(clinic, course, at_work):
+    await course.put(course.response("asc-pulse", therapy.pulse(5), 2))
+    task = await asked(course, form="asc-therapist", owner={"reference": course.therapist})
+    await clinic.settle()
+    await signs_in(clinic, at_work, "therapist", course.therapist)
+
+    async def sessions():
+        page = await at_work.open(address(course))
+        assert page.status_code == 200
+        return page, ["25.0" in page.text, "75.0" in page.text]
+
+    page, seen = await sessions()
+    assert seen == [False, True]
+    assert "Say first how you saw the session" in page.text
+    form = await at_work.submit(f"/alliance/task/{task}/own")
+    answers = {f"item-{item}": "3" for item in therapy.ASC_ITEMS}
+    await at_work.submit(form.url.path, **answers)
+    await clinic.settle()
+    page, seen = await sessions()
+    assert seen == [True, True]
+    assert "Say first" not in page.text
+
+
+async def test_others_see_the_session_meanwhile(clinic, course):
+    await course.put(course.response("asc-pulse", therapy.pulse(5), 2))
+    await asked(course, form="asc-therapist", owner={"reference": course.therapist})
+    await clinic.settle()
+    trend = ok(await course.http.get(f"{course.episode}/$alliance-trend"))
+    (series,) = all_of(trend, "series")
+    assert [point["session"] for point in series["point"]] == [1, 2]
