@@ -30,6 +30,19 @@ _STATISTICS: dict[str, dict[str, tuple[int, ...]]] = {
         "resource_author": (_ROWS, 300_000, 500, 1),
         "ix_resource_author_tenant_rid": (_ROWS, 1),
     },
+    "consent_rule": {
+        "consent_rule": (100_000, 5, 2, 1),
+        "ix_consent_rule_tenant_actor_closes_permit_patient": (100_000, 5_000, 2_500, 2_500, 2),
+        "ix_consent_rule_tenant_consent": (100_000, 3),
+    },
+    "membership": {
+        "membership": (50_000, 3, 1),
+        "ix_membership_tenant_member": (50_000, 2),
+        "ix_membership_tenant_owner": (50_000, 3),
+    },
+    "broken_glass": {
+        "broken_glass": (1_000, 10, 2, 1),
+    },
     "idx_token": {
         "idx_token": (8 * _ROWS, 8, 1, 1),
         "ix_idx_token_code": (8 * _ROWS, 100_000, 2_000, 2, 1, 1),

@@ -35,6 +35,8 @@ from app.search.values import joined, number
 
 _TENANT = bindparam("this_tenant", type_=Integer())
 _THIS = bindparam("this", type_=Str)
+FEW = 20  # so many patients are named in a query, more are looked up row by row
+_BOTH = (number(0), number(1))
 _DEFAULT = Implicit.CLINIC
 _NOW = bindparam("now", type_=BigInteger())
 
@@ -73,12 +75,20 @@ def _concern(*, rated: bool) -> Select[Any]:
     rule = consent_rule
     me = rule.c.actor.in_(select(mine.c.owner))
     anybody = rule.c.actor == ""
-    closes = or_(rule.c.permit == 0, rule.c.partial == 1)
+    closes, permits = rule.c.closes == 1, and_(rule.c.closes.in_(_BOTH), rule.c.permit == 1)
+    few = (
+        select(rule.c.patient)
+        .where(rule.c.tenant == _TENANT, _in_time(rule), closes, or_(anybody, me))
+        .distinct()
+        .limit(FEW + 1)
+        .subquery()
+    )
     found = union_all(
         select(literal("actor").label("what"), mine.c.owner.label("which")),
         flag("refused", or_(some(rule, closes, anybody), some(rule, closes, me))),
-        flag("named", some(rule, rule.c.permit == 1, me)),
-        flag("open", some(rule, rule.c.permit == 1, anybody)),
+        flag("named", some(rule, permits, me)),
+        flag("open", some(rule, permits, anybody)),
+        select(literal("closing"), few.c.patient),
         flag("glass", some(broken_glass, broken_glass.c.actor == _THIS)),
         select(literal("policy"), tenant.c.policy).where(tenant.c.id == _TENANT),
         *([_rating()] if rated else []),
@@ -129,9 +139,11 @@ def concern_of(rows: Sequence[Row]) -> Concern:
     """The concern that ``concern_query`` found."""
     found = [line.partition(":") for line in rows[0][0].split("|")]
     flags = {what for what, _, _ in found}
+    closing = tuple(sorted(which for what, _, which in found if what == "closing"))
     return Concern(
         actors=tuple(sorted(which for what, _, which in found if what == "actor")),
         refused="refused" in flags,
+        closing=closing if len(closing) <= FEW else None,
         named="named" in flags,
         open="open" in flags,
         glass="glass" in flags,

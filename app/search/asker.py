@@ -26,11 +26,13 @@ class Concern:
     ``actors`` are all references that mean the caller: the caller's own, and what the caller
     belongs to. The flags tell whether any rule of the kind speaks to the caller at all, so that
     a query need not ask of each row: ``open`` is a permit to anybody. ``policy`` is what holds
-    where Consents say nothing, ``rated`` are the patients (ids) who may have rated the caller.
+    where Consents say nothing, ``rated`` are the patients (ids) who may have rated the caller,
+    ``closing`` those whose Consents refuse the caller anything, None where they are many.
     """
 
     actors: tuple[str, ...] = ()
     refused: bool = False
+    closing: tuple[str, ...] | None = None
     named: bool = False
     open: bool = False
     glass: bool = False
@@ -48,10 +50,11 @@ class Asker:
     ``keeps`` is an author type whose rows no Consent takes from the author, ``alarmed`` a role
     that hears of what is very restricted regardless. ``opened`` and ``glass`` tell whether there
     is any permit that names the caller, any emergency that the caller declared; ``lifted`` that
-    an emergency stands for a permit.
+    an emergency stands for a permit. ``closing`` are the patients who may refuse, if they are few.
     """
 
     form: Form
+    tenant: Value
     actor: Value
     own: Value
     actors: Value
@@ -65,14 +68,17 @@ class Asker:
     opened: bool = True
     glass: bool = True
     lifted: bool = False
+    closing: Value = None
 
     def shaped(self, shaper: Shaper) -> Asker:
         """The same with slots."""
         return replace(
             self,
+            tenant=shaper.slot(self.tenant),
             actor=shaper.slot(self.actor),
             own=shaper.slot(self.own),
             actors=shaper.slot(self.actors),
             purpose=shaper.slot(self.purpose),
             now=shaper.slot(self.now),
+            closing=shaper.slot(self.closing),
         )

@@ -132,7 +132,20 @@ def _refused(rows: Rows, asker: Asker) -> ColumnElement[bool]:
         _governs(rule, asker),
         not_(permitted),
     )
-    return and_(*_unless(rows, asker), refusal)
+    return and_(*_unless(rows, asker), *_of_few(rows, asker), refusal)
+
+
+def _of_few(rows: Rows, asker: Asker) -> Iterator[ColumnElement[bool]]:
+    """Where few can refuse, their rows are found once, and all others need no look."""
+    if asker.closing is not None:
+        near = compartment.alias()
+        yield rows.c.rid.in_(
+            select(near.c.rid).where(
+                equals(near.c.tenant, asker.tenant),
+                near.c.owner_kind.in_((number(PATIENT), number(JOINT))),
+                one_of(near.c.owner_id, asker.closing),
+            )
+        )
 
 
 def _silent(rows: Rows, asker: Asker) -> ColumnElement[bool]:

@@ -137,6 +137,7 @@ def _asker(
     actor = principal.known_as
     return Asker(
         form=form,
+        tenant=principal.tenant,
         actor=actor,
         own=actor.partition("/")[2],
         actors=concern.actors,
@@ -150,4 +151,5 @@ def _asker(
         opened=concern.named,
         glass=concern.glass,
         lifted=lifted,
+        closing=concern.closing if form is Form.REFUSAL else None,
     )

@@ -71,11 +71,13 @@ def _rows(rule: consent.Rule) -> Iterator[dict[str, Any]]:
         if rank is not None and rule.permit:
             rank = min(rank, MOST_BY_RANK)
         bits = labels.bits(rule.labels.sensitivities, permit=rule.permit)
+    partial = rule.permit and rule.weight == 0 and rule.is_partial
     shared = {
         "path": rule.path,
         "permit": int(rule.permit),
+        "closes": int(partial or not rule.permit),
         "weight": rule.weight,
-        "partial": int(rule.permit and rule.weight == 0 and rule.is_partial),
+        "partial": int(partial),
         "actions": _lines(rule.actions),
         "purposes": _lines(rule.purposes),
         "rank": rank,

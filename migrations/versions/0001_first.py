@@ -547,6 +547,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("path", TEXT, nullable=False),
         sa.Column("permit", sa.SmallInteger(), nullable=False),
+        sa.Column("closes", sa.SmallInteger(), nullable=False),
         sa.Column("weight", sa.SmallInteger(), nullable=False),
         sa.Column("partial", sa.SmallInteger(), nullable=False),
         sa.Column("actor", TEXT, nullable=False),
@@ -572,9 +573,9 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(
-        op.f("ix_consent_rule_tenant_actor_permit_patient"),
+        op.f("ix_consent_rule_tenant_actor_closes_permit_patient"),
         "consent_rule",
-        ["tenant", "actor", "permit", "patient"],
+        ["tenant", "actor", "closes", "permit", "patient"],
         unique=False,
     )
     op.create_index(
@@ -856,7 +857,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_external_identity_tenant_account_id"), table_name="external_identity")
     op.drop_table("external_identity")
     op.drop_index(op.f("ix_consent_rule_tenant_consent"), table_name="consent_rule")
-    op.drop_index(op.f("ix_consent_rule_tenant_actor_permit_patient"), table_name="consent_rule")
+    op.drop_index(op.f("ix_consent_rule_tenant_actor_closes_permit_patient"), table_name="consent_rule")
     op.drop_table("consent_rule")
     op.drop_index("ix_client_client_id", table_name="client")
     op.drop_table("client")

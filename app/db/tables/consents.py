@@ -31,6 +31,7 @@ consent_rule = Table(
     Column("version", Integer, nullable=False),
     Column("path", Str, nullable=False),  # of the provision
     Column("permit", SmallInteger, nullable=False),
+    Column("closes", SmallInteger, nullable=False),  # a denial, or partial
     Column("weight", SmallInteger, nullable=False),
     Column("partial", SmallInteger, nullable=False),  # a root that permits some of the data only
     Column("actor", Str, nullable=False),  # empty: anybody
@@ -50,7 +51,7 @@ consent_rule = Table(
     Column("data_since", Micros),
     Column("data_until", Micros),
     PrimaryKeyConstraint("tenant", "patient", "consent", "n"),
-    Index(None, "tenant", "actor", "permit", "patient"),
+    Index(None, "tenant", "actor", "closes", "permit", "patient"),
     Index(None, "tenant", "consent"),
     sqlite_with_rowid=False,
 )
