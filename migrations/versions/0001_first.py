@@ -857,7 +857,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_external_identity_tenant_account_id"), table_name="external_identity")
     op.drop_table("external_identity")
     op.drop_index(op.f("ix_consent_rule_tenant_consent"), table_name="consent_rule")
-    op.drop_index(op.f("ix_consent_rule_tenant_actor_closes_permit_patient"), table_name="consent_rule")
+    op.drop_index(
+        op.f("ix_consent_rule_tenant_actor_closes_permit_patient"), table_name="consent_rule"
+    )
     op.drop_table("consent_rule")
     op.drop_index("ix_client_client_id", table_name="client")
     op.drop_table("client")
