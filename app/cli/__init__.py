@@ -96,25 +96,21 @@ def rescore(
 ) -> None:
     """Scores every response again by the definitions in use, or goes on doing so."""
     from app.main import opened
-    from app.services.rescoring import Rescoring
 
     async def run() -> None:
         async with opened(Settings()) as core:
-            services = core.engine.services
-            job = Rescoring(
-                core.units, scoring=services.scoring, derived=services.derived, clock=core.clock
-            )
+            job = core.engine.services.rescoring
             async with core.units.read() as uow:
                 tenants = [t for t in await uow.installation.tenants() if t.id]
             for each in tenants:
                 if tenant in (None, each.slug):
-                    total = await job.total(each.id)
+                    total = await job.total(core.units, each.id)
                     with typer.progressbar(length=max(total, 1), label=each.slug) as bar:
 
                         def told(done: int, bar: Any = bar) -> None:
                             bar.update(done - bar.pos)
 
-                        changed = await job.run(each.id, anew=anew, told=told)
+                        changed = await job.run(core.units, each.id, anew=anew, told=told)
                     typer.echo(f"{each.slug}: {total} responses, {changed} scores changed")
 
     asyncio.run(run())

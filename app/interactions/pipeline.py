@@ -121,8 +121,10 @@ def prepare(principal: Principal, call: Call, *, links: Mapping[str, str] | None
 
 
 async def _in_unit(engine: Engine, principal: Principal, call: Call, presumed: Presumed) -> Outcome:
+    stores = 1
     if call.operation is not None:
-        writes = OPERATIONS[call.operation].writes
+        operation = OPERATIONS[call.operation]
+        writes, stores = operation.writes, operation.stores
     else:
         writes = ACTIONS[call.interaction] in WRITES
 
@@ -137,7 +139,7 @@ async def _in_unit(engine: Engine, principal: Principal, call: Call, presumed: P
 
     def unit() -> AbstractAsyncContextManager[UnitOfWork]:
         if writes:
-            return engine.units.write(late=True, provisos=presumed.provisos)
+            return engine.units.write(resources=stores, late=True, provisos=presumed.provisos)
         one_question = call.operation is None and call.interaction in _ONE_QUESTION
         return engine.units.read(snapshot=not one_question, provisos=presumed.provisos)
 

@@ -13,7 +13,7 @@ from app.interactions.services import Services
 from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork
 from app.security.principal import Principal
-from app.services import responses, safety, subscriptions
+from app.services import published, responses, safety, subscriptions
 from app.services.changes import Afterwards, Change
 
 Rule: TypeAlias = Callable[[Services, UnitOfWork, Principal, Change], Awaitable[Change]]
@@ -36,6 +36,18 @@ async def _questionnaire_compiles(
     services: Services, uow: UnitOfWork, principal: Principal, change: Change
 ) -> Change:
     return await services.questionnaires.check_definition(uow, principal, change)
+
+
+async def _definition_serves(
+    services: Services, uow: UnitOfWork, principal: Principal, change: Change
+) -> Change:
+    return services.definitions.check(change)
+
+
+async def _published_stays(
+    services: Services, uow: UnitOfWork, principal: Principal, change: Change
+) -> Change:
+    return published.check(change)
 
 
 async def _episode_steps(
@@ -92,7 +104,8 @@ async def _warn(services: Services, uow: UnitOfWork, written: Written) -> None:
 
 BEFORE_STORE: Mapping[str, tuple[Rule, ...]] = {
     "QuestionnaireResponse": (_private_answers_stay, _answers_fit),
-    "Questionnaire": (_questionnaire_compiles,),
+    "Questionnaire": (_questionnaire_compiles, _published_stays),
+    "Library": (_definition_serves, _published_stays),
     "EpisodeOfCare": (_episode_steps,),
     "CarePlan": (_schedules_hold,),
     "Consent": (_clients_own_stays,),

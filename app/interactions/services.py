@@ -24,6 +24,7 @@ from app.services.population import Population
 from app.services.questionnaires import Questionnaires
 from app.services.records import Records
 from app.services.reminders import Reminders
+from app.services.rescoring import Rescoring
 from app.services.responsible import Responsible
 from app.services.safety import Safety
 from app.services.schedules import Schedules
@@ -40,6 +41,7 @@ class Services:
     derived: Derived
     questionnaires: Questionnaires
     scoring: Scoring
+    rescoring: Rescoring
     episodes: Episodes
     alliance: Alliance
     safety: Safety
@@ -76,12 +78,14 @@ def assembled(
     terminology = Terminology(base=base)
     responsible = Responsible(clock=clock, base=base)
     signing = Signing(derived=derived, root=root, clock=clock)
+    scoring = Scoring(
+        derived=derived, definitions=definitions, questionnaires=questionnaires, base=base
+    )
     return Services(
         derived=derived,
         questionnaires=questionnaires,
-        scoring=Scoring(
-            derived=derived, definitions=definitions, questionnaires=questionnaires, base=base
-        ),
+        scoring=scoring,
+        rescoring=Rescoring(scoring=scoring, derived=derived, clock=clock),
         episodes=Episodes(clock=clock),
         alliance=Alliance(
             derived=derived, definitions=definitions, courses=courses, clock=clock, base=base

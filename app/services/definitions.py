@@ -22,7 +22,9 @@ from app.repositories.unit_of_work import UnitOfWork
 from app.search import parser
 from app.search.found import Found
 from app.search.visibility import Visible
+from app.services.changes import Change
 from app.services.instruments import KIND_SYSTEM, definition_in
+from app.services.published import is_measure
 
 log = structlog.get_logger("rapport.definitions")
 
@@ -43,6 +45,15 @@ class Definitions:
     def __init__(self, *, base: str) -> None:
         self._base = base
         self._read = {kind: Recall(partial(_read, kind=kind), most=_KEPT) for kind in _READERS}
+
+    def check(self, change: Change) -> Change:
+        """Refuses a definition that could not be used."""
+        if is_measure(change.tree):
+            definition = definition_in(change.tree)
+            read = _READERS.get(definition["kind"])
+            if read is not None:
+                read(definition)
+        return change
 
     async def scoring_keys(
         self, uow: UnitOfWork, *, tenant: int, questionnaire: str = ""

@@ -28,33 +28,35 @@ _OBSERVATION = REGISTRY["Observation"].code
 class Rescoring:
     """Scores the responses of a tenant again."""
 
-    def __init__(
-        self, units: UnitsOfWork, *, scoring: Scoring, derived: Derived, clock: Clock
-    ) -> None:
-        self._units = units
+    def __init__(self, *, scoring: Scoring, derived: Derived, clock: Clock) -> None:
         self._scoring = scoring
         self._derived = derived
         self._clock = clock
 
-    async def total(self, tenant: int) -> int:
+    async def total(self, units: UnitsOfWork, tenant: int) -> int:
         """How many responses there are."""
-        async with self._units.read() as uow:
+        async with units.read() as uow:
             return await uow.index.count(_RESPONSE, visible=_all(tenant))
 
     async def run(
-        self, tenant: int, *, anew: bool = False, told: Callable[[int], None] | None = None
+        self,
+        units: UnitsOfWork,
+        tenant: int,
+        *,
+        anew: bool = False,
+        told: Callable[[int], None] | None = None,
     ) -> int:
         """Scores all, or the rest of a run that was stopped; how many scores changed.
 
         ``told`` is called with the number of responses done so far, after every step.
         """
-        async with self._units.write() as uow:
+        async with units.write() as uow:
             if anew:
                 await uow.jobs.end(tenant, NAME)
             at = await uow.jobs.find(tenant, NAME) or Job(0, 0)
         known, changed = Instruments(), 0
         while True:
-            async with self._units.write(resources=_STEP * 16) as uow:
+            async with units.write(resources=_STEP * 16) as uow:
                 last, step = await uow.index.after(
                     at.position, limit=_STEP, visible=_all(tenant), kind=_RESPONSE
                 )
@@ -66,6 +68,17 @@ class Rescoring:
                 await uow.jobs.move(tenant, NAME, at, now=self._clock.now())
             if told is not None:
                 told(at.done)
+
+    async def again(self, uow: UnitOfWork, response: str, *, tenant: int) -> Sequence[str]:
+        """Scores one response by the definitions in use; the ids of its scores, changed or not."""
+        stored = await uow.resources.read(_RESPONSE, response, visible=_all(tenant))
+        if stored is None or stored.deleted:
+            return ()
+        known = Instruments()
+        await self._step(uow, [stored], known, tenant=tenant)
+        tree = json.parse_resource(stored.text)
+        scores = await self._scoring.scores(uow, tree, tenant=tenant, known=known)
+        return [each["id"] for each in scores]
 
     async def _step(
         self, uow: UnitOfWork, step: Sequence[StoredVersion], known: Instruments, *, tenant: int

@@ -17,7 +17,7 @@ class Operation:
 
     ``types`` are the types it is offered on (empty: all); ``system_level``, ``type_level`` and
     ``instance_level`` say where. ``get`` tells whether GET may call it; ``media_types`` are what
-    it may answer with besides JSON.
+    it may answer with besides JSON. ``stores`` is how many resources it writes about at most.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Operation:
     writes: bool = False
     get: bool = True
     media_types: tuple[str, ...] = ()
+    stores: int = 1
 
     def check(self, type_name: str | None, id: str | None, *, method: str) -> None:
         """Refuses a call where or how the operation is not offered."""
