@@ -117,7 +117,7 @@ async def reset(request: Request) -> Response:
     browser = await Browser.of(request)
     fields = await browser.form()
     await browser.server.links.request_reset(fields.get("username", ""), caller=browser.caller)
-    return browser.page("message.html", title="reset-title", text="reset-sent", link=None)
+    return browser.page("message.html", title="reset-title", text="reset-sent", link="/login")
 
 
 @router.get("/link/{secret}")

@@ -13,6 +13,7 @@ from app.db.engine import DatabaseBusy
 from app.pages.browser import Browser, FormRefused
 from app.security.oauth.authorization import NotRedirectable, Redirectable
 
+_ACCOUNT = "/account/"
 _STATUS = {
     Category.FORBIDDEN: 403,
     Category.NOT_FOUND: 404,
@@ -45,7 +46,7 @@ class PageRoute(APIRoute):
                     status=status,
                     title="title-problem",
                     text=_text(refusal),
-                    link=None,
+                    link="/login" if browser.request.scope["path"].startswith(_ACCOUNT) else None,
                 )
                 if refusal.retry_after is not None:
                     page.headers["Retry-After"] = str(refusal.retry_after)

@@ -17,7 +17,8 @@ def address_of(request: HTTPConnection, trusted: Sequence[str]) -> str | None:
     peer = request.client.host if request.client else None
     if peer is None or not _within(peer, trusted):
         return peer
-    hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",")]
+    lines = request.headers.getlist("x-forwarded-for")  # a proxy may add a line of its own
+    hops = [hop.strip() for hop in ",".join(lines).split(",")]
     for hop in reversed([hop for hop in hops if hop]):
         if not _is_address(hop):
             return peer

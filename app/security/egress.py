@@ -27,11 +27,16 @@ _LONGEST_KEPT: Final = 3600
 _KEPT_UNSAID: Final = 60
 _MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,9})")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]")
-_TRANSLATED: Final = (
-    ipaddress.ip_network("64:ff9b::/96"),
-    ipaddress.ip_network("64:ff9b:1::/48"),
+# Of IPv6 only what is given out for the open Internet (RFC 4291 section 2.4), less what leads to
+# other addresses (6to4, Teredo and other protocols') or nowhere (documentation).
+_UNICAST: Final = ipaddress.ip_network("2000::/3")
+_NOT_OPEN: Final = (
+    ipaddress.ip_network("2001::/23"),
+    ipaddress.ip_network("2001:db8::/32"),
     ipaddress.ip_network("2002::/16"),
-    ipaddress.ip_network("2001::/32"),
+    ipaddress.ip_network("3fff::/20"),
+    ipaddress.ip_network("192.0.0.0/24"),  # protocols', and where some clouds tell their secrets
+    ipaddress.ip_network("192.88.99.0/24"),
 )
 
 
@@ -53,8 +58,10 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is not None:
             return is_public(str(ip.ipv4_mapped))
-        if any(ip in network for network in _TRANSLATED):
+        if ip not in _UNICAST:
             return False
+    if any(ip in network for network in _NOT_OPEN):
+        return False
     return ip.is_global and not ip.is_multicast
 
 

@@ -24,9 +24,10 @@ from app.repositories.accounts_people import Account
 from app.repositories.accounts_providers import Provider
 from app.repositories.accounts_sessions import SignInState
 from app.security import egress, jose, roles
+from app.security.authentication import RECENT
 from app.security.keys import provider_keys
 from app.security.oauth.token import Caller
-from app.security.people import change_role, folded
+from app.security.people import change_role, folded, misfits
 from app.security.ports import AuditSink, EventName, Fetch, FetchRefused, SecurityEvent, Units
 from app.security.root_key import RootKey, Sealed
 from app.security.sessions import SIGNED_IN, hash_of
@@ -141,6 +142,8 @@ class Federation:
             "nonce": nonce,
             "code_challenge": jose.encode(hashlib.sha256(verifier.encode()).digest()),
             "code_challenge_method": "S256",
+            # A session that the provider kept is no proof of who sits there now.
+            "max_age": str(RECENT),
         }
         return f"{_address(document, 'authorization_endpoint')}?{urlencode(query)}"
 
@@ -203,14 +206,17 @@ class Federation:
             raise jose.TokenRefused("claim nonce")
         if jose.seconds(claims, "iat") + _FRESH < now:
             raise jose.TokenRefused("claim iat")
+        if jose.seconds(claims, "auth_time") + RECENT + _FRESH < now:
+            raise jose.TokenRefused("claim auth_time")
         return claims
 
     async def _enter(self, provider: Provider, claims: Mapping[str, Any], caller: Caller) -> Opened:
         role, subject = _role(provider, claims), jose.text(claims, "sub")
         person = _person(claims)
-        if role == "client" and not (person or "").startswith("Patient/"):
+        if misfits(role, person):
             raise jose.TokenRefused("claim fhirUser")
         now = self._clock.now()
+        since = min(now, jose.seconds(claims, "auth_time") * SECOND)
         async with self._units.write() as unit:
             accounts = unit.accounts
             account = await accounts.people.identified(provider.tenant, provider.issuer, subject)
@@ -227,9 +233,9 @@ class Federation:
             strong = isinstance(methods, list) and "mfa" in methods
             if strong:
                 return await self._sign_in.open(
-                    unit, account, amr="fed mfa", caller=caller, pending=SIGNED_IN
+                    unit, account, amr="fed mfa", caller=caller, pending=SIGNED_IN, since=since
                 )
-            return await self._sign_in.open(unit, account, amr="fed", caller=caller)
+            return await self._sign_in.open(unit, account, amr="fed", caller=caller, since=since)
 
     def _new_account(
         self, provider: Provider, claims: Mapping[str, Any], role: str, person: str | None

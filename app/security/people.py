@@ -94,7 +94,7 @@ async def change_role(
     accounts: Accounts, which: Account, *, role: str, fhir_user: str | None, now: int
 ) -> None:
     """Changes what a person may do; what was opened with the old rights ends."""
-    complaints = _role_complaints(role, fhir_user)
+    complaints = misfits(role, fhir_user)
     if complaints:
         raise _unprocessable(complaints)
     if (
@@ -122,7 +122,7 @@ def _complaints(new: NewUser) -> list[str]:
         found.append("username: 2 to 100 characters without spaces")
     if not new.name.strip() or not new.name.isprintable() or len(new.name) > 100:
         found.append("name: printable, up to 100 characters")
-    found += _role_complaints(new.role, new.fhir_user)
+    found += misfits(new.role, new.fhir_user)
     if new.email is not None and not _EMAIL.fullmatch(new.email):
         found.append("email: an address")
     if new.locale not in LOCALES:
@@ -134,7 +134,7 @@ def _complaints(new: NewUser) -> list[str]:
     return found
 
 
-def _role_complaints(role: str, fhir_user: str | None) -> list[str]:
+def misfits(role: str, fhir_user: str | None) -> list[str]:
     """A client is a Patient, and nobody else is one."""
     found = []
     if not roles.exists(role) or role in ("system", "outside_system"):

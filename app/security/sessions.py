@@ -44,7 +44,15 @@ class SessionKeeper:
         self._clock = clock
         self._ids = ids
 
-    async def open(self, accounts: Accounts, account: Account, *, amr: str, pending: int) -> str:
+    async def open(
+        self,
+        accounts: Accounts,
+        account: Account,
+        *,
+        amr: str,
+        pending: int,
+        since: int | None = None,
+    ) -> str:
         """A new session; the cookie's value. Whatever the browser had before is left behind."""
         secret = jose.encode(self._ids.random(32))
         now = self._clock.now()
@@ -57,7 +65,7 @@ class SessionKeeper:
                 created=now,
                 last_seen=now,
                 expires=now + (ABSOLUTE if pending == SIGNED_IN else UNFINISHED),
-                auth_time=now,
+                auth_time=now if since is None else since,
                 amr=amr,
                 pending=pending,
             )

@@ -112,11 +112,17 @@ class SignIn:
         amr: str,
         caller: Caller,
         pending: int | None = None,
+        since: int | None = None,
     ) -> Opened:
-        """A session for somebody whose first factor was right; what it owes unless said."""
+        """A session for somebody whose first factor was right; what it owes unless said.
+
+        ``since`` is when they proved it, if that was not just now.
+        """
         if pending is None:
             pending = await self._owed(unit.accounts, account)
-        cookie = await self._keeper.open(unit.accounts, account, amr=amr, pending=pending)
+        cookie = await self._keeper.open(
+            unit.accounts, account, amr=amr, pending=pending, since=since
+        )
         await self._record(EventName.LOGIN, account, caller, unit=unit, reason=amr)
         return Opened(cookie, pending)
 

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx
 import pytest
 
+from app.core.clock import SECOND
 from app.security.egress import GuardedFetch
 from app.security.federation import NewProvider
 from tests.support.authorization import ORIGIN, open_door
@@ -108,6 +109,21 @@ async def test_somebody_whom_the_provider_knows_gets_in_with_the_mapped_role(
     assert account.password_hash is None
     replayed = await door.http.get(back)
     assert replayed.status_code == 401
+
+
+async def test_a_sign_in_is_as_old_as_the_provider_says(
+    door, demo, registered, portal, credentials
+):
+    await trust(door, demo, registered)
+    address = await go(door, demo, portal)
+    assert dict(parse_qsl(urlsplit(address).query))["max_age"] == "300"
+    back = sign_in_there(address, credentials["users"]["therapist_a"])
+    door.clock.turn(200)
+    assert (await door.http.get(back)).status_code == 303
+    async with door.units.read() as unit:
+        cookie = next(c.value for c in door.http.cookies.jar if "session" in c.name)
+        found = await door.server.keeper.find(unit.accounts, cookie)
+    assert found.session.auth_time <= door.clock.now() - 190 * SECOND
 
 
 async def test_somebody_without_a_role_here_does_not_get_in(

@@ -205,15 +205,17 @@ class ClientAuthenticator:
 
     async def _remote(self, url: str, token: jose.UnverifiedToken) -> tuple[jose.PublicKey, ...]:
         known, now = self._key_sets.get(url), self._clock.now()
-        if known is not None and now < known.expires:
+        if known is not None:
             found = _matching(known.keys, token)
-            # An unknown kid may be a rotated key: ask again, but not in a storm.
-            if found or now < known.fetched + _BETWEEN_FETCHES:
+            # An unknown kid may be a rotated key: ask again. But whatever the last answer was,
+            # nobody makes us ask in a storm.
+            if now < known.fetched + _BETWEEN_FETCHES or (found and now < known.expires):
                 return found
         try:
             answer = await self._fetch(url)
             keys = _key_set(answer.body)
         except FetchRefused:
+            self._key_sets[url] = _KeySet((), now, now)
             raise jose.TokenRefused("key set") from None
         self._key_sets[url] = _KeySet(keys, now, now + answer.max_age * SECOND)
         return _matching(keys, token)

@@ -47,6 +47,8 @@ async def test_it_connects_to_the_address_it_judged_under_the_name_it_was_told()
         "100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1",
         "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::",
         "2001:0:4136:e378:8000:63bf:3fff:fdd2", "ff02::1", "192.0.2.1", "198.18.0.1", "nonsense",
+        "192.0.0.192", "192.88.99.1", "::7f00:1", "::a9fe:a9fe", "fec0::1", "5f00::1", "3fff::1",
+        "2001:db8::1", "64:ff9b:1::a9fe:a9fe", "fe80::1%eth0",
     ],
 )  # fmt: skip
 async def test_an_address_inside_is_not_reached(address):
