@@ -13,7 +13,7 @@ from app.interactions.services import Services
 from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork
 from app.security.principal import Principal
-from app.services import published, responses, safety, subscriptions
+from app.services import alert_steps, published, responses, safety, subscriptions
 from app.services.changes import Afterwards, Change
 
 Rule: TypeAlias = Callable[[Services, UnitOfWork, Principal, Change], Awaitable[Change]]
@@ -70,6 +70,12 @@ async def _clients_own_stays(
     return change
 
 
+async def _alert_takes_steps(
+    services: Services, uow: UnitOfWork, principal: Principal, change: Change
+) -> Change:
+    return alert_steps.check(change)
+
+
 async def _nobody_tells_themselves(
     services: Services, uow: UnitOfWork, principal: Principal, change: Change
 ) -> Change:
@@ -108,6 +114,7 @@ BEFORE_STORE: Mapping[str, tuple[Rule, ...]] = {
     "Library": (_definition_serves, _published_stays),
     "EpisodeOfCare": (_episode_steps,),
     "CarePlan": (_schedules_hold,),
+    "DetectedIssue": (_alert_takes_steps,),
     "Consent": (_clients_own_stays,),
     "Task": (_nobody_tells_themselves,),
     "Subscription": (_subscription_delivers,),

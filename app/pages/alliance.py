@@ -25,7 +25,8 @@ from app.pages.route import PageRoute
 from app.pages.texts import TEXTS
 from app.routers.dependencies import services_of
 from app.security.sessions import SignedIn, principal_of
-from app.services.alerts import VOID, evaluation_of, rule_of, status_of
+from app.services.alert_steps import VOID, status_of
+from app.services.alerts import evaluation_of, rule_of
 from app.services.answering import CODE, FORM, OPEN, named_by
 from app.services.displays import display, instrument
 

@@ -12,25 +12,19 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
-from app.core.errors import AppError, Category, Issue
 from app.domain.rupture import Flag, LiveRule, Parameters, Repair, Rule, RuleSet, detect
 from app.domain.trajectory import Observed
 from app.fhir.json import Tree
-from app.fhir.parameters import exact, place_of
+from app.fhir.parameters import exact
+from app.services.alert_steps import ENDED, STATUS, VERSION, step, step_of
 from app.services.courses import SCALES, Course, extension, id_in
 from app.services.derived import derived_id
 from app.services.instruments import BASE
 
 RULES = f"{BASE}/CodeSystem/rupture-rule"
-STATUSES = f"{BASE}/CodeSystem/alert-status"
-STATUS = f"{BASE}/StructureDefinition/alert-status"
-VERSION = f"{BASE}/StructureDefinition/rule-version"
 EVALUATION = f"{BASE}/StructureDefinition/rule-evaluation"
 
 _OURS = frozenset((STATUS, VERSION, EVALUATION))
-STEPS = ("acknowledged", "addressed", "repaired", "unrepaired", "dismissed")
-ENDED = frozenset(("repaired", "unrepaired", "dismissed"))
-VOID = "entered-in-error"
 _LOOK_BACK_ONE = frozenset((Rule.BELOW_CUTOFF, Rule.STEP_DROP))
 _WORDS = {
     "en": "The score moved in a way that this rule looks out for. An invitation to talk about how"
@@ -159,54 +153,11 @@ def issue(course: Course, alert: Alert, *, before: Tree | None) -> Tree:
 
 
 def _status(repair: Repair | None, work: Iterable[Tree]) -> str:
-    said = [_code(each) for each in work]
+    said = [step_of(each) for each in work]
     last = said[-1] if said else "open"
     if last in ENDED or repair in (None, Repair.OPEN):
         return last
     return str(repair)
-
-
-def step(status: str, words: str | None, *, date: str, author: str | None = None) -> Tree:
-    """What was done about an alert, and where it stood after."""
-    action: Tree = {"coding": [{"system": STATUSES, "code": status}]}
-    if words:
-        action["text"] = words
-    done: Tree = {"action": action, "date": date}
-    return done if author is None else {**done, "author": {"reference": author}}
-
-
-def check_step(tree: Tree, status: str, note: str | None) -> None:
-    """Refuses a step that an alert cannot take: work goes on until a person has ended it."""
-    issues = []
-    work = [_code(each) for each in tree.get("mitigation", ()) if "author" in each]
-    last = work[-1] if work else "open"
-    if tree.get("status") == VOID:
-        issues.append(Issue("business-rule", "the alert was raised in error", "DetectedIssue"))
-    elif last in ENDED:
-        issues.append(Issue("business-rule", "the work on the alert has ended", "DetectedIssue"))
-    elif STEPS.index(status) <= (STEPS.index(last) if last in STEPS else -1):
-        issues.append(Issue("business-rule", f"the alert is {last} already", place_of("status")))
-    if status == "dismissed" and not note:
-        issues.append(Issue("required", "note is needed to dismiss", place_of("note")))
-    if issues:
-        raise AppError(Category.UNPROCESSABLE, issues)
-
-
-def resolved(tree: Tree, work: Tree) -> Tree:
-    """The DetectedIssue after a clinician's step."""
-    status = _code(work)
-    others = [each for each in tree.get("extension", ()) if each.get("url") != STATUS]
-    return {
-        **tree,
-        "extension": [{"url": STATUS, "valueCode": status}, *others],
-        "status": "final" if status in ENDED else "preliminary",
-        "mitigation": [*tree.get("mitigation", ()), work],
-    }
-
-
-def status_of(tree: Tree) -> str:
-    """Where the work on an alert stands."""
-    return str(extension(tree, STATUS).get("valueCode", "open"))
 
 
 def evaluation_of(tree: Tree) -> Mapping[str, Any]:
@@ -231,13 +182,6 @@ def rule_of(tree: Tree) -> str:
     """The rule that raised it."""
     codings = tree.get("code", {}).get("coding", ())
     return next((str(each.get("code")) for each in codings if each.get("system") == RULES), "")
-
-
-def _code(work: Tree) -> str:
-    codings = work.get("action", {}).get("coding", ())
-    return next(
-        (str(each.get("code")) for each in codings if each.get("system") == STATUSES), "open"
-    )
 
 
 def _evaluation(course: Course, alert: Alert) -> list[Tree]:

@@ -19,16 +19,8 @@ from app.repositories.resources import StoredVersion
 from app.repositories.unit_of_work import UnitOfWork
 from app.search import parser
 from app.search.visibility import Visible
-from app.services.alerts import (
-    RULES,
-    VOID,
-    Alert,
-    alert_id,
-    alerts,
-    evaluation_of,
-    issue,
-    version_of,
-)
+from app.services.alert_steps import VOID
+from app.services.alerts import RULES, Alert, alert_id, alerts, evaluation_of, issue, version_of
 from app.services.courses import Course, Courses, id_in
 from app.services.definitions import Definitions
 from app.services.derived import Derived, derived_id

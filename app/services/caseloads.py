@@ -14,7 +14,8 @@ from app.fhir.parameters import Part, decimal, group, integer, parameters, refer
 from app.repositories.unit_of_work import UnitOfWork
 from app.search import parser
 from app.search.visibility import Visible
-from app.services.alerts import ENDED, RULES, VOID, evaluation_of, rule_of, status_of
+from app.services.alert_steps import ENDED, VOID, status_of
+from app.services.alerts import RULES, evaluation_of, rule_of
 from app.services.courses import Course, Courses, id_in
 from app.services.definitions import Definitions
 from app.services.instruments import BASE

@@ -12,7 +12,8 @@ from app.domain.rupture import RuleSet
 from app.domain.trajectory import Series, never_answered
 from app.fhir import json
 from app.fhir.json import Tree
-from app.services.alerts import VOID, evaluation_of, rule_of, status_of
+from app.services.alert_steps import VOID, status_of
+from app.services.alerts import evaluation_of, rule_of
 from app.services.courses import Course
 from app.services.displays import display, instrument
 

@@ -20,7 +20,8 @@ from app.fhir.parameters import (
     reference,
     value,
 )
-from app.services.alerts import VOID, evaluation_of, rule_of, status_of, version_of
+from app.services.alert_steps import VOID, status_of
+from app.services.alerts import evaluation_of, rule_of, version_of
 from app.services.courses import Course
 
 

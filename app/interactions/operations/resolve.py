@@ -11,7 +11,7 @@ from app.interactions.context import Context
 from app.interactions.operations.operation import Operation
 from app.interactions.refusals import gone, not_found
 from app.security import access
-from app.services import alerts
+from app.services import alert_steps
 from app.services.operation_definitions import canonical, inputs
 
 _WHO = frozenset(("therapist", "supervisor", "clinical_lead"))
@@ -25,7 +25,7 @@ async def resolve(context: Context, call: Call) -> Outcome:
     if principal.role not in _WHO or not principal.actor:
         raise access.forbidden()
     given = parameters.read(
-        inputs("resolve", status=alerts.STEPS), body=call.body, query=call.query
+        inputs("resolve", status=alert_steps.STEPS), body=call.body, query=call.query
     )
     status, note = given.get("status"), (given.get("note") or "").strip() or None
     locked = await context.uow.resources.lock(
@@ -36,9 +36,11 @@ async def resolve(context: Context, call: Call) -> Outcome:
     if locked.stored.deleted:
         raise gone()
     before = json.parse_resource(locked.stored.text)
-    alerts.check_step(before, status, note)
+    alert_steps.check_step(before, status, note)
     now = format_instant(context.engine.clock.now())
-    tree = alerts.resolved(before, alerts.step(status, note, date=now, author=principal.actor))
+    tree = alert_steps.resolved(
+        before, alert_steps.step(status, note, date=now, author=principal.actor)
+    )
     change = Change(
         type="DetectedIssue",
         id=call.id,
