@@ -37,6 +37,7 @@ BODY_RATE: Final = 4 * 1024  # bytes a second
 # Asked by whoever runs the machine, under whatever name it has there; they build no address.
 _ANY_HOST = ("/health/", "/metrics")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9\-._~]{1,64}", re.ASCII)
+_TOKEN = re.compile(rb"(?:^|&)access_token=")
 _HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -118,6 +119,9 @@ class Guard:
                 return refusal
         if target > MAX_TARGET:
             return AppError.of(Category.URI_TOO_LONG, "too-long", "the address is too long")
+        if _TOKEN.search(scope.get("query_string") or b""):
+            # Addresses are logged, remembered and passed on (RFC 6750 section 2.3).
+            return AppError.of(Category.INVALID, "security", "a token is no part of an address")
         if headers.get("content-encoding", "identity").lower() != "identity":
             return AppError.of(
                 Category.UNSUPPORTED_MEDIA, "not-supported", "bodies are taken without encoding"

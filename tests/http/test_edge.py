@@ -161,6 +161,16 @@ async def test_in_production_loopback_is_another_host(client):
     assert (await client.get("/health/live", headers={"Host": "10.0.0.7"})).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/fhir/Patient", "/fhir/metadata", "/oauth/userinfo", "/login"])
+async def test_a_token_is_no_part_of_an_address(clinic, client, path):
+    token = await clinic.ehr.token()
+    for headers in ({}, {"Authorization": f"Bearer {token}"}):
+        answer = await client.get(f"{path}?_count=1&access_token={token}", headers=headers)
+        refused(answer, 400, "security")
+        assert token not in answer.text
+    assert (await client.get(f"{path}?x=access_token={token}")).status_code != 400
+
+
 async def test_who_asks_too_often_is_told_when_to_come_back(databases, tmp_path):
     rates: dict[str, Any] = {"address_requests_per_second": 500, "client_requests_per_second": 0.01}
     async with running(await databases.make("sqlite"), tmp_path, **rates) as application:
