@@ -61,7 +61,12 @@ class Issue:
 
 
 class AppError(Exception):
-    """A refusal: its category and every issue found."""
+    """A refusal: its category and every issue found.
+
+    ``is_recorded`` tells that the audit log has it already.
+    """
+
+    is_recorded = False
 
     def __init__(
         self, category: Category, issues: Iterable[Issue], *, retry_after: int | None = None

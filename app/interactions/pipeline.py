@@ -93,6 +93,7 @@ async def run(
         return await _in_unit(engine, principal, prepare(principal, call), presumed)
     except AppError as refusal:
         await _record_refusal(engine, principal, call, refusal, presumed)
+        refusal.is_recorded = True
         raise
 
 

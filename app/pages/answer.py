@@ -46,8 +46,17 @@ async def form(request: Request, token: str) -> Response:
     try:
         async with services.units.read() as unit:
             asked = await _answering(services).open(unit, token)
+            subject, _, patient = asked.subject.partition("/")
+            looked = services.trail.success(
+                "read",
+                _principal(services, asked),
+                _facts(services, request),
+                entity=f"Task/{asked.link.task}",
+                patients=[patient] if subject == "Patient" else [],
+            )
+            unit.audited.extend(looked)
     except AppError as refusal:
-        return _gone(browser, refusal)
+        return await _gone(browser, refusal)
     return _page(browser, asked, {})
 
 
@@ -84,7 +93,7 @@ async def send(request: Request, token: str) -> Response:
             pipeline.record(context, call)
     except AppError as refusal:
         if asked is None or refusal.category is not Category.UNPROCESSABLE:
-            return _gone(browser, refusal)
+            return await _gone(browser, refusal)
         return _page(browser, asked, fields, problem="answer-wrong")
     services.wake()
     if asked.link.kiosk:
@@ -136,7 +145,9 @@ def filled(form: Form, fields: Mapping[str, str], language: str) -> Mapping[str,
     }
 
 
-def _gone(browser: Browser, refusal: AppError) -> Response:
+async def _gone(browser: Browser, refusal: AppError) -> Response:
+    services = services_of(browser.request)
+    await services.record_stranger(browser.request, f"answer link: {refusal.category}")
     status = _STATUS.get(refusal.category, 400)
     return browser.page("answered.html", text="answer-gone", status=status, kiosk=False)
 

@@ -11,7 +11,9 @@ from starlette.responses import Response
 from app.core.errors import AppError, Category
 from app.db.engine import DatabaseBusy
 from app.pages.browser import Browser, FormRefused
+from app.routers.dependencies import services_of
 from app.security.oauth.authorization import NotRedirectable, Redirectable
+from app.security.sessions import principal_of
 
 _ACCOUNT = "/account/"
 _STATUS = {
@@ -40,6 +42,10 @@ class PageRoute(APIRoute):
                 return browser.go(flaw.destination.address(browser.server.issuer, told))
             except AppError as refusal:
                 browser = await Browser.of(request)
+                try:
+                    await _keep(browser, refusal)
+                except DatabaseBusy:
+                    return _busy()
                 status = 400 if isinstance(refusal, NotRedirectable) else _status(refusal)
                 page = browser.page(
                     "message.html",
@@ -52,9 +58,24 @@ class PageRoute(APIRoute):
                     page.headers["Retry-After"] = str(refusal.retry_after)
                 return page
             except DatabaseBusy:
-                return Response("503", 503, {"Retry-After": "2"}, "text/plain")
+                return _busy()
 
         return answer
+
+
+def _busy() -> Response:
+    return Response("503", 503, {"Retry-After": "2"}, "text/plain")
+
+
+async def _keep(browser: Browser, refusal: AppError) -> None:
+    """Keeps that a page was refused, to whom it is known."""
+    services = services_of(browser.request)
+    if browser.person is None:
+        await services.record_stranger(browser.request, str(refusal.category))
+        return
+    now = services.clock.now()
+    caller = principal_of(browser.person, issuer=browser.server.issuer, now=now)
+    await services.record_refusal(browser.request, caller, refusal)
 
 
 def _status(refusal: AppError) -> int:

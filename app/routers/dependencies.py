@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from fastapi import Request
@@ -16,6 +16,7 @@ from app.core.errors import AppError
 from app.core.ids import IdSource
 from app.interactions.context import Engine
 from app.repositories.unit_of_work import UnitsOfWork
+from app.routers.endpoint import endpoint_of
 from app.routers.peers import address_of
 from app.routers.throttle import Throttle
 from app.security.authentication import Presumed
@@ -80,7 +81,12 @@ class Services:
         self, request: Request, principal: Principal, refusal: AppError
     ) -> None:
         """Keeps that a caller's request was refused before it was known what it was for."""
+        if refusal.is_recorded:
+            return
+        # A page's address may hold a secret; of that only the route is told.
         facts = self.facts(request)
+        if not request.scope["path"].startswith("/fhir"):
+            facts = replace(facts, target=endpoint_of(request.scope))
         await self.units.audit.write(self.trail.failure("request", principal, facts, error=refusal))
 
     async def record_stranger(self, connection: HTTPConnection, reason: str) -> None:
@@ -103,6 +109,7 @@ class Services:
             yield
         except Unauthenticated as refusal:
             await self.record_stranger(request, refusal.reason)
+            refusal.is_recorded = True
             raise
 
 

@@ -12,11 +12,13 @@ from starlette.responses import JSONResponse, Response
 
 from app.core.errors import AppError, Category
 from app.db.engine import DatabaseBusy
+from app.routers.dependencies import services_of
 from app.routers.forms import form_of
 from app.routers.peers import address_of
 from app.security.oauth.errors import OAuthError
 from app.security.oauth.server import AuthorizationServer
 from app.security.oauth.token import Caller, TokenRequest
+from app.security.ports import Unauthenticated
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _STATUS = {
@@ -40,13 +42,23 @@ class OAuthRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
-                return await handle(request)
+                return await _recorded(handle, request)
             except AppError as refusal:
                 return refused(refusal, request)
             except DatabaseBusy:
                 return _error(503, "temporarily_unavailable", "try again", {"Retry-After": "2"})
 
         return answer
+
+
+async def _recorded(handle: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
+    """The answer; a caller whose token is none is counted before being told so."""
+    try:
+        return await handle(request)
+    except Unauthenticated as refusal:
+        if not refusal.is_recorded:
+            await services_of(request).record_stranger(request, refusal.reason)
+        raise
 
 
 router = APIRouter(prefix="/oauth", route_class=OAuthRoute, include_in_schema=False)

@@ -24,6 +24,7 @@ _Key = tuple[str | None, str]
 @dataclass(slots=True)
 class _Counted:
     since: int
+    first: asyncio.Task[None]
     more: int = 0
 
 
@@ -38,17 +39,27 @@ class Refusals:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def add(self, *, address: str | None, reason: str) -> None:
-        """Counts one refusal; the first of its second is durable when this returns."""
+        """Counts one refusal; the first of its second is durable when this returns.
+
+        Where that one cannot be kept, none of them is counted: the next is a first again.
+        """
         key = (address, reason)
         found = self._open.get(key)
         if found is not None:
+            await asyncio.shield(found.first)
             found.more += 1
             return
-        self._open[key] = _Counted(self._clock.now())
+        record = self._trail.unauthenticated(address=address, reason=reason)
+        first = asyncio.create_task(self._writer.write([record]))
+        self._open[key] = _Counted(self._clock.now(), first)
+        try:
+            await asyncio.shield(first)
+        except DatabaseBusy:
+            del self._open[key]
+            raise
         task = asyncio.create_task(self._close_later(key))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-        await self._writer.write([self._trail.unauthenticated(address=address, reason=reason)])
 
     async def close(self) -> None:
         """Records what is still counted."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.core.clock import SECOND
 from app.core.errors import AppError, Category
+from app.routers.dependencies import services_of
 from app.routers.oauth import Server, caller_of
 from app.security import access
 from app.security.authentication import require_recent
@@ -27,15 +28,21 @@ class Strict(BaseModel):
 
 
 async def _admin(request: Request, server: Server) -> Principal:
-    async with server.units.read() as unit:
-        caller = await server.authenticator.authenticate(
-            request.headers.getlist("authorization"), unit.accounts.tokens
-        )
-        account = await unit.accounts.people.find(caller.tenant, caller.subject)
-        if account is None or caller.role != "admin" or ADMIN not in caller.scopes:
-            raise access.forbidden()
-        enrolled = await unit.accounts.factors.enrolled(caller.tenant, caller.subject)
-    require_recent(caller, now=server.clock.now() // SECOND, second_factor=enrolled)
+    services = services_of(request)
+    caller = await services.authenticate(request)
+    try:
+        async with server.units.read() as unit:
+            account = await unit.accounts.people.find(caller.tenant, caller.subject)
+            if account is None or caller.role != "admin" or ADMIN not in caller.scopes:
+                raise access.forbidden()
+            enrolled = await unit.accounts.factors.enrolled(caller.tenant, caller.subject)
+        require_recent(caller, now=server.clock.now() // SECOND, second_factor=enrolled)
+    except AppError as refusal:
+        await services.record_refusal(request, caller, refusal)
+        raise
+    if request.method == "GET":  # a change is told by what it changed
+        looked = services.trail.success("operation", caller, services.facts(request))
+        await services.units.audit.write(looked)
     return caller
 
 
