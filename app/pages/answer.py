@@ -46,7 +46,7 @@ async def form(request: Request, token: str) -> Response:
     try:
         async with services.units.read() as unit:
             asked = await _answering(services).open(unit, token)
-            subject, _, patient = asked.subject.partition("/")
+            subject, _, patient = asked.form.subject.partition("/")
             looked = services.trail.success(
                 "read",
                 _principal(services, asked),

@@ -41,6 +41,7 @@ class EventName(StrEnum):
     INVITATION_ACCEPTED = "invitation-accepted"
     ACCOUNT_CREATED = "account-created"
     ACCOUNT_CHANGED = "account-changed"
+    ROLE_CHANGED = "role-changed"
     ACCOUNT_DISABLED = "account-disabled"
     CLIENT_REGISTERED = "client-registered"
     CLIENT_CHANGED = "client-changed"

@@ -106,9 +106,7 @@ async def change_user(request: Request, server: Server, admin: Admin, account_id
         if body.role is not None:
             person = body.fhir_user or account.fhir_user
             await change_role(unit.accounts, account, role=body.role, fhir_user=person, now=now)
-            await record(
-                server, unit, request, admin, EventName.ACCOUNT_CHANGED, subject=account_id
-            )
+            await record(server, unit, request, admin, EventName.ROLE_CHANGED, subject=account_id)
         if body.enabled is False:
             await close_account(unit.accounts, account, now=now)
             await record(
