@@ -2,8 +2,8 @@
 
 Only failures count. An attempt is counted before the secret is looked at, and uncounted when it
 was right, so that attempts made at once do not slip by. Nobody is locked out for ever: a block
-lasts a quarter of an hour at most, and the last administrator of a clinic is slowed by address
-only, since otherwise a stranger could keep the clinic shut.
+lasts a quarter of an hour at most, and the last administrator of a clinic, or the last who need
+not wait, is slowed by address only, since otherwise a stranger could keep the clinic shut.
 """
 
 from __future__ import annotations
@@ -56,6 +56,12 @@ async def begin(sessions: Sessions, which: Attempt, *, now: int) -> None:
         if failures >= free:
             seconds = min(1 << min(failures - free, 12), longest)
             await sessions.block(bucket, until=now + seconds * SECOND)
+
+
+async def is_blocked(sessions: Sessions, account: str, *, now: int) -> bool:
+    """Whether an account (by folded name or id) has to wait."""
+    found = await sessions.failures("account:" + _digest(account))
+    return found is not None and found.blocked_until > now
 
 
 async def succeed(sessions: Sessions, which: Attempt) -> None:

@@ -88,7 +88,7 @@ class SignIn:
         name = folded(username)[:200]
         async with self._units.read() as unit:
             account = await unit.accounts.people.named(name)
-            spared = await _is_last_admin(unit.accounts, account)
+            spared = await _is_last_admin(unit.accounts, account, now=self._clock.now())
         tried = backoff.attempt(account=name, address=caller.address, spare_account=spared)
         await self._count(tried, account, caller)
         good = await self._hasher.verify(password, account.password_hash if account else None)
@@ -279,7 +279,15 @@ def _session(signed_in: SignedIn) -> str:
     return signed_in.session.session_hash.hex()
 
 
-async def _is_last_admin(accounts: Accounts, account: Account | None) -> bool:
+async def _is_last_admin(accounts: Accounts, account: Account | None, *, now: int) -> bool:
+    """Whether no other administrator of the clinic can sign in now."""
     if account is None or account.role != "admin" or not account.enabled:
         return False
-    return await accounts.people.admins(account.tenant) <= 1
+    for other in await accounts.people.of_tenant(account.tenant):
+        if (
+            (other.role, other.enabled) == ("admin", True)
+            and other.account_id != account.account_id
+            and not await backoff.is_blocked(accounts.sessions, other.folded, now=now)
+        ):
+            return False
+    return True

@@ -106,6 +106,25 @@ async def test_the_last_administrator_is_never_shut_out_by_name(application, cli
     assert page.status_code == 200
 
 
+async def test_of_several_administrators_one_can_always_try(application, clinic, at_home):
+    admin, deputy = [await add_person(clinic, name, "admin") for name in ("admin", "deputy")]
+
+    async def fails(account):
+        await at_home.open("/login")
+        page = await at_home.submit("/login", username=account.username, password="wrong")
+        return page.status_code
+
+    assert [await fails(admin) for _ in range(FREE_PER_ACCOUNT)] == [401] * FREE_PER_ACCOUNT
+    for _ in range(6):  # each time longer: a minute in the end
+        application.clock.turn(seconds=70)
+        await fails(admin)
+    assert [await fails(deputy) for _ in range(FREE_PER_ACCOUNT * 2)] == [401] * (
+        FREE_PER_ACCOUNT * 2
+    )
+    assert (await at_home.sign_in(admin)).status_code == 429
+    assert (await at_home.sign_in(deputy)).status_code == 200
+
+
 async def test_many_names_from_one_address_are_slowed_too(application, clinic):
     import httpx
 
