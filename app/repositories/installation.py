@@ -24,12 +24,19 @@ _SET_FACT = Statement(
     .values(value=bindparam("new", type_=Str))
 )
 _TENANTS = Statement(
-    select(tenant.c.id, tenant.c.slug, tenant.c.name, tenant.c.policy).order_by(tenant.c.id)
+    select(tenant.c.id, tenant.c.slug, tenant.c.name, tenant.c.policy, tenant.c.zone).order_by(
+        tenant.c.id
+    )
 )
 _SET_POLICY = Statement(
     update(tenant)
     .where(tenant.c.id == bindparam("this", type_=Integer()))
     .values(policy=bindparam("new", type_=Str))
+)
+_SET_ZONE = Statement(
+    update(tenant)
+    .where(tenant.c.id == bindparam("this", type_=Integer()))
+    .values(zone=bindparam("new", type_=Str))
 )
 _ADD_TENANT = Statement(insert(tenant))
 _LAST = Statement(select(func.max(tenant.c.id)))
@@ -37,12 +44,13 @@ _LAST = Statement(select(func.max(tenant.c.id)))
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One clinic."""
+    """One clinic; ``zone`` is the IANA name of its time zone."""
 
     id: int
     slug: str
     name: str
     policy: Implicit = Implicit.CLINIC
+    zone: str = "UTC"
 
 
 class Installation:
@@ -64,11 +72,17 @@ class Installation:
     async def tenants(self) -> list[Tenant]:
         """Every tenant, the shared one too."""
         rows = await self._connection.fetch(_TENANTS)
-        return [Tenant(id, slug, name, Implicit(policy)) for id, slug, name, policy in rows]
+        return [
+            Tenant(id, slug, name, Implicit(policy), zone) for id, slug, name, policy, zone in rows
+        ]
 
     async def set_policy(self, tenant: int, policy: Implicit) -> None:
         """Decides what holds of a tenant's patients who have said nothing."""
         await self._connection.execute(_SET_POLICY, {"this": tenant, "new": policy.value})
+
+    async def set_zone(self, tenant: int, zone: str) -> None:
+        """Sets by whose clock it is night at a clinic."""
+        await self._connection.execute(_SET_ZONE, {"this": tenant, "new": zone})
 
     async def add_tenant(self, slug: str, name: str, *, now: int, id: int | None = None) -> Tenant:
         """A new tenant under the next number. Raises ``UniqueViolation`` for a slug in use."""
@@ -84,6 +98,7 @@ class Installation:
                 "created": now,
                 "suspended": 0,
                 "policy": Implicit.CLINIC.value,
+                "zone": "UTC",
             },
         )
         return Tenant(id, slug, name)

@@ -47,6 +47,7 @@ class EventName(StrEnum):
     CLIENT_CHANGED = "client-changed"
     KEY_ROTATED = "key-rotated"
     PROVIDER_CHANGED = "provider-changed"
+    SETTINGS_CHANGED = "settings-changed"
     POLICY_CHANGED = "policy-changed"
 
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, timedelta, tzinfo
 from functools import cache
 from importlib import resources
+from zoneinfo import ZoneInfo
 
-from app.core.clock import SECOND, Clock
+from app.core.clock import EPOCH, SECOND, Clock
 from app.fhir import json
 from app.fhir.audit.record import AuditRecord
 from app.repositories.audit_queries import AuditQueries, Question
+from app.repositories.installation import Tenant
 from app.repositories.unit_of_work import UnitsOfWork
 from app.search.visibility import Visible
 from app.services.audit import AuditTrail
 
-_HOUR = 3600 * SECOND
 _MOST = 1000
 
 
@@ -28,7 +30,7 @@ class AlertRule:
     """A rule: how long it looks back, and one of three measures.
 
     ``patients`` is how many one person may read of; ``bases`` and ``roles`` on what an access
-    of whom must not rest; ``hours`` (of UTC) when glass should not break.
+    of whom must not rest; ``hours`` (by the clinic's clock) when glass should not break.
     """
 
     code: str
@@ -86,7 +88,7 @@ class AuditWatch:
     async def look(self) -> list[AuditRecord]:
         """Records the alerts that are new; gives them."""
         async with self._units.read() as unit:
-            tenants = [tenant.id for tenant in await unit.installation.tenants()]
+            tenants = await unit.installation.tenants()
         alerts: list[AuditRecord] = []
         for tenant in tenants:
             for rule in self._rules:
@@ -94,8 +96,8 @@ class AuditWatch:
         await self._units.audit.write(alerts)
         return alerts
 
-    async def _told(self, rule: AlertRule, tenant: int) -> list[AuditRecord]:
-        visible = Visible.everything(tenant, reason="the log watches for unusual access")
+    async def _told(self, rule: AlertRule, tenant: Tenant) -> list[AuditRecord]:
+        visible = Visible.everything(tenant.id, reason="the log watches for unusual access")
         since = self._clock.now() - rule.seconds * SECOND
         async with self._units.database.read() as connection:
             queries = AuditQueries(connection)
@@ -105,11 +107,13 @@ class AuditWatch:
             known = {
                 (each.entity, each.patient) for each in before if each.entity_name == rule.code
             }
-            findings = await _find(rule, queries, visible=visible, since=since)
+            # UTC is known everywhere, other zones where the machine has the data.
+            zone = UTC if tenant.zone == "UTC" else ZoneInfo(tenant.zone)
+            findings = await _find(rule, queries, visible=visible, since=since, zone=zone)
         return [
             self._trail.internal(
                 "alert",
-                tenant=tenant,
+                tenant=tenant.id,
                 entity=each.entity,
                 name=rule.code,
                 patient=each.patient,
@@ -121,7 +125,7 @@ class AuditWatch:
 
 
 async def _find(
-    rule: AlertRule, queries: AuditQueries, *, visible: Visible, since: int
+    rule: AlertRule, queries: AuditQueries, *, visible: Visible, since: int, zone: tzinfo
 ) -> Iterable[_Finding]:
     if rule.patients:
         readers = await queries.readers(since=since, least=rule.patients, visible=visible)
@@ -132,7 +136,7 @@ async def _find(
         return [
             _Finding(f"AuditEvent/{each.id}", each.patient)
             for each in opened
-            if each.recorded // _HOUR % 24 in rule.hours
+            if _hour(each.recorded, zone) in rule.hours
         ]
     question = Question(bases=rule.bases, roles=rule.roles, since=since, failed=False)
     outside = await queries.page(question, visible=visible, limit=_MOST)
@@ -141,3 +145,8 @@ async def _find(
         for each in outside
         if each.actor is not None and each.patient is not None
     ]
+
+
+def _hour(instant: int, zone: tzinfo) -> int:
+    """The hour of the day, by a clinic's clock."""
+    return (EPOCH + timedelta(microseconds=instant)).astimezone(zone).hour

@@ -363,6 +363,7 @@ def upgrade() -> None:
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.Column("suspended", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("policy", TEXT, server_default="clinic", nullable=False),
+        sa.Column("zone", TEXT, server_default="UTC", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tenant")),
         sa.UniqueConstraint("slug", name=op.f("uq_tenant_slug")),
     )

@@ -440,7 +440,14 @@ async def test_an_administrator_keeps_clients_and_people(application, clinic):
         assert stricter.json()["implicit_policy"] == "deny"
         unknown = await http.patch("/admin/tenant", json={"implicit_policy": "open"})
         assert unknown.status_code == 400
+        zone = await http.patch("/admin/tenant", json={"time_zone": "Asia/Riyadh"})
+        assert zone.json()["time_zone"] == "Asia/Riyadh"
+        assert zone.json()["implicit_policy"] == "deny"
+        nowhere = await http.patch("/admin/tenant", json={"time_zone": "Mars/Olympus"})
+        assert nowhere.status_code == 400
         auditor = await clinic.as_client("system/AuditEvent.rs", role="auditor")
+        changed_settings = await auditor.get("AuditEvent", params={"subtype": "110131"})
+        assert changed_settings.json()["total"] == 1
         logged = await auditor.get("AuditEvent", params={"subtype": "policy-changed"})
         assert logged.json()["total"] == 1
         application.clock.turn(seconds=301)

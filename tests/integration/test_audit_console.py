@@ -136,6 +136,23 @@ async def test_unusual_access_is_told_once(filled: Log):
     assert {each.id for each in kept} == {each.id for each in alerts}
 
 
+@pytest.mark.parametrize(
+    "zone, is_night", [("UTC", False), ("Asia/Tokyo", True), ("America/Anchorage", True)]
+)
+async def test_it_is_night_by_the_clock_of_the_clinic(filled: Log, zone, is_night):
+    """NOON is eight o'clock in the morning in Greenwich, in the middle of January."""
+    async with filled.units.write() as unit:
+        await unit.installation.set_zone(1, zone)
+    hours = {"Asia/Tokyo": 5, "America/Anchorage": 0}.get(zone, 4)
+    glass = a_record(aid=910, recorded=NOON + hours * HOUR, event="break-glass", patient="p9")
+    filled.clock.at = NOON + 6 * HOUR
+    async with filled.database.write() as connection:
+        await AuditLog(connection).append([glass])
+    alerts = await AuditWatch(filled.units, filled.trail, clock=filled.clock).look()
+    told = [each.entity for each in alerts if each.entity_name == "night-break-glass"]
+    assert (f"AuditEvent/{glass.id}" in told) is is_night
+
+
 async def test_the_sequencer_watches(filled: Log):
     rule = AlertRule("bulk-reading", "Many", 86_400, patients=2)
     watch = AuditWatch(filled.units, filled.trail, clock=filled.clock, rules=[rule])

@@ -31,6 +31,8 @@ tenant = Table(
     Column("suspended", SmallInteger, nullable=False, server_default="0"),
     # What holds where a patient has said nothing: ``domain/consent/implicit.py``.
     Column("policy", Str, nullable=False, server_default="clinic"),
+    # By whose clock it is night: a name of the IANA time zone database.
+    Column("zone", Str, nullable=False, server_default="UTC"),
 )
 
 

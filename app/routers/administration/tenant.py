@@ -1,8 +1,11 @@
-"""The clinic itself: what holds of clients who have said nothing."""
+"""The clinic itself: what holds of clients who have said nothing, and by whose clock it lives."""
 
 from __future__ import annotations
 
+from zoneinfo import available_timezones
+
 from fastapi import APIRouter, Request
+from pydantic import field_validator
 from starlette.responses import JSONResponse, Response
 
 from app.domain.consent import Implicit
@@ -19,7 +22,15 @@ router = APIRouter(route_class=OAuthRoute, include_in_schema=False)
 class TenantChange(Strict):
     """What may change of a clinic."""
 
-    implicit_policy: Implicit
+    implicit_policy: Implicit | None = None
+    time_zone: str | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is not None and value not in available_timezones():
+            raise ValueError("no time zone of this name")
+        return value
 
 
 @router.get("/tenant")
@@ -31,11 +42,15 @@ async def tenant(request: Request, admin: Admin) -> Response:
 
 @router.patch("/tenant")
 async def change_tenant(request: Request, server: Server, admin: Admin) -> Response:
-    """Sets the implicit policy; it holds from the next request on."""
+    """Sets the implicit policy, which holds from the next request on, and the time zone."""
     body = await read(request, TenantChange)
     async with services_of(request).units.write() as unit:
-        await unit.installation.set_policy(admin.tenant, body.implicit_policy)
-        await record(server, unit, request, admin, EventName.POLICY_CHANGED)
+        if body.implicit_policy is not None:
+            await unit.installation.set_policy(admin.tenant, body.implicit_policy)
+            await record(server, unit, request, admin, EventName.POLICY_CHANGED)
+        if body.time_zone is not None:
+            await unit.installation.set_zone(admin.tenant, body.time_zone)
+            await record(server, unit, request, admin, EventName.SETTINGS_CHANGED)
         return _shown(await _own(unit, admin.tenant))
 
 
@@ -48,4 +63,11 @@ async def _own(unit: UnitOfWork, id: int) -> Tenant:
 
 
 def _shown(own: Tenant) -> Response:
-    return JSONResponse({"slug": own.slug, "name": own.name, "implicit_policy": own.policy})
+    return JSONResponse(
+        {
+            "slug": own.slug,
+            "name": own.name,
+            "implicit_policy": own.policy,
+            "time_zone": own.zone,
+        }
+    )
