@@ -1,4 +1,4 @@
-"""A leaver's patients pass to a colleague: their open episodes and their places in teams.
+"""A leaver's patients pass to a colleague: open episodes, places in teams, tasks to be done.
 
 Each change is a patch of its own through the pipeline, so each is checked, versioned and in
 the audit log under the administrator who asked. What was handed over is not found again, so a
@@ -22,25 +22,29 @@ from app.security import scopes
 from app.security.principal import Principal
 from app.services.audit import RequestFacts
 
-_SCOPE: Final = "system/EpisodeOfCare.rus system/CareTeam.rus"
+_SCOPE: Final = "system/EpisodeOfCare.rus system/CareTeam.rus system/Task.rus"
 _OPEN: Final = "planned,waitlist,active,onhold"
+_TO_DO: Final = "draft,requested,received,accepted,ready,in-progress,on-hold"
 _PAGE: Final = "200"
 
 
 async def hand_over(
     engine: Engine, admin: Principal, facts: RequestFacts, *, leaver: str, successor: str
 ) -> int:
-    """How many episodes and teams ``leaver`` (``Practitioner/x``) passed to ``successor``."""
+    """How many episodes, teams and tasks ``leaver`` (``Practitioner/x``) passed on."""
     acting = replace(
         admin, role="system", scopes=scopes.parse(_SCOPE, types=REGISTRY), clearance="V"
     )
     today = format_instant(engine.clock.now())[:10]
     changed = 0
-    episodes = (("care-manager", leaver), ("status", _OPEN), ("_count", _PAGE))
-    while found := await _found(engine, acting, facts, "EpisodeOfCare", episodes):
-        for tree in found:
-            await _patch(engine, acting, facts, tree, _episode_changes(leaver, successor))
-        changed += len(found)
+    for type_name, held, query in (
+        ("EpisodeOfCare", "careManager", (("care-manager", leaver), ("status", _OPEN))),
+        ("Task", "owner", (("owner", leaver), ("status", _TO_DO))),
+    ):
+        while found := await _found(engine, acting, facts, type_name, (*query, ("_count", _PAGE))):
+            for tree in found:
+                await _patch(engine, acting, facts, tree, _swap(held, leaver, successor))
+            changed += len(found)
     teams = (("participant", leaver), ("status", "active"), ("_count", _PAGE))
     for tree in await _found(engine, acting, facts, "CareTeam", teams):
         changes = _team_changes(tree, leaver, successor, today)
@@ -50,11 +54,11 @@ async def hand_over(
     return changed
 
 
-def _episode_changes(leaver: str, successor: str) -> list[dict[str, Any]]:
-    path = "/careManager/reference"
+def _swap(held: str, leaver: str, successor: str) -> list[dict[str, Any]]:
+    """Puts the successor in the leaver's place; no name of the leaver stays beside it."""
     return [
-        {"op": "test", "path": path, "value": leaver},
-        {"op": "replace", "path": path, "value": successor},
+        {"op": "test", "path": f"/{held}/reference", "value": leaver},
+        {"op": "replace", "path": f"/{held}", "value": {"reference": successor}},
     ]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.services.safety import FOLLOW_UP, TASKS
 from tests.support.application import ORIGIN
 from tests.support.people import (
     add_client,
@@ -508,6 +509,17 @@ async def test_a_leaver_s_patients_pass_to_a_colleague(application, world, dashb
         application, world, dashboard, "theo", "therapist", "Practitioner/theo"
     )
     assert await ids(application, colleague, "Patient") == ["berta"]
+    violence = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "SDV"}
+    secret = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"}
+    for status, labels in (("requested", []), ("completed", []), ("accepted", [secret, violence])):
+        task = {
+            "resourceType": "Task", "id": f"t-{status}", "status": status, "intent": "order",
+            **({"meta": {"security": labels}} if labels else {}),
+            "for": {"reference": "Patient/anna"},
+            "owner": {"reference": "Practitioner/tess", "display": "Tess"},
+            "code": {"coding": [{"system": TASKS, "code": FOLLOW_UP}]},
+        }  # fmt: skip
+        assert (await world.http.put(f"Task/t-{status}", json=task)).status_code == 201
     console = await add_client(world, name="Console", scope="openid rapport/admin")
     token = await token_of(
         application, world, console, "root", "admin", scope="openid rapport/admin"
@@ -526,7 +538,15 @@ async def test_a_leaver_s_patients_pass_to_a_colleague(application, world, dashb
             json={"enabled": False, "transfer_to": "Practitioner/theo"},
         )
         assert closed.status_code == 200, closed.text
-        assert closed.json()["transferred"] == 3
+        assert closed.json()["transferred"] == 5
+    owners = {
+        entry["resource"]["id"]: entry["resource"]["owner"]
+        for entry in (await world.http.get("Task")).json()["entry"]
+    }
+    assert owners == {
+        "t-requested": {"reference": "Practitioner/theo"},
+        "t-completed": {"reference": "Practitioner/tess", "display": "Tess"},
+    }
     async with application.http(headers={"Authorization": f"Bearer {leaver}"}) as http:
         assert (await http.get("/fhir/Patient")).status_code == 401
     assert await ids(application, colleague, "Patient") == ["anna", "berta", "carla"]
