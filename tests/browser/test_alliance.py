@@ -29,7 +29,7 @@ def ehr(demo):
 
 
 @pytest.fixture
-def link(demo, ehr):
+def task(ehr):
     task = {
         "resourceType": "Task",
         "status": "requested",
@@ -40,12 +40,17 @@ def link(demo, ehr):
     }
     made = ehr.post("Task", json=task)
     assert made.status_code == 201, made.text
+    return made.json()["id"]
+
+
+@pytest.fixture
+def link(ehr, task):
     expires = (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="seconds")
     body = {
         "resourceType": "Parameters",
         "parameter": [{"name": "expires", "valueDateTime": expires}],
     }
-    answer = ehr.post(f"Task/{made.json()['id']}/$issue-link", json=body)
+    answer = ehr.post(f"Task/{task}/$issue-link", json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()["parameter"][0]["valueUrl"]
 
@@ -111,3 +116,57 @@ def test_a_therapist_goes_from_the_caseload_to_a_course(demo, credentials, width
         shown.wait_for("يستحق الحديث عنه")
         assert direction(shown) == "rtl"
         assert outside(shown, width) == []
+
+
+@pytest.mark.parametrize(
+    "language, thanks, gone",
+    [
+        ("en", "give this device back", "no longer in use"),
+        ("ar", "إعادة هذا الجهاز", "لم يعد هذا الرابط صالحًا"),
+    ],
+)
+def test_a_device_that_is_handed_over_keeps_nothing(
+    demo, credentials, task, language, thanks, gone
+):
+    with chromium(width=390) as shown:
+        user = credentials["users"]["therapist_a"]
+        episode = credentials["episodes"]["individual"].partition("/")[2]
+        signed_in(shown, demo, user, f"/alliance/{episode}")
+        shown.wait_for("Worth a word")
+        shown.open(f"{demo.base_url}/alliance/{episode}?lang={language}")
+        shown.tab_to(f"form[action='/alliance/task/{task}/device'] button")
+        shown.press(ENTER)
+        shown.wait_for("In this room" if language == "en" else "في هذا المكان")
+        assert user["username"] not in shown.text and "Amal" not in shown.text
+        assert outside(shown, 390) == []
+        form = shown.address
+        shown.tab_to("input[name=item-B1]")
+        shown.press(SPACE)
+        shown.tab_to("main form > button:not([name])")
+        shown.press(ENTER)
+        shown.wait_for(thanks)
+        assert shown.cookies == []
+        shown.back()
+        shown.wait_for(gone)
+        assert shown.all("input[type=radio]") == []
+        shown.open(form)
+        shown.wait_for(gone)
+        shown.open(f"{demo.base_url}/alliance/{episode}?lang=en")
+        shown.wait_for("Username")
+
+
+@pytest.mark.parametrize("language, kept", [("en", "were kept"), ("ar", "حُفظت")])
+def test_answers_are_entered_from_paper(demo, credentials, task, language, kept):
+    with chromium(width=390) as shown:
+        address = f"/alliance/task/{task}/paper"
+        signed_in(shown, demo, credentials["users"]["therapist_a"], address)
+        shown.wait_for("Answers from paper")
+        shown.open(f"{demo.base_url}{address}?lang={language}")
+        assert outside(shown, 390) == []
+        shown.tab_to("#answered")
+        shown.press("11202026")
+        shown.tab_to("input[name=item-B1]")
+        shown.press(SPACE)
+        shown.tab_to("main form > button")
+        shown.press(ENTER)
+        shown.wait_for(kept)

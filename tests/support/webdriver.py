@@ -33,6 +33,15 @@ class Page:
     def open(self, address: str) -> None:
         self._ask("POST", "/url", {"url": address})
 
+    def back(self) -> None:
+        """Goes back in the history."""
+        self._ask("POST", "/back", {})
+
+    @property
+    def cookies(self) -> list[str]:
+        """The names of what this place has set."""
+        return [str(each["name"]) for each in self._ask("GET", "/cookie")]
+
     @property
     def address(self) -> str:
         return str(self._ask("GET", "/url"))
