@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from fastapi import FastAPI
 
@@ -297,8 +298,20 @@ def sequencer_of(core: Core) -> Sequencer:
     )
 
 
+class Worker(Protocol):
+    """What works beside the requests until it is stopped."""
+
+    async def run(self) -> None:
+        """Works until stopped."""
+        ...
+
+    def stop(self) -> None:
+        """Ends ``run``."""
+        ...
+
+
 @asynccontextmanager
-async def running(worker: Relay | Sequencer) -> AsyncIterator[None]:
+async def running(worker: Worker) -> AsyncIterator[None]:
     """Lets a worker work meanwhile."""
     task = asyncio.create_task(worker.run())
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Iterable
 
@@ -17,6 +18,7 @@ from app.db.schema import is_current
 from app.interactions.relay import Relay
 from app.main import create_app, opened, running, sequencer_of
 from app.security.root_key import KeyUnavailable, RootKey
+from app.services.audit_retention import PartitionsAhead
 
 
 def with_relay() -> FastAPI:
@@ -74,5 +76,9 @@ async def run_relay(settings: Settings, *, stop_on: Iterable[signal.Signals]) ->
         loop = asyncio.get_running_loop()
         for number in stop_on:
             loop.add_signal_handler(number, worker.stop)
-        async with running(sequencer_of(core)):
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(running(sequencer_of(core)))
+            if settings.migration_url:
+                ahead = PartitionsAhead(settings.owner_database, clock=core.clock)
+                await stack.enter_async_context(running(ahead))
             await worker.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from app.db.tables.audit import audit_event
 from app.repositories.audit_log import AuditLog
 from app.repositories.audit_upkeep import AuditUpkeep
 from app.services.audit_copies import FileCopy
-from app.services.audit_retention import maintain
+from app.services.audit_retention import PartitionsAhead, maintain
 from app.services.audit_verification import verify_log
 from tests.support.audit_log import Log, a_log
 from tests.support.audit_records import NOON, a_record
@@ -89,6 +90,28 @@ async def test_every_month_has_its_partition(log: Log):
     assert (await partitions(log))["audit_event_before_2028_03"] == 1
     await add(log, 401)
     assert (await partitions(log))["audit_event_default"] == 0
+
+
+async def test_the_relay_makes_partitions_ahead_across_the_end_of_a_year(databases):
+    async with a_log(await databases.make("postgresql")) as log:
+        await forget_partitions(log)
+        december = NOON - 20 * DAY  # 2026-12-26
+        log.clock.at = december
+        ahead = PartitionsAhead(log.owner, clock=log.clock)
+        working = asyncio.create_task(ahead.run())
+        async with asyncio.timeout(20):
+            while len(await partitions(log)) < 5:
+                await asyncio.sleep(0.02)
+        ahead.stop()
+        await working
+        await add(log, -20, -15, -14, 0)  # the last is in January
+        assert await partitions(log) == {
+            "audit_event_2026_12": 2,
+            "audit_event_2027_01": 2,
+            "audit_event_2027_02": 0,
+            "audit_event_2027_03": 0,
+            "audit_event_default": 0,
+        }
 
 
 @pytest.mark.parametrize("verb", ["DELETE FROM", "TRUNCATE", "DROP TABLE"])
