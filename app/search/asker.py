@@ -54,7 +54,6 @@ class Asker:
     """
 
     form: Form
-    tenant: Value
     actor: Value
     own: Value
     actors: Value
@@ -74,7 +73,6 @@ class Asker:
         """The same with slots."""
         return replace(
             self,
-            tenant=shaper.slot(self.tenant),
             actor=shaper.slot(self.actor),
             own=shaper.slot(self.own),
             actors=shaper.slot(self.actors),

@@ -33,7 +33,7 @@ from app.fhir.registry import REGISTRY, param_id
 from app.search.asker import Asker, Form
 from app.search.expression import Value
 from app.search.sources import Rows
-from app.search.values import bound, equals, number, one_of, within
+from app.search.values import bound, equals, number, one_of, some, within
 
 PATIENT, GROUP = REGISTRY["Patient"].code, REGISTRY["Group"].code
 VERY_RESTRICTED = 5
@@ -136,16 +136,10 @@ def _refused(rows: Rows, asker: Asker) -> ColumnElement[bool]:
 
 
 def _of_few(rows: Rows, asker: Asker) -> Iterator[ColumnElement[bool]]:
-    """Where few can refuse, their rows are found once, and all others need no look."""
+    """Where few can refuse, rows about others need no look at rules."""
     if asker.closing is not None:
         near = compartment.alias()
-        yield rows.c.rid.in_(
-            select(near.c.rid).where(
-                equals(near.c.tenant, asker.tenant),
-                near.c.owner_kind.in_((number(PATIENT), number(JOINT))),
-                one_of(near.c.owner_id, asker.closing),
-            )
-        )
+        yield some(near, where=(_about(near, rows), one_of(near.c.owner_id, asker.closing)))
 
 
 def _silent(rows: Rows, asker: Asker) -> ColumnElement[bool]:

@@ -137,7 +137,6 @@ def _asker(
     actor = principal.known_as
     return Asker(
         form=form,
-        tenant=principal.tenant,
         actor=actor,
         own=actor.partition("/")[2],
         actors=concern.actors,

@@ -447,6 +447,38 @@ async def test_a_consent_that_cannot_be_computed_says_so(world):
     assert answer.json()["issue"][0]["expression"] == ["Consent.provision.type"]
 
 
+async def test_a_withdrawal_holds_for_the_next_page(world):
+    """What a process presumes of a caller is asked again with each statement, so any process."""
+    http = await world.clinic.as_client(
+        "system/*.rs", role="outside_system", actor=HIE, clearance="N"
+    )
+    opened = provision("permit", actor=[actor(HIE)], securityLabel=labels("R"))
+    await world.consent(opened)
+    first = (await http.get("Observation", params={"_count": "1"})).json()
+    assert first["total"] == 2
+    following = next(link["url"] for link in first["link"] if link["relation"] == "next")
+    assert len((await http.get(following)).json()["entry"]) == 1
+    await world.withdraw()
+    assert (await http.get(following)).json().get("entry", []) == []
+    assert (await http.get("Observation")).json()["total"] == 0
+    assert (await http.get("Observation/o-anna")).status_code == 404
+
+
+async def test_a_client_raises_a_label_and_never_lowers_one(world):
+    raised = {**score("o-raised", "Patient/anna"), "meta": {"security": labels("R", "HIV")}}
+    await world.put(raised)
+    hidden = {**raised, "meta": {"security": labels("N")}}
+    await world.put(hidden)
+    stored = await world.ehr.read("Observation/o-raised")
+    codes = {coding["code"] for coding in stored["meta"]["security"]}
+    assert codes >= {"R", "HIV"} and "N" not in codes
+    derived = score("o-derived", "Patient/anna", derivedFrom=[{"reference": "Observation/o-sdv"}])
+    await world.put(derived)
+    assert not await world.theo.sees("Observation/o-derived")
+    stored = await world.lea.read("Observation/o-derived")
+    assert {coding["code"] for coding in stored["meta"]["security"]} >= {"V", "SDV"}
+
+
 async def test_a_bundle_carries_the_highest_label_in_it(world):
     for query, code in (("Patient", "N"), ("Observation", "R"), ("Patient?_id=nobody", None)):
         bundle = (await world.clinic.http.get(query)).json()

@@ -17,7 +17,7 @@ from app.domain.consent import Implicit
 from app.services import explaining
 from tests.http.test_access_operations import breaks
 from tests.integration.test_consents import HIE, LEA, TESS, THEO, WORLD, World
-from tests.support.consents import actor, data, labels, provision, purposes
+from tests.support.consents import actor, consent, data, labels, provision, purposes
 from tests.support.eyes import eyes
 from tests.support.people import add_person
 
@@ -107,10 +107,13 @@ def rule(draw, *nested):
 
 async def anew(world, draw):
     """Other decisions, and another policy where there are none."""
+    records = await world.clinic.as_client("system/Consent.cruds")  # with a token of now
     for id, patient in (("c-anna", "anna"), ("c-berta", "berta"), ("c-second", "anna")):
         nested = [rule(draw) for _ in range(draw.choice((0, 1, 2)))]
         status = draw.choice(("active", "active", "active", "inactive"))
-        await world.consent(rule(draw, *nested), patient, id=id, status=status)
+        tree = {**consent(patient, rule(draw, *nested), status=status), "id": id}
+        answer = await records.put(f"Consent/{id}", json=tree)
+        assert answer.status_code in (200, 201), answer.text
     async with world.clinic.application.services.units.write() as uow:
         policy = draw.choice((Implicit.CLINIC, Implicit.CLINIC, *Implicit))
         await uow.installation.set_policy(world.clinic.tenant.id, policy)
