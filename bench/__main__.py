@@ -45,12 +45,12 @@ def main() -> None:
     if not wanted or "validation" in wanted:
         found += _validation()
     for database in given.database:
-        with _stand(database) as stand:
-            suite = Suite(stand, plan, wanted)
+        with stand(database) as here:
+            suite = Suite(here, plan, wanted)
             found += suite.run()
             notes += suite.notes
-            if stand.cluster and (not wanted or wanted & {"read", "write"}):
-                found += _pgbench(stand, plan)
+            if here.cluster and (not wanted or wanted & {"read", "write"}):
+                found += _pgbench(here, plan)
     print(*notes, sep="\n")
     print()
     print(table(found))
@@ -102,15 +102,16 @@ def _validation() -> list[Measure]:
     ]
 
 
-def _pgbench(stand: Stand, plan: Plan) -> Iterator[Measure]:
-    assert stand.cluster is not None
-    rates = pgbench.rates(stand.cluster, clients=8, seconds=max(1, round(plan.seconds)))
+def _pgbench(here: Stand, plan: Plan) -> Iterator[Measure]:
+    assert here.cluster is not None
+    rates = pgbench.rates(here.cluster, clients=8, seconds=max(1, round(plan.seconds)))
     for kind, rate in rates.items():
         yield measure(f"pgbench {kind}", "postgresql", 0, rate, "transactions/s")
 
 
 @contextmanager
-def _stand(database: str) -> Iterator[Stand]:
+def stand(database: str) -> Iterator[Stand]:
+    """A new clinic on a database of its own, on disk; removed on leaving."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         if database == "sqlite":

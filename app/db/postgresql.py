@@ -220,6 +220,8 @@ class PostgresqlDatabase:
                     "lock_timeout": f"{lock_timeout}s",
                     "idle_in_transaction_session_timeout": f"{statement_timeout}s",
                     "jit": "off",
+                    # Statements are few and asked often; to plan one takes longer than to run it.
+                    "plan_cache_mode": "force_generic_plan",
                 },
             },
         )

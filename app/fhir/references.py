@@ -91,6 +91,21 @@ def references(tree: Tree) -> Iterator[Place]:
     return (place for place in places(tree) if place.is_reference)
 
 
+def has_search(tree: Tree) -> bool:
+    """Whether a ``Reference.reference`` may be a search."""
+    rest: list[JSON] = [tree]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, dict):
+            text = value.get("reference")
+            if isinstance(text, str) and "?" in text:
+                return True
+            rest += [each for each in value.values() if isinstance(each, (dict, list))]
+        elif isinstance(value, list):
+            rest += value
+    return False
+
+
 def _places(node: dict[str, JSON], path: str) -> Iterator[Place]:
     is_reference = _is_reference(node)
     for key, value in node.items():

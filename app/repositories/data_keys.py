@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import TypeVar
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import ARRAY, bindparam, delete, insert, select, update
 
 from app.core.clock import Clock
 from app.db.engine import Connection, Statement
@@ -19,9 +19,18 @@ from app.repositories.codec import (
     TenantKeyAbsent,
     Wrapped,
 )
+from app.search.values import AnyOf, bind
 
 T = TypeVar("T")
 
+_FIND = Statement(
+    select(data_key.c.owner, data_key.c.key_id, data_key.c.wrapped).where(
+        data_key.c.tenant == bindparam("this_tenant", type_=data_key.c.tenant.type),
+        AnyOf(data_key.c.owner, bindparam("owners", type_=ARRAY(data_key.c.owner.type))),
+        data_key.c.destroyed.is_(None),
+    ),
+    by_key=True,
+)
 _INSERT = Statement(insert(data_key))
 _DESTROY = Statement(
     update(data_key)
@@ -146,13 +155,8 @@ class DataKeys:
         await self._connection.lock(f"data keys of {tenant}")
 
     async def _find(self, tenant: int, owners: Collection[str]) -> dict[str, DataKey]:
-        rows = await self._connection.fetch(
-            select(data_key.c.owner, data_key.c.key_id, data_key.c.wrapped).where(
-                data_key.c.tenant == tenant,
-                data_key.c.owner.in_(sorted(owners)),
-                data_key.c.destroyed.is_(None),
-            )
-        )
+        listed = bind([tuple(sorted(owners))], self._connection.dialect)["v0"]
+        rows = await self._connection.fetch(_FIND, {"this_tenant": tenant, "owners": listed})
         return {row[0]: DataKey(row[1], bytes(row[2])) for row in rows}
 
     async def _make(self, tenant: int, owner: str) -> DataKey:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from app.core.errors import Issue, Severity
-from app.db.engine import Connection, Row
+from app.db.engine import Connection, Query, Row
 from app.repositories.codec import EnvelopeCodec, Sealed
 from app.repositories.data_keys import DataKeys
 from app.repositories.recall import Recall
@@ -46,14 +46,18 @@ class Searches:
         planned = await self._looked(plan(query, visible=visible))
         if query.only_total:
             return Page(total=await self._total(planned))
-        rows = await self._rows(planned, after, limit=query.count + 1)
+        total = after.total if after else None
+        limit = query.count + 1
+        if after is None and query.total != "none" and planned.parts(None) == ("all",):
+            rows, total = await self._rows_and_total(planned, limit=limit)
+        else:
+            rows = await self._rows(planned, after, limit=limit)
         matches = tuple(await self._seen(query.kinds, rows[: query.count], visible))
-        total = None
-        if query.total != "none":
-            total = after.total if after else None
-            if total is None:
-                complete = after is None and len(rows) <= query.count
-                total = len(rows) if complete else await self._total(planned)
+        if query.total == "none":
+            total = None
+        elif total is None:
+            complete = after is None and len(rows) <= query.count
+            total = len(rows) if complete else await self._total(planned)
         following = None
         if len(rows) > query.count:
             following = _position(query, rows[query.count - 1], total)
@@ -109,6 +113,16 @@ class Searches:
             if len(found) >= limit:
                 break
         return found[:limit]
+
+    async def _rows_and_total(self, planned: Plan, *, limit: int) -> tuple[Sequence[Row], int]:
+        params = self._bind(planned.values)
+        counted, rows = await self._connection.fetch_all(
+            [
+                Query(pages.total(planned.counted), params),
+                Query(pages.page(planned.shape, part="all", after=None, limit=limit), params),
+            ]
+        )
+        return rows, int(counted[0][0])
 
     async def _total(self, planned: Plan) -> int:
         statement = pages.total(planned.counted)

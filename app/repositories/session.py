@@ -105,8 +105,11 @@ class Session:
 
     async def fetch_all(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         """What several questions find."""
-        await self.hold()
-        return await self._connection.fetch_all(queries)
+        provisos = [proviso.query for proviso in self._provisos]
+        found = await self._connection.fetch_all([*provisos, *queries])
+        if provisos:
+            self._judge(found[: len(provisos)])
+        return found[len(provisos) :]
 
     async def execute(self, statement: Statement | Executable, params: Params | None = None) -> int:
         """Runs a statement; the number of rows it touched."""

@@ -39,7 +39,8 @@ from app.repositories.session import Proviso, Session
 class UnitOfWork:
     """One transaction and the repositories that work in it.
 
-    ``called`` are the reactions that what was written calls for once a patient.
+    ``called`` are the reactions that what was written calls for once a patient, ``forms`` the
+    questionnaires that were looked for, until one is stored.
     """
 
     connection: Connection
@@ -61,6 +62,7 @@ class UnitOfWork:
     written: list[Written] = field(default_factory=list)
     audited: list[AuditRecord] = field(default_factory=list)
     called: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
+    forms: dict[tuple[int, str, str], object] = field(default_factory=dict)
 
     def number(self) -> int:
         """A new row number."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from app.core.errors import AppError, Category
@@ -42,7 +43,10 @@ def _ranges(header: str) -> list[_Range]:
     return ranges
 
 
-def response_type(accept: str | None, asked_format: str | None, *, also: Sequence[str] = ()) -> str:
+@lru_cache(maxsize=64)  # programs say the same each time
+def response_type(
+    accept: str | None, asked_format: str | None, *, also: tuple[str, ...] = ()
+) -> str:
     """The media type of a JSON answer; ``not-acceptable`` when neither it nor ``also`` will do."""
     if asked_format:
         # A plus sign in a query that was not escaped arrives as a blank.

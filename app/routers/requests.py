@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 
@@ -36,14 +35,20 @@ class Preferences:
     @classmethod
     def of(cls, request: Request) -> Preferences:
         """Reads the header; what is not understood is ignored."""
+        given = request.headers.getlist("prefer")
+        if not given:
+            return _USUAL
         values = {}
-        for part in re.split(r"[,;]", ",".join(request.headers.getlist("prefer"))):
+        for part in re.split(r"[,;]", ",".join(given)):
             name, _, value = part.partition("=")
             values[name.strip().lower()] = value.strip().strip('"')
         returned = values.get("return", "")
         if returned not in _RETURNED:
             returned = "representation"
         return cls(returned, values.get("handling", "").lower() == "strict")
+
+
+_USUAL = Preferences()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Layout:
     pretty: bool
 
     @classmethod
-    def of(cls, request: Request, query: Pairs, *, also: Sequence[str] = ()) -> Layout:
+    def of(cls, request: Request, query: Pairs, *, also: tuple[str, ...] = ()) -> Layout:
         """Reads ``Accept`` and the parameters that stand for it; ``also`` are other types."""
         values = dict(query)
         return cls(

@@ -70,6 +70,9 @@ def _rank_of_param(node: Param) -> int:
         return FEW
     if node.code == "identifier":
         return NARROW
+    if (node.code, node.type) == ("url", "uri") and len(node.tests) == 1:
+        # A canonical is one definition's and its versions'.
+        return NARROW if node.tests[0].form == "is" else SOME
     return SOME if node.type in ("reference", "string", "uri") else MANY
 
 

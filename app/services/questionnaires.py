@@ -6,16 +6,18 @@ to the latest; a questionnaire is compiled once and kept by the version that was
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import replace
+from typing import cast
 
 from app.core.errors import AppError, Category, Severity
 from app.domain.questionnaire import CompiledQuestionnaire, check, compile_questionnaire
 from app.fhir import json
 from app.fhir.json import Tree
+from app.repositories.recall import Recall
 from app.repositories.unit_of_work import UnitOfWork
 from app.search import parser
 from app.search.escapes import escape
+from app.search.found import Found
 from app.search.visibility import Visible
 from app.security.principal import Principal
 from app.services.changes import Change
@@ -29,7 +31,7 @@ class Questionnaires:
 
     def __init__(self, *, base: str) -> None:
         self._base = base
-        self._compiled: OrderedDict[tuple[int, str, int], CompiledQuestionnaire] = OrderedDict()
+        self._compiled = Recall(_compiled, most=_KEPT)
 
     async def check_answers(self, uow: UnitOfWork, principal: Principal, change: Change) -> Change:
         """Refuses answers that do not fit; gives the token's patient to one without subject."""
@@ -78,22 +80,29 @@ class Questionnaires:
     async def _find(
         self, uow: UnitOfWork, url: str, version: str, *, tenant: int
     ) -> CompiledQuestionnaire | None:
+        """The newest of that url and version; a unit of work asks once."""
+        key = (tenant, url, version)
+        if key not in uow.forms:
+            uow.forms[key] = await self._found(uow, url, version, tenant=tenant)
+        return cast("CompiledQuestionnaire | None", uow.forms[key])
+
+    async def _found(
+        self, uow: UnitOfWork, url: str, version: str, *, tenant: int
+    ) -> CompiledQuestionnaire | None:
         criteria = [("url", escape(url))]
         if version:
             criteria.append(("version", escape(version)))
         query = parser.parse_criteria("Questionnaire", criteria, base=self._base)
-        matches = await uow.searches.matches(
+        matches = await uow.searches.recalled(
             query,
             visible=Visible.everything(tenant, reason="answers are checked by their questionnaire"),
             limit=20,
+            by=self._compiled,
         )
-        if not matches:
-            return None
-        newest = max(matches, key=lambda found: (found.updated, found.rid))
-        key = (tenant, newest.id, newest.version)
-        known = self._compiled.get(key)
-        if known is None:
-            known = self._compiled[key] = compile_questionnaire(json.parse_resource(newest.text))
-            if len(self._compiled) > _KEPT:
-                self._compiled.popitem(last=False)
-        return known
+        return max(matches, key=lambda found: found[0])[1] if matches else None
+
+
+def _compiled(found: Found) -> tuple[tuple[int, int], CompiledQuestionnaire]:
+    """A questionnaire, and when it was stored."""
+    compiled = compile_questionnaire(json.parse_resource(found.text))
+    return (found.updated, found.rid), compiled

@@ -129,7 +129,9 @@ def _rank(entry: Entry) -> tuple[int, int, str]:
 
 def _by_search(call: Call) -> Iterable[tuple[references.Place, references.Reference]]:
     """The references of a call's resource that are searches."""
-    for place in references.references(call.tree or {}):
+    if call.tree is None or not references.has_search(call.tree):
+        return
+    for place in references.references(call.tree):
         reference = references.parse(place.value)
         if reference.query is not None:
             yield place, reference
