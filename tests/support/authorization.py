@@ -204,9 +204,8 @@ async def open_door(
                     "name": slug,
                     "created": clock.now(),
                     "suspended": 0,
-                    "policy": "clinic",
                 }
-                await connection.execute(insert(tenant), row)
+                await connection.execute(insert(tenant).values(**row))
         units: Any = Units(database)  # as far as the token endpoint uses one
         root = RootKey.ensure(settings.root_key, ids)
         async with units.write() as unit:

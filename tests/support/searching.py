@@ -164,9 +164,7 @@ async def world(database: Database) -> AsyncIterator[World]:
             known = {row[0] for row in await connection.fetch(select(tenant_table.c.id))}
             for number in {0, 1, 2} - known:
                 row = {"id": number, "slug": f"t{number}", "name": f"t{number}", "created": 0}
-                await connection.execute(
-                    insert(tenant_table), row | {"suspended": 0, "policy": "clinic"}
-                )
+                await connection.execute(insert(tenant_table).values(**row))
         yield World(opened)
     finally:
         await opened.close()
