@@ -27,7 +27,7 @@ from app.db.tables.resources import JOINT, compartment, resource, resource_autho
 from app.fhir.registry import REGISTRY, by_code
 from app.repositories.concern import concern_of, concern_query
 from app.search.asker import Concern
-from app.search.consents import dates
+from app.search.provisions import dates
 
 _GROUP = REGISTRY["Group"].code
 _TENANT = bindparam("this_tenant", type_=Integer())
