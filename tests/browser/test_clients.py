@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.support.documents import ROOT
-from tests.support.machine import has, need
+from tests.support.machine import has, need, program
 from tests.support.ports import free_port
 from tests.support.serving import rapport
 from tests.support.webdriver import ENTER, Page, chromium
@@ -33,7 +33,7 @@ def programs(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("clients") / "clients"
     shutil.copytree(EXAMPLES, place, ignore=shutil.ignore_patterns("node_modules"))
     installed = subprocess.run(
-        ["npm", "ci", "--prefer-offline", "--no-audit", "--no-fund"],
+        [program("npm"), "ci", "--prefer-offline", "--no-audit", "--no-fund"],
         cwd=place, check=False, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     need(installed.returncode == 0, reason=f"npm ci failed: {installed.stderr[-300:]}")
@@ -110,7 +110,7 @@ def test_fhirpy(demo, credentials, registered, own_episodes):
 
 
 def test_fhir_kit_client(demo, credentials, registered, own_episodes, programs):
-    words = "node", "with-fhir-kit-client.mjs", f"{demo.base_url}/fhir", *registered
+    words = program("node"), "with-fhir-kit-client.mjs", f"{demo.base_url}/fhir", *registered
     user = credentials["users"]["client_1"]
     assert printed_after_signing_in(demo, user, *words, cwd=programs) == own_episodes
 

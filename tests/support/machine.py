@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,5 +19,10 @@ def need(present: bool, *, reason: str) -> None:
 
 
 def has(*programs: str) -> bool:
-    """Whether all of these programs are installed."""
-    return all(map(shutil.which, programs))
+    """Whether all of these programs are installed, on the machine or with the tests."""
+    return all(map(program, programs))
+
+
+def program(name: str) -> str | None:
+    """Where a program is: the machine's own, or what came with the tests' dependencies."""
+    return shutil.which(name) or shutil.which(name, path=Path(sys.executable).parent)
