@@ -29,11 +29,12 @@ SCOPE = "openid fhirUser launch/patient patient/*.rs"
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory) -> Path:
     """The example programs, with the libraries of their lock beside them."""
-    need(has("node", "npm"), reason="needs node and npm")
+    npm = program("npm")
+    need(npm is not None and has("node"), reason="needs node and npm")
     place = tmp_path_factory.mktemp("clients") / "clients"
     shutil.copytree(EXAMPLES, place, ignore=shutil.ignore_patterns("node_modules"))
     installed = subprocess.run(
-        [program("npm"), "ci", "--prefer-offline", "--no-audit", "--no-fund"],
+        [str(npm), "ci", "--prefer-offline", "--no-audit", "--no-fund"],
         cwd=place, check=False, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     need(installed.returncode == 0, reason=f"npm ci failed: {installed.stderr[-300:]}")
@@ -110,7 +111,7 @@ def test_fhirpy(demo, credentials, registered, own_episodes):
 
 
 def test_fhir_kit_client(demo, credentials, registered, own_episodes, programs):
-    words = program("node"), "with-fhir-kit-client.mjs", f"{demo.base_url}/fhir", *registered
+    words = str(program("node")), "with-fhir-kit-client.mjs", f"{demo.base_url}/fhir", *registered
     user = credentials["users"]["client_1"]
     assert printed_after_signing_in(demo, user, *words, cwd=programs) == own_episodes
 
