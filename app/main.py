@@ -233,7 +233,7 @@ def create_app(
 
 async def _services(core: Core, app: FastAPI) -> Services:
     settings = core.settings
-    async with core.units.write() as uow:
+    async with core.units.accounts.write() as uow:
         await ensure_signing_key(uow.accounts.keys, root=core.root, now=core.clock.now())
     sink = Sink(core.units, core.trail)
     return Services(
@@ -256,7 +256,7 @@ def authorization_of(core: Core) -> AuthorizationServer:
     """The authorization server, for routes and for commands."""
     return server.build(
         core.settings,
-        core.units,
+        core.units.accounts,
         root=core.root,
         clock=core.clock,
         ids=core.ids,

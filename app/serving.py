@@ -15,6 +15,7 @@ from app.core.config import Settings
 from app.core.ids import RandomIds
 from app.db.engine import connect
 from app.db.schema import is_current
+from app.db.server_role import weaknesses
 from app.interactions.relay import Relay
 from app.main import create_app, opened, running, sequencer_of
 from app.security.root_key import KeyUnavailable, RootKey
@@ -44,14 +45,17 @@ async def reasons_not_to(settings: Settings) -> list[str]:
             RootKey.load(settings.root_key, RandomIds())
         except KeyUnavailable as error:
             reasons.append(f"{error}; `rapport keys create-root` makes a new installation's")
-    if not await _has_newest_schema(settings):
+    current, weak = await _looked(settings)
+    if not current:
         reasons.append("the database has not the newest schema: run `rapport migrate`")
+    if settings.env == "production":
+        reasons += [f"{each}: `docs/operation.md` tells how roles are made" for each in weak]
     return reasons
 
 
 async def is_prepared(settings: Settings) -> bool:
     """Whether there is nothing left to migrate or to load."""
-    if not await _has_newest_schema(settings):
+    if not (await _looked(settings))[0]:
         return False
     async with opened(settings) as core:
         if not await core.tenants.has_shared():
@@ -59,12 +63,13 @@ async def is_prepared(settings: Settings) -> bool:
         return settings.env != "demo" or await demo.is_loaded(core)
 
 
-async def _has_newest_schema(settings: Settings) -> bool:
+async def _looked(settings: Settings) -> tuple[bool, list[str]]:
+    """Whether the schema is the newest, and why the database would not keep tenants apart."""
     if settings.is_nowhere():
-        return False  # looking would make the file
+        return False, []  # looking would make the file
     database = await connect(settings.database, pool_size=1, lock_timeout=10, statement_timeout=10)
     try:
-        return await is_current(database)
+        return await is_current(database), await weaknesses(database)
     finally:
         await database.close()
 

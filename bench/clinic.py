@@ -68,7 +68,7 @@ async def made(dialect: str, data_dir: Path, *, url: str = "", owner_url: str = 
     key = new_es384_key()
     async with opened(settings_of(env)) as core:
         tenant = await core.tenants.add("bench", "Bench Clinic")
-        async with core.units.write() as unit:
+        async with core.units.accounts.write() as unit:
             for client_id, role, actor in (
                 (RECORDS, "system", "Organization/bench"),
                 (EXCHANGE, "outside_system", EXCHANGE_ACTOR),

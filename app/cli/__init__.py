@@ -100,7 +100,7 @@ def rescore(
     async def run() -> None:
         async with opened(Settings()) as core:
             job = core.engine.services.rescoring
-            async with core.units.read() as uow:
+            async with core.units.accounts.read() as uow:
                 tenants = [t for t in await uow.installation.tenants() if t.id]
             for each in tenants:
                 if tenant in (None, each.slug):

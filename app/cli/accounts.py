@@ -45,7 +45,7 @@ def user_add(
         server = authorization_of(core)
         try:
             account = await add_user(
-                core.units,
+                core.units.accounts,
                 NewUser(
                     tenant=await tenant_named(core, tenant),
                     username=username,
@@ -119,7 +119,7 @@ async def record(
 
 async def tenant_named(core: Core, slug: str) -> int:
     """The number of a clinic; ``not-found`` for a slug that there is none of."""
-    async with core.units.read() as uow:
+    async with core.units.accounts.read() as uow:
         found = await uow.accounts.clients.tenant_by_slug(slug)
     if found is None:
         raise AppError.of(Category.NOT_FOUND, "not-found", f"no tenant {slug}")

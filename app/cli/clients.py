@@ -50,7 +50,7 @@ def client_register(
             redirect_uris=tuple(redirect_uri or ()),
             actor=actor,
         )
-        async with core.units.write() as uow:
+        async with core.units.accounts.write() as uow:
             registered = await register_client(
                 uow.accounts,
                 new,
@@ -79,7 +79,7 @@ def client_share(
 
     async def run(core: Core) -> str:
         clinic, other = await tenant_named(core, tenant), await tenant_named(core, to)
-        async with core.units.write() as uow:
+        async with core.units.accounts.write() as uow:
             client = await uow.accounts.clients.find(client_id, tenant=clinic)
             if client is None:
                 raise AppError.of(Category.NOT_FOUND, "not-found", f"no client {client_id}")

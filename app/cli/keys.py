@@ -43,7 +43,7 @@ def keys_rotate(
 
     async def run(core: Core) -> str:
         life = core.settings.access_token_seconds
-        async with core.units.write() as uow:
+        async with core.units.accounts.write() as uow:
             kid = await rotate_signing_key(
                 uow.accounts.keys,
                 root=core.root,

@@ -91,15 +91,15 @@ async def _proved(core: Core, username: str, password: str, code: str) -> Person
     server = authorization_of(core)
     try:
         opened = await server.sign_in.with_password(username, password, caller=Caller())
-        async with core.units.read() as uow:
+        async with core.units.accounts.read() as uow:
             signed_in = await server.keeper.find(uow.accounts, opened.cookie)
         assert signed_in is not None
         if opened.pending == SECOND_FACTOR_OWED:
             opened = await server.sign_in.with_code(signed_in, code, caller=Caller())
-            async with core.units.read() as uow:
+            async with core.units.accounts.read() as uow:
                 signed_in = await server.keeper.find(uow.accounts, opened.cookie)
             assert signed_in is not None
-        async with core.units.write(resources=0) as uow:
+        async with core.units.accounts.write() as uow:
             await server.keeper.end(uow.accounts, signed_in)
     finally:
         server.hasher.close()

@@ -93,6 +93,8 @@ def doctor(
     roles: Annotated[bool, typer.Option("--roles", help="Print who may do what, and end.")] = False,
 ) -> None:
     """Checks the settings and the database."""
+    from app.db.server_role import weaknesses
+    from app.interactions.relay import QUEUE
     from app.main import opened
 
     if roles:
@@ -103,10 +105,12 @@ def doctor(
     _refuse_unless_fit(settings)
 
     async def look() -> None:
-        async with opened(settings) as core, core.units.read() as uow:
+        async with opened(settings) as core, core.units.read(QUEUE) as uow:
             tenants = await uow.installation.tenants()
             waiting, _ = await uow.outbox.backlog(core.clock.now())
             typer.echo(f"tenants: {len(tenants)}, reactions waiting: {waiting}")
+            for weakness in await weaknesses(core.database):
+                typer.echo(f"tenants are not held apart: {weakness}")
 
     asyncio.run(look())
 

@@ -39,7 +39,7 @@ def tenant_zone(
 
     async def run(core: Core) -> str:
         tenant = await tenant_named(core, slug)
-        async with core.units.write() as uow:
+        async with core.units.accounts.write() as uow:
             await uow.installation.set_zone(tenant, zone)
         await record(core, EventName.SETTINGS_CHANGED, tenant=tenant)
         return f"{slug}: {zone}"
@@ -57,7 +57,7 @@ def tenant_policy(
 
     async def run(core: Core) -> str:
         tenant = await tenant_named(core, slug)
-        async with core.units.write() as uow:
+        async with core.units.write(tenant) as uow:
             await uow.installation.set_policy(tenant, policy)
         await record(core, EventName.POLICY_CHANGED, tenant=tenant)
         return f"{slug}: {policy}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 from sqlalchemy import Executable, Table, insert
@@ -19,6 +20,20 @@ from sqlalchemy.engine.interfaces import Dialect
 Row = Sequence[Any]
 Params = Mapping[str, Any]
 DialectName = Literal["sqlite", "postgresql"]
+
+
+@dataclass(frozen=True, slots=True)
+class EveryTenant:
+    """Whose rows: every clinic's, as far as ``db/row_security.py`` lets them be seen together.
+
+    ``why`` is for readers: what is done before a tenant is known, or for the installation.
+    """
+
+    why: str
+
+
+# Whose rows a connection sees: one tenant's, by its number, or those of all.
+Whose = int | EveryTenant
 
 
 class Statement:
@@ -150,25 +165,33 @@ class Connection(Protocol):
         """Holds the named lock until the transaction ends."""
         ...
 
+    async def turn_to(self, whose: Whose, /) -> None:
+        """Sees other rows from here to the end of the transaction."""
+        ...
+
 
 class Database(Protocol):
-    """A pool of connections to one database."""
+    """A pool of connections to one database.
+
+    ``whose`` says whose rows will be seen. It stands behind every statement's own predicate
+    where the database can hold a connection to it, as PostgreSQL can.
+    """
 
     dialect: DialectName
 
-    def read(self) -> AbstractAsyncContextManager[Connection]:
+    def read(self, whose: Whose, /) -> AbstractAsyncContextManager[Connection]:
         """A connection for statements that each stand alone."""
         ...
 
-    def snapshot(self) -> AbstractAsyncContextManager[Connection]:
+    def snapshot(self, whose: Whose, /) -> AbstractAsyncContextManager[Connection]:
         """A connection whose statements all see one state."""
         ...
 
-    def write(self) -> AbstractAsyncContextManager[Connection]:
+    def write(self, whose: Whose, /) -> AbstractAsyncContextManager[Connection]:
         """A connection in a write transaction: committed on leaving, undone on an error."""
         ...
 
-    async def apply(self, changes: Sequence[Change]) -> None:
+    async def apply(self, changes: Sequence[Change], whose: Whose, /) -> None:
         """Makes changes in a transaction of their own; they last when this returns."""
         ...
 
@@ -219,12 +242,14 @@ __all__ = [
     "Connection",
     "Database",
     "DatabaseBusy",
+    "EveryTenant",
     "Insert",
     "Params",
     "Query",
     "Row",
     "Statement",
     "UniqueViolation",
+    "Whose",
     "compiled",
     "connect",
 ]

@@ -1,18 +1,28 @@
 """Connections to PostgreSQL that go from one user to the next as they are.
 
 asyncpg's own pool resets a session after each use, which is a round trip. Nothing that runs
-here changes a session; a connection that was left in the middle of something is closed.
+here changes a session but for whose rows it sees, which stays as it is until somebody needs
+another's; a connection that was left in the middle of something is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 
 PATIENCE = 10.0  # seconds to wait for a connection
+
+
+@dataclass(slots=True, eq=False)
+class Pooled:
+    """An open connection, and whose rows its session sees: nobody's at first."""
+
+    raw: Any
+    sees: int | None = None
 
 
 class Pool:
@@ -22,57 +32,64 @@ class Pool:
         self._url = url
         self._size = size
         self._options = options
-        self._idle: list[Any] = []
+        self._idle: list[Pooled] = []
         self._open = 0
-        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._waiting: deque[asyncio.Future[Pooled | None]] = deque()
 
-    async def acquire(self) -> Any:
-        """A connection, when there is one."""
-        while self._idle:
-            raw = self._idle.pop()
-            if not raw.is_closed():
-                return raw
+    async def acquire(self, wanted: int) -> Pooled:
+        """A connection, when there is one: best one that sees the wanted rows already."""
+        while (place := self._best(wanted)) is not None:
+            pooled = self._idle.pop(place)
+            if not pooled.raw.is_closed():
+                return pooled
             self._open -= 1
         if self._open < self._size:
             return await self._connect()
-        raw = await self._wait()
-        return raw if raw is not None else await self._connect()
+        return await self._wait() or await self._connect()
 
-    async def _wait(self) -> Any:
+    def _best(self, wanted: int) -> int | None:
+        """The place of the last used that sees the wanted; if none may be opened, the oldest."""
+        for place in reversed(range(len(self._idle))):
+            if self._idle[place].sees == wanted:
+                return place
+        return 0 if self._idle and self._open >= self._size else None
+
+    async def _wait(self) -> Pooled | None:
         """A connection that somebody gave back, or None where one may be opened."""
-        waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Pooled | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
             async with asyncio.timeout(PATIENCE):
                 return await waiter
         except BaseException:
             if waiter.done() and not waiter.cancelled():  # given, and not wanted any more
-                if waiter.result() is None:
+                given = waiter.result()
+                if given is None:
                     self._open += 1
                     self._lost()
                 else:
-                    self.release(waiter.result())
+                    self.release(given)
             raise
 
-    async def _connect(self) -> Any:
+    async def _connect(self) -> Pooled:
         self._open += 1
         try:
-            return await asyncpg.connect(self._url, **self._options)
+            return Pooled(await asyncpg.connect(self._url, **self._options))
         except BaseException:
             self._lost()
             raise
 
-    def release(self, raw: Any) -> None:
+    def release(self, pooled: Pooled) -> None:
         """Takes a connection back; one that was left in the middle of something is closed."""
-        if raw.is_closed() or raw.is_in_transaction():
-            raw.terminate()
+        if pooled.raw.is_closed() or pooled.raw.is_in_transaction():
+            pooled.raw.terminate()
             self._lost()
             return
         waiter = self._next()
         if waiter is not None:
-            waiter.set_result(raw)
+            waiter.set_result(pooled)
         else:
-            self._idle.append(raw)
+            self._idle.append(pooled)
 
     def _lost(self) -> None:
         self._open -= 1
@@ -80,7 +97,7 @@ class Pool:
         if waiter is not None:
             waiter.set_result(None)  # there is room for a new one
 
-    def _next(self) -> asyncio.Future[Any] | None:
+    def _next(self) -> asyncio.Future[Pooled | None] | None:
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
@@ -90,4 +107,4 @@ class Pool:
     async def close(self) -> None:
         """Closes what is not in use."""
         while self._idle:
-            await self._idle.pop().close()
+            await self._idle.pop().raw.close()

@@ -2,7 +2,9 @@
 
 A round trip costs more than most statements do, so what can go together does: two questions
 in one statement, rows for several tables in one statement, and connections that go from one
-unit to the next without being reset, since nothing that runs here changes a session.
+unit to the next without being reset. Row-level security (``row_security.py``) costs none either:
+a transaction says whose rows it is about where it begins, and what stands alone goes by a
+connection whose session was told so before.
 """
 
 from __future__ import annotations
@@ -31,9 +33,11 @@ from app.db.engine import (
     Row,
     Statement,
     UniqueViolation,
+    Whose,
     compiled,
 )
-from app.db.pool import PATIENCE, Pool
+from app.db.pool import PATIENCE, Pool, Pooled
+from app.db.row_security import NOBODY, number, seeing
 
 DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _BUSY = (
@@ -143,6 +147,11 @@ class PostgresqlConnection:
         with _translated:
             await self.raw.fetch(text, *values)
 
+    async def turn_to(self, whose: Whose, /) -> None:
+        """Sees other rows until the transaction ends."""
+        with _translated:
+            await self.raw.execute(seeing(whose, local=True))
+
     async def begin(self) -> None:
         """Nothing to do: whoever gives a connection to write with has begun."""
 
@@ -226,29 +235,35 @@ class PostgresqlDatabase:
             },
         )
         with _translated:
-            pool.release(await pool.acquire())
+            pool.release(await pool.acquire(NOBODY))
         return cls(pool)
 
-    def read(self) -> _Autocommit:
+    def read(self, whose: Whose, /) -> _Autocommit:
         """A connection in autocommit."""
-        return _Autocommit(self._pool)
+        return _Autocommit(self._pool, number(whose))
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[PostgresqlConnection]:
+    async def snapshot(self, whose: Whose, /) -> AsyncIterator[PostgresqlConnection]:
         """A connection in one repeatable-read, read-only transaction."""
-        async with self.read() as connection, _transaction(connection, _SNAPSHOT):
+        opened = self._checked_out(whose)
+        async with opened as connection, _transaction(connection, _SNAPSHOT, whose):
             yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[PostgresqlConnection]:
+    async def write(self, whose: Whose, /) -> AsyncIterator[PostgresqlConnection]:
         """A connection in a transaction."""
-        async with self.read() as connection, _transaction(connection, "BEGIN"):
+        opened = self._checked_out(whose)
+        async with opened as connection, _transaction(connection, "BEGIN", whose):
             yield connection
 
-    async def apply(self, changes: Sequence[Change]) -> None:
+    def _checked_out(self, whose: Whose) -> _Autocommit:
+        """A connection for a transaction, which says by itself whose rows it sees."""
+        return _Autocommit(self._pool, number(whose), turned=False)
+
+    async def apply(self, changes: Sequence[Change], whose: Whose, /) -> None:
         """Makes changes in a transaction of their own: one statement is one by itself."""
         only_adds = all(isinstance(change.statement, Insert) for change in changes)
-        async with self.read() if only_adds else self.write() as connection:
+        async with self.read(whose) if only_adds else self.write(whose) as connection:
             await connection.apply(changes)
 
     async def close(self) -> None:
@@ -260,16 +275,29 @@ _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 class _Autocommit:
-    """A pooled connection for the length of a block."""
+    """A pooled connection for the length of a block, its session ``turned`` to the rows' owner."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, sees: int, *, turned: bool = True) -> None:
         self._pool = pool
-        self._raw: Any = None
+        self._sees = sees
+        self._turned = turned
+        self._pooled: Pooled
 
     async def __aenter__(self) -> PostgresqlConnection:
         with _translated:
-            self._raw = await self._pool.acquire()
-        return PostgresqlConnection(self._raw)
+            self._pooled = pooled = await self._pool.acquire(self._sees)
+            if self._turned and pooled.sees != self._sees:
+                await self._turn(pooled)
+        return PostgresqlConnection(pooled.raw)
+
+    async def _turn(self, pooled: Pooled) -> None:
+        try:
+            await pooled.raw.execute(seeing(self._sees))
+        except BaseException:
+            pooled.raw.terminate()  # nobody knows what it sees
+            self._pool.release(pooled)
+            raise
+        pooled.sees = self._sees
 
     async def __aexit__(
         self,
@@ -278,15 +306,17 @@ class _Autocommit:
         traceback: TracebackType | None,
     ) -> None:
         if isinstance(error, (asyncio.CancelledError, DatabaseBusy)):
-            self._raw.terminate()  # a statement may still be under way
-        self._pool.release(self._raw)
+            self._pooled.raw.terminate()  # a statement may still be under way
+        self._pool.release(self._pooled)
 
 
 @asynccontextmanager
-async def _transaction(connection: PostgresqlConnection, begin: str) -> AsyncIterator[None]:
+async def _transaction(
+    connection: PostgresqlConnection, begin: str, whose: Whose
+) -> AsyncIterator[None]:
     raw = connection.raw
     with _translated:
-        await raw.execute(begin)
+        await raw.execute(f"{begin}; {seeing(whose, local=True)}")  # one round trip
     try:
         yield
     except BaseException as error:

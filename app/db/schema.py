@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import column, func, literal, select, table
 
-from app.db.engine import Database, Statement
+from app.db.engine import Database, EveryTenant, Statement
 
 MIGRATIONS: Final = Path(__file__).resolve().parents[2] / "migrations"
 
@@ -26,7 +26,7 @@ def newest() -> str:
 
 async def is_current(database: Database) -> bool:
     """Whether every revision was run."""
-    async with database.read() as connection:
+    async with database.read(EveryTenant("the schema is the installation's")) as connection:
         if not await connection.fetch(_HAS_VERSIONS[database.dialect]):
             return False
         return [row[0] for row in await connection.fetch(_VERSIONS)] == [newest()]

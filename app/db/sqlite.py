@@ -13,32 +13,29 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Executable
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from app.db.engine import (
     Change,
     DatabaseBusy,
     DialectName,
-    Insert,
     Params,
     Query,
     Row,
     Statement,
     UniqueViolation,
+    Whose,
     compiled,
 )
+from app.db.sqlite_statements import DIALECT, Raw, applied, fetched, in_transaction, undo
 
 T = TypeVar("T")
-Raw = sqlite3.Connection
 
-DIALECT = SQLiteDialect_pysqlite(paramstyle="qmark")
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -61,7 +58,6 @@ _BUSY = frozenset(
         sqlite3.SQLITE_NOMEM,
     )
 )
-_TOGETHER = (64, 16, 4, 1)  # rows that one statement adds
 _TAKEN = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE)
 
 
@@ -114,7 +110,7 @@ class SqliteConnection:
 
     async def fetch_all(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         """What several questions find."""
-        return await self.do(lambda raw: [_fetch(raw, query) for query in queries])
+        return await self.do(lambda raw: [fetched(raw, query) for query in queries])
 
     async def execute(self, statement: Statement | Executable, params: Params | None = None) -> int:
         """Runs a statement; the number of rows it touched."""
@@ -130,13 +126,16 @@ class SqliteConnection:
 
     async def apply(self, changes: Sequence[Change]) -> None:
         """Makes changes in their order."""
-        await self.do(lambda raw: _apply(raw, changes))
+        await self.do(lambda raw: applied(raw, changes))
 
     async def begin(self) -> None:
         """Nothing to do: whoever gives a connection to write with has begun."""
 
     async def lock(self, name: str) -> None:
         """Nothing to do: a write transaction already excludes every other."""
+
+    async def turn_to(self, _whose: Whose, /) -> None:
+        """Nothing to do: here the statements alone say whose rows they want."""
 
     async def run(self, sql: str) -> None:
         """Runs a control statement."""
@@ -210,6 +209,9 @@ class SqliteReading:
         """Not for one who reads."""
         raise TypeError("a reader holds nothing")
 
+    async def turn_to(self, _whose: Whose, /) -> None:
+        """Nothing to do."""
+
 
 class SqliteDatabase:
     """The pool: readers in turn, the one writer, and a connection for what is read at once."""
@@ -234,12 +236,12 @@ class SqliteDatabase:
         opened = [await SqliteConnection.open(path, busy_timeout) for _ in range(readers + 1)]
         return cls(opened[0], opened[1:], _open(path, busy_timeout))
 
-    def read(self) -> SqliteReading:
+    def read(self, _whose: Whose, /) -> SqliteReading:
         """A reader in autocommit."""
         return SqliteReading(self)
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[SqliteConnection]:
+    async def snapshot(self, _whose: Whose, /) -> AsyncIterator[SqliteConnection]:
         """A reader in one read transaction."""
         async with self.reader() as reader:
             await reader.run("BEGIN")
@@ -249,7 +251,7 @@ class SqliteDatabase:
                 await reader.run("ROLLBACK")
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[SqliteConnection]:
+    async def write(self, _whose: Whose, /) -> AsyncIterator[SqliteConnection]:
         """The writer in a transaction."""
         async with self._writing:
             await self._writer.run("BEGIN IMMEDIATE")
@@ -257,13 +259,13 @@ class SqliteDatabase:
                 yield self._writer
                 await self._writer.run("COMMIT")
             except BaseException:
-                await asyncio.shield(self._writer.do(_undo))
+                await asyncio.shield(self._writer.do(undo))
                 raise
 
-    async def apply(self, changes: Sequence[Change]) -> None:
+    async def apply(self, changes: Sequence[Change], _whose: Whose, /) -> None:
         """Makes changes in a transaction of their own."""
         async with self._writing:
-            await self._writer.do(lambda raw: _transaction(raw, changes))
+            await self._writer.do(lambda raw: in_transaction(raw, changes))
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[SqliteConnection]:
@@ -277,7 +279,7 @@ class SqliteDatabase:
     def now(self, query: Query) -> Sequence[Row]:
         """What a query by key finds, without a change of threads."""
         try:
-            return _fetch(self._direct, query)
+            return fetched(self._direct, query)
         except sqlite3.Error as error:
             raise _translated(error) from error
 
@@ -299,57 +301,6 @@ def _open(path: Path, busy_timeout: int) -> Raw:
     for pragma in _PRAGMAS:
         raw.execute(pragma)
     return raw
-
-
-def _fetch(raw: Raw, query: Query) -> list[Row]:
-    text = compiled(query.statement, DIALECT)
-    return raw.execute(text.sql, text.bind(query.params)).fetchall()
-
-
-def _apply(raw: Raw, changes: Sequence[Change]) -> None:
-    for statement, rows in changes:
-        if isinstance(statement, Insert):
-            _add(raw, statement, rows)
-        else:
-            text = compiled(statement, DIALECT)
-            raw.executemany(text.sql, [text.bind(row) for row in rows])
-
-
-def _add(raw: Raw, statement: Insert, rows: Sequence[Params]) -> None:
-    """Adds rows by few statements: each is one time without the interpreter's lock."""
-    start = 0
-    for size in _TOGETHER:
-        while len(rows) - start >= size:
-            chunk = rows[start : start + size]
-            raw.execute(
-                _adding(statement, size), [row[name] for row in chunk for name in statement.columns]
-            )
-            start += size
-
-
-@lru_cache(maxsize=512)
-def _adding(statement: Insert, rows: int) -> str:
-    columns = statement.columns
-    row = f"({', '.join('?' * len(columns))})"
-    return (
-        f"INSERT INTO {statement.table.name} ({', '.join(columns)}) "  # noqa: S608 - names of ours
-        f"VALUES {', '.join([row] * rows)}"
-    )
-
-
-def _transaction(raw: Raw, changes: Sequence[Change]) -> None:
-    raw.execute("BEGIN IMMEDIATE")
-    try:
-        _apply(raw, changes)
-        raw.execute("COMMIT")
-    except BaseException:
-        _undo(raw)
-        raise
-
-
-def _undo(raw: Raw) -> None:
-    if raw.in_transaction:
-        raw.rollback()
 
 
 def _settle(future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:

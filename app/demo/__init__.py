@@ -13,5 +13,5 @@ LOADED = "demo-clinic"
 
 async def is_loaded(core: Core) -> bool:
     """Whether the clinic is there; asked at every start, so this imports nothing more."""
-    async with core.units.read() as uow:
+    async with core.units.accounts.read() as uow:
         return await uow.installation.fact(LOADED) is not None

@@ -134,7 +134,7 @@ async def _user(
     key, role, person, name = who
     password = jose.encode(core.ids.random(15))
     account = await add_user(
-        core.units,
+        core.units.accounts,
         NewUser(
             tenant=tenant.id,
             username=key,
@@ -160,7 +160,7 @@ async def _user(
 async def _backend(core: Core, new: NewClient) -> Mapping[str, Any]:
     pair = new_es384_key()
     keyed = replace(new, jwks={"keys": [dict(pair.public_jwk)]})
-    async with core.units.write() as uow:
+    async with core.units.accounts.write() as uow:
         await register_client(uow.accounts, keyed, ids=core.ids, now=core.clock.now(), demo=True)
     described: dict[str, Any] = {
         "client_id": new.client_id,
@@ -191,7 +191,7 @@ async def _interactive(
         launch_uri="http://127.0.0.1:9876/launch",
         with_secret=kind == "confidential",
     )
-    async with core.units.write() as uow:
+    async with core.units.accounts.write() as uow:
         registered = await register_client(
             uow.accounts, new, ids=core.ids, now=core.clock.now(), demo=True
         )

@@ -48,7 +48,7 @@ async def load(core: Core) -> None:
     clients = await accounts.clients(core, demo, other)
     await _react(core)
     _write(core.settings.demo_credentials, _credentials(core, users, clients))
-    async with core.units.write() as uow:
+    async with core.units.accounts.write() as uow:
         await uow.installation.set_fact(LOADED, core.settings.fhir_base)
 
 

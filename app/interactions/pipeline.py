@@ -140,9 +140,13 @@ async def _in_unit(engine: Engine, principal: Principal, call: Call, presumed: P
 
     def unit() -> AbstractAsyncContextManager[UnitOfWork]:
         if writes:
-            return engine.units.write(resources=stores, late=True, provisos=presumed.provisos)
+            return engine.units.write(
+                principal.tenant, resources=stores, late=True, provisos=presumed.provisos
+            )
         one_question = call.operation is None and call.interaction in _ONE_QUESTION
-        return engine.units.read(snapshot=not one_question, provisos=presumed.provisos)
+        return engine.units.read(
+            principal.tenant, snapshot=not one_question, provisos=presumed.provisos
+        )
 
     return await _attempt(unit, work)
 
@@ -206,7 +210,7 @@ async def _run_bundle(engine: Engine, principal: Principal, call: Call) -> Outco
     if call.interaction is Interaction.TRANSACTION:
         return await _run_transaction(engine, principal, call, found)
     document = await batch(engine, principal, found, run, minimal=call.minimal)
-    async with engine.units.read() as uow:
+    async with engine.units.read(principal.tenant) as uow:
         record(Context(engine, principal, call.facts, uow), call)
     return Outcome("ok", document=document)
 
@@ -224,7 +228,10 @@ async def _run_transaction(
         record(context, call)
         return Outcome("ok", document=document)
 
-    return await _attempt(lambda: engine.units.write(resources=len(planned) + 1), work)
+    def unit() -> AbstractAsyncContextManager[UnitOfWork]:
+        return engine.units.write(principal.tenant, resources=len(planned) + 1)
+
+    return await _attempt(unit, work)
 
 
 def _planned(principal: Principal, found: Sequence[Entry | Refused], base: str) -> list[Entry]:
@@ -253,7 +260,7 @@ async def _record_refusal(
     engine: Engine, principal: Principal, call: Call, refusal: AppError, presumed: Presumed
 ) -> None:
     target = f"{call.type}/{call.id}" if call.type and call.id else None
-    async with engine.units.read(provisos=presumed.provisos) as uow:
+    async with engine.units.read(principal.tenant, provisos=presumed.provisos) as uow:
         found = None
         if refusal.category is Category.NOT_FOUND and call.type and call.id:
             found = await _denied(Context(engine, principal, call.facts, uow), call)

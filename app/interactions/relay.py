@@ -14,7 +14,7 @@ import structlog
 
 from app.core.clock import SECOND, Clock
 from app.core.errors import AppError
-from app.db.engine import DatabaseBusy, UniqueViolation
+from app.db.engine import DatabaseBusy, EveryTenant, UniqueViolation
 from app.interactions.rules import REACTIONS
 from app.interactions.services import Services
 from app.repositories.leases import Leases
@@ -24,6 +24,7 @@ from app.repositories.unit_of_work import UnitsOfWork
 log = structlog.get_logger("rapport.relay")
 
 LEASE = "relay"
+QUEUE = EveryTenant("one queue, whose rows say whose they are")
 LEASE_SECONDS = 10
 BATCH = 50
 IDLE_SECONDS = 0.25
@@ -75,7 +76,7 @@ class Relay:
 
     async def run_once(self) -> int:
         """Does what is due now; the number of rows tried."""
-        async with self._units.read() as unit:
+        async with self._units.read(QUEUE) as unit:
             due = await unit.outbox.due(self._clock.now(), limit=BATCH)
         for written in due:
             if self._stopping:
@@ -87,14 +88,14 @@ class Relay:
         """Forgets once an hour what accounts had and what has long ended."""
         now = self._clock.now()
         if now - self._purged >= PURGE_EVERY:
-            async with self._units.write() as unit:
+            async with self._units.accounts.write() as unit:
                 await unit.accounts.purge(before=now - KEPT_FOR)
             self._purged = now
 
     async def _react(self, written: Written) -> None:
         afterwards = None
         try:
-            async with self._units.write(resources=32) as unit:
+            async with self._units.write(written.tenant, resources=32) as unit:
                 if await unit.outbox.claim(written):
                     react = REACTIONS[written.reaction]
                     afterwards = await react(self._services, unit, written)
@@ -108,7 +109,7 @@ class Relay:
                 error=type(error).__name__,
             )
             with contextlib.suppress(DatabaseBusy, UniqueViolation):
-                async with self._units.write() as unit:
+                async with self._units.write(written.tenant) as unit:
                     await unit.outbox.postpone(written, now=self._clock.now())
 
     async def _has_lease(self) -> bool:

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.core.errors import AppError, Category
+from app.db.engine import EveryTenant
 from app.fhir import json
 from app.fhir.registry import REGISTRY, Interaction
 from app.interactions import pipeline
@@ -34,6 +35,7 @@ from app.services.filling import field_of, questions
 router = APIRouter(prefix="/answer", route_class=PageRoute, include_in_schema=False)
 
 _CLIENT = "answer-link"
+_LINKS = EveryTenant("a link comes before the tenant that it belongs to")
 _IDLE = 900  # seconds until a form that was begun on a shared device is shown empty again
 _STATUS = {Category.NOT_FOUND: 404, Category.GONE: 410}
 
@@ -44,7 +46,7 @@ async def form(request: Request, token: str) -> Response:
     browser = await _visitor(request)
     services = services_of(request)
     try:
-        async with services.units.read() as unit:
+        async with services.units.read(_LINKS) as unit:
             asked = await _answering(services).open(unit, token)
             subject, _, patient = asked.form.subject.partition("/")
             looked = services.trail.success(
@@ -69,7 +71,7 @@ async def send(request: Request, token: str) -> Response:
     answering = _answering(services)
     asked = None
     try:
-        async with services.units.write(resources=4) as unit:
+        async with services.units.write(_LINKS, resources=4) as unit:
             asked = await answering.open(unit, token)
             if asked.link.kiosk and "leave" in fields:
                 await answering.withdraw(unit, asked)

@@ -92,7 +92,7 @@ class Console:
     async def found(self, question: Question, *, limit: int) -> list[AuditRecord]:
         """The newest records, from where the address says."""
         after = event_key(self.browser.request.query_params.get("before", ""))
-        async with self.services.units.database.read() as connection:
+        async with self.services.units.database.read(self.principal.tenant) as connection:
             return await AuditQueries(connection).page(
                 question, visible=self.visible, limit=limit, after=after
             )
@@ -123,7 +123,7 @@ async def event(request: Request, id: str) -> Response:
     key = event_key(id)
     record, index = None, None
     if key is not None:
-        async with console.services.units.database.read() as connection:
+        async with console.services.units.database.read(console.principal.tenant) as connection:
             record = await AuditQueries(connection).one(key, visible=console.visible)
             index = await AuditTree(connection).index_of(console.principal.tenant, *key)
     if record is None:

@@ -120,7 +120,7 @@ async def _form(look: Look, task: str) -> Form:
     stored = (await look.run("Task", id=task)).stored
     tree = json.parse_resource(stored.text) if stored else {}
     services = services_of(look.browser.request)
-    async with services.units.read() as unit:
+    async with services.units.read(look.person.account.tenant) as unit:
         form = await services.engine.services.answering.form(
             unit, tree, tenant=look.person.account.tenant
         )

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 
 from sqlalchemy import BigInteger, bindparam, insert, update
 
-from app.db.engine import Database, Statement, UniqueViolation
+from app.db.engine import Database, EveryTenant, Statement, UniqueViolation
 from app.db.metadata import Str
 from app.db.tables.queue import allocator
 
 BLOCK = 10_000
+_NUMBERS = EveryTenant("row numbers are the installation's")
 
 _TAKE = Statement(
     update(allocator)
@@ -50,7 +51,7 @@ class Allocator:
         rows = await self._update(block)
         if not rows:
             try:
-                async with self._database.write() as connection:
+                async with self._database.write(_NUMBERS) as connection:
                     await connection.execute(_START, {"name": self._name, "next": 1})
             except UniqueViolation:
                 pass  # another process began this name
@@ -58,6 +59,6 @@ class Allocator:
         return rows[0]
 
     async def _update(self, block: int) -> list[int]:
-        async with self._database.write() as connection:
+        async with self._database.write(_NUMBERS) as connection:
             rows = await connection.fetch(_TAKE, {"key": self._name, "block": block})
         return [row[0] for row in rows]

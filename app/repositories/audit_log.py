@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.db.engine import Change, DatabaseBusy, Insert, UniqueViolation
+from app.db.engine import Change, DatabaseBusy, EveryTenant, Insert, UniqueViolation
 from app.db.tables.audit import audit_event
 from app.fhir.audit.record import AuditRecord
 from app.search.sources.audit_rows import row_of
 
+THE_LOG = EveryTenant("one log and one tree for the installation")
 _INSERT = Insert(audit_event)
 
 

@@ -111,7 +111,7 @@ async def every(
     """All records that answer, newest first, in pieces; a connection is held for a piece."""
     after: Key | None = None
     while True:
-        async with database.read() as connection:
+        async with database.read(visible.tenant) as connection:
             found = await AuditQueries(connection).page(
                 question, visible=visible, limit=_CHUNK, after=after
             )

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.db.engine import Database, DatabaseBusy
+from app.db.engine import Change, Database, DatabaseBusy, EveryTenant, Whose
 from app.fhir.audit.record import AuditRecord
 from app.repositories.audit_log import AuditLog
 
@@ -91,7 +91,24 @@ class AuditWriter:
                 _settle(each)
 
     async def _append(self, records: Sequence[AuditRecord]) -> None:
-        await AuditLog(self._database).append(records)
+        tenants = {record.tenant for record in records}
+        whose = tenants.pop() if len(tenants) == 1 else _TOGETHER
+        await AuditLog(_Alone(self._database, whose)).append(records)
+
+
+_TOGETHER = EveryTenant("records that wait together commit together")
+
+
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """A transaction for what is appended."""
+
+    database: Database
+    whose: Whose
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Makes changes that last when this returns."""
+        await self.database.apply(changes, self.whose)
 
 
 def _settle(waiting: _Waiting, error: Exception | None = None) -> None:

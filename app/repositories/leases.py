@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, delete, insert, or_, update
 
-from app.db.engine import Database, Statement, UniqueViolation
+from app.db.engine import Database, EveryTenant, Statement, UniqueViolation
 from app.db.metadata import Micros, Str
 from app.db.tables.queue import lease
 
+_ROLES = EveryTenant("one process does it for all")
 _INSERT = Statement(insert(lease))
 _TAKE = Statement(
     update(lease)
@@ -36,14 +37,14 @@ class Leases:
 
     async def hold(self, name: str, holder: str, *, now: int, until: int) -> bool:
         """Whether the holder has the lease until then; renews one it has."""
-        async with self._database.write() as connection:
+        async with self._database.write(_ROLES) as connection:
             taken = await connection.execute(
                 _TAKE, {"lease_name": name, "by": holder, "now": now, "to": until}
             )
         if taken:
             return True
         try:
-            async with self._database.write() as connection:
+            async with self._database.write(_ROLES) as connection:
                 await connection.execute(_INSERT, {"name": name, "holder": holder, "until": until})
         except UniqueViolation:
             return False
@@ -51,5 +52,5 @@ class Leases:
 
     async def release(self, name: str, holder: str) -> None:
         """Gives the lease back."""
-        async with self._database.write() as connection:
+        async with self._database.write(_ROLES) as connection:
             await connection.execute(_RELEASE, {"lease_name": name, "by": holder})

@@ -15,7 +15,17 @@ from typing import Self
 
 from sqlalchemy import Executable
 
-from app.db.engine import Change, Connection, Database, DialectName, Params, Query, Row, Statement
+from app.db.engine import (
+    Change,
+    Connection,
+    Database,
+    DialectName,
+    Params,
+    Query,
+    Row,
+    Statement,
+    Whose,
+)
 
 
 class ProvisoFailed(Exception):
@@ -36,6 +46,7 @@ class Session:
     def __init__(
         self,
         database: Database,
+        whose: Whose,
         opened: AbstractAsyncContextManager[Connection],
         *,
         begun: bool,
@@ -43,6 +54,7 @@ class Session:
     ) -> None:
         self.dialect: DialectName = database.dialect
         self._database = database
+        self._whose = whose
         self._opened: AbstractAsyncContextManager[Connection] | None = opened
         self._begun = begun
         self._concluding = False
@@ -80,7 +92,7 @@ class Session:
         if self._begun:
             return
         await self._leave()
-        opened = self._database.write()
+        opened = self._database.write(self._whose)
         self._connection = await opened.__aenter__()
         self._opened, self._begun = opened, True
 
@@ -126,7 +138,7 @@ class Session:
         await self.hold()
         if self._concluding and not self._begun:
             await self._leave()  # who waits for a connection must not hold another
-            await self._database.apply(changes)
+            await self._database.apply(changes, self._whose)
             return
         await self.begin()
         await self._connection.apply(changes)
@@ -135,6 +147,11 @@ class Session:
         """Holds the named lock until the unit ends."""
         await self._writing()
         await self._connection.lock(name)
+
+    async def turn_to(self, whose: Whose, /) -> None:
+        """Sees other rows until the unit ends."""
+        await self._writing()
+        await self._connection.turn_to(whose)
 
     async def _leave(self) -> None:
         opened, self._opened = self._opened, None

@@ -8,11 +8,11 @@ of their own before anything is answered.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from app.core.clock import Clock
-from app.db.engine import Connection, Database
+from app.db.engine import Connection, Database, EveryTenant, Whose
 from app.fhir.audit.record import AuditRecord
 from app.repositories.accounts import Accounts
 from app.repositories.allocator import Allocator
@@ -76,6 +76,10 @@ class UnitOfWork:
         """Holds a named lock until the unit ends."""
         await self.connection.lock(name)
 
+    async def turn_to(self, tenant: int) -> None:
+        """Sees a tenant's rows from here on, once it is known whose they are."""
+        await self.connection.turn_to(tenant)
+
 
 class UnitsOfWork:
     """Opens units of work on one database."""
@@ -94,17 +98,19 @@ class UnitsOfWork:
         self._encryption = encryption
         self._clock = clock
         self._allocator = Allocator(database)
+        self.accounts = AccountUnits(self)
 
     @asynccontextmanager
     async def read(
-        self, *, snapshot: bool = True, provisos: Sequence[Proviso] = ()
+        self, whose: Whose, *, snapshot: bool = True, provisos: Sequence[Proviso] = ()
     ) -> AsyncIterator[UnitOfWork]:
-        """A unit that reads; it ends when its audit records are durable.
+        """A unit that reads a tenant's rows; it ends when its audit records are durable.
 
         Its statements all see one state, or where that does not matter each the newest.
         """
-        opened = self.database.snapshot() if snapshot else self.database.read()
-        async with Session(self.database, opened, begun=True, provisos=provisos) as session:
+        database = self.database
+        opened = database.snapshot(whose) if snapshot else database.read(whose)
+        async with Session(database, whose, opened, begun=True, provisos=provisos) as session:
             unit = self._unit(session, iter(()))
             yield unit
             await session.hold()
@@ -112,15 +118,21 @@ class UnitsOfWork:
 
     @asynccontextmanager
     async def write(
-        self, *, resources: int = 1, late: bool = False, provisos: Sequence[Proviso] = ()
+        self,
+        whose: Whose,
+        *,
+        resources: int = 1,
+        late: bool = False,
+        provisos: Sequence[Proviso] = (),
     ) -> AsyncIterator[UnitOfWork]:
-        """A unit that writes about so many resources.
+        """A unit that writes about so many resources of a tenant.
 
         ``late`` lets it begin its transaction when it first holds or sends something.
         """
         numbers = await self._allocator.reserve(8 + 4 * resources)
-        opened = self.database.read() if late else self.database.write()
-        async with Session(self.database, opened, begun=not late, provisos=provisos) as session:
+        database = self.database
+        opened = database.read(whose) if late else database.write(whose)
+        async with Session(database, whose, opened, begun=not late, provisos=provisos) as session:
             unit = self._unit(session, numbers)
             yield unit
             changes = [*await unit.resources.changes()]
@@ -150,3 +162,24 @@ class UnitsOfWork:
             jobs=Jobs(connection),
             _numbers=numbers,
         )
+
+
+_ACCOUNTS = EveryTenant("a name, a code, a token come before the tenant that they belong to")
+
+
+class AccountUnits:
+    """Opens units of work about accounts and what they were granted, whose tenant shows then.
+
+    No clinic's records are seen in one until it turns to their tenant.
+    """
+
+    def __init__(self, units: UnitsOfWork) -> None:
+        self._units = units
+
+    def read(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """A unit that reads."""
+        return self._units.read(_ACCOUNTS)
+
+    def write(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """A unit that writes."""
+        return self._units.write(_ACCOUNTS)

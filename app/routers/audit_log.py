@@ -83,7 +83,7 @@ async def _for_auditors(request: Request) -> Principal:
     services: Services = services_of(request)
     principal = await services.authenticate(request)
     facts = services.facts(request)
-    async with services.units.read() as unit:
+    async with services.units.read(principal.tenant) as unit:
         if Alternative() in access.visible(principal, "s", Concern()).grants.get(_EVENT, ()):
             unit.audited.extend(services.trail.success("audit-used", principal, facts))
             return principal

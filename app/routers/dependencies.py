@@ -14,6 +14,7 @@ from app.core.clock import Clock
 from app.core.config import Settings
 from app.core.errors import AppError
 from app.core.ids import IdSource
+from app.db.engine import EveryTenant
 from app.interactions.context import Engine
 from app.repositories.unit_of_work import UnitsOfWork
 from app.routers.endpoint import endpoint_of
@@ -26,6 +27,8 @@ from app.security.principal import Principal
 from app.security.root_key import RootKey
 from app.services.audit import AuditTrail, RequestFacts
 from app.services.audit_refusals import Refusals
+
+_TOKENS = EveryTenant("a token says which tenant it belongs to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Services:
     async def authenticate(self, request: Request) -> Principal:
         """The caller of a request; a bad token is recorded and refused."""
         with_token = request.headers.getlist("authorization")
-        async with self._recording(request), self.units.read(snapshot=False) as unit:
+        async with self._recording(request), self.units.read(_TOKENS, snapshot=False) as unit:
             principal = await self.authorization.authenticator.authenticate(
                 with_token, unit.accounts.tokens
             )

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
 from app.db.engine import DatabaseBusy
+from app.interactions.relay import QUEUE
 from app.routers.dependencies import services_of
 
 router = APIRouter(prefix="/health", include_in_schema=False)
@@ -22,7 +23,7 @@ async def ready(request: Request) -> JSONResponse:
     """The database answers too."""
     try:
         services = services_of(request)
-        async with services.units.read() as unit:
+        async with services.units.read(QUEUE) as unit:
             await unit.outbox.backlog(services.clock.now())
     except DatabaseBusy:
         return JSONResponse({"status": "unavailable"}, status_code=503)

@@ -24,6 +24,7 @@ from app.core.clock import SECOND
 from app.core.config import Settings
 from app.core.errors import AppError, Category
 from app.db.engine import DatabaseBusy
+from app.interactions.relay import QUEUE
 from app.routers.dependencies import services_of
 
 router = APIRouter(include_in_schema=False)
@@ -55,7 +56,7 @@ async def metrics(request: Request) -> Response:
     _admit(request, services.settings)
     figures = _figures(services.settings)
     try:
-        async with services.units.read() as unit:
+        async with services.units.read(QUEUE) as unit:
             waiting, oldest = await unit.outbox.backlog(services.clock.now())
         age = (services.clock.now() - oldest) / SECOND if oldest is not None else 0
         figures.register(

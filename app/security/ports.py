@@ -89,6 +89,10 @@ class Unit(Protocol):
         """What is stored."""
         ...
 
+    async def turn_to(self, tenant: int) -> None:
+        """Sees a tenant's records too, from here on."""
+        ...
+
 
 class Units(Protocol):
     """Opens units of work."""

@@ -118,6 +118,7 @@ class Answering:
             raise AppError.of(Category.NOT_FOUND, "not-found", "no such link")
         if link.used is not None or link.expires <= self._clock.now():
             raise _gone()
+        await uow.turn_to(link.tenant)
         stored = await uow.resources.read(
             REGISTRY["Task"].code, link.task, visible=_all(link.tenant)
         )

@@ -24,6 +24,7 @@ from app.domain.transparency import (
     signed_note,
     verifier_key,
 )
+from app.repositories.audit_log import THE_LOG
 from app.repositories.audit_tree import AuditTree, StoredLogKey
 from app.repositories.unit_of_work import UnitsOfWork
 from app.security.root_key import RootKey, Sealed
@@ -73,7 +74,7 @@ class LogKeys:
 
 async def rotate_log_key(units: UnitsOfWork, keys: LogKeys, trail: AuditTrail) -> str:
     """Makes a new key, which the log itself records; the id of the key."""
-    async with units.write(resources=0) as unit:
+    async with units.write(THE_LOG, resources=0) as unit:
         key = await keys.rotate(AuditTree(unit.connection))
         unit.audited.append(trail.internal("key-rotated", tenant=HOME, name=f"audit log {key.id}"))
     return key.id

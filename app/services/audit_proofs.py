@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from app.core.errors import AppError, Category
 from app.domain.transparency import consistency_ranges, inclusion_ranges
 from app.fhir.audit.record import event_key
+from app.repositories.audit_log import THE_LOG
 from app.repositories.audit_tree import AuditTree, StoredCheckpoint
 from app.repositories.unit_of_work import UnitsOfWork
 from app.services.audit_keys import written
@@ -25,7 +26,7 @@ class Proofs:
 
     async def checkpoint(self) -> StoredCheckpoint:
         """The newest signed checkpoint."""
-        async with self._database.read() as connection:
+        async with self._database.read(THE_LOG) as connection:
             found = await AuditTree(connection).checkpoint()
         if found is None:
             raise AppError.of(Category.UNAVAILABLE, "transient", "no checkpoint is signed yet")
@@ -33,12 +34,12 @@ class Proofs:
 
     async def keys(self) -> str:
         """Every public key of the log, one C2SP verifier key a line."""
-        async with self._database.read() as connection:
+        async with self._database.read(THE_LOG) as connection:
             return written(await AuditTree(connection).keys())
 
     async def size(self) -> int:
         """How many leaves there are."""
-        async with self._database.read() as connection:
+        async with self._database.read(THE_LOG) as connection:
             return await AuditTree(connection).size()
 
     async def entries(self, start: int, end: int) -> AsyncIterator[bytes]:
@@ -48,7 +49,7 @@ class Proofs:
         """
         while start < end:
             stop = min(end, start + _CHUNK)
-            async with self._database.read() as connection:
+            async with self._database.read(THE_LOG) as connection:
                 lines = [text + b"\n" async for text in AuditTree(connection).leaves(start, stop)]
             yield b"".join(lines)
             start = stop
@@ -57,7 +58,7 @@ class Proofs:
         """The proof that the tree of ``size`` leaves holds leaf ``index``."""
         if not 0 <= index < size:
             raise _refused("index must be a leaf of a tree of this size")
-        async with self._database.read() as connection:
+        async with self._database.read(THE_LOG) as connection:
             tree = AuditTree(connection)
             await _has(tree, size)
             return await tree.hashes(inclusion_ranges(index, size))
@@ -66,7 +67,7 @@ class Proofs:
         """The proof that the tree of ``second`` leaves extends that of ``first``."""
         if not 0 <= first <= second:
             raise _refused("from must not be greater than to")
-        async with self._database.read() as connection:
+        async with self._database.read(THE_LOG) as connection:
             tree = AuditTree(connection)
             await _has(tree, second)
             return await tree.hashes(consistency_ranges(first, second))
@@ -76,7 +77,7 @@ class Proofs:
         key = event_key(id)
         found = None
         if key is not None:
-            async with self._database.read() as connection:
+            async with self._database.read(THE_LOG) as connection:
                 found = await AuditTree(connection).index_of(tenant, *key)
         if found is None:
             raise AppError.of(Category.NOT_FOUND, "not-found", "the tree has no such event")

@@ -16,6 +16,7 @@ import orjson
 
 from app.core.errors import AppError, Category
 from app.domain.transparency import NoteRefused
+from app.repositories.audit_log import THE_LOG
 from app.repositories.audit_tree import AuditTree
 from app.repositories.unit_of_work import UnitsOfWork
 from app.services.audit import HOME, AuditTrail
@@ -73,7 +74,7 @@ async def accept_restore(
     if not reason.strip():
         raise AppError.of(Category.INVALID, "required", "a restore is accepted with a reason")
     accepted: list[Restore] = []
-    async with units.database.read() as connection:
+    async with units.database.read(THE_LOG) as connection:
         tree = AuditTree(connection)
         keys, last, size = await tree.keys(), await tree.checkpoint(), await tree.size()
         known = await restores(tree)

@@ -12,6 +12,7 @@ import structlog
 
 from app.core.clock import SECOND, Clock, format_instant
 from app.core.config import Settings
+from app.repositories.audit_log import THE_LOG
 from app.repositories.audit_tree import AuditTree
 from app.repositories.audit_upkeep import AuditUpkeep
 from app.repositories.unit_of_work import UnitsOfWork
@@ -69,5 +70,5 @@ class PartitionsAhead:
 
 
 async def _holds_older(units: UnitsOfWork, instant: int) -> bool:
-    async with units.database.read() as connection:
+    async with units.database.read(THE_LOG) as connection:
         return await AuditTree(connection).holds_older(instant)

@@ -19,6 +19,7 @@ from app.core.clock import SECOND, Clock
 from app.db.engine import DatabaseBusy, Row, UniqueViolation
 from app.domain.transparency import Frontier, NoteRefused, consistency_ranges
 from app.fhir.audit.record import AuditRecord
+from app.repositories.audit_log import THE_LOG
 from app.repositories.audit_tree import AuditTree, StoredCheckpoint, TreeDamaged
 from app.repositories.leases import Leases
 from app.repositories.unit_of_work import UnitsOfWork
@@ -111,7 +112,7 @@ class Sequencer:
 
     async def step(self) -> StoredCheckpoint | None:
         """Sequences what waits and signs a checkpoint; the new one, or None."""
-        async with self._units.database.read() as connection:
+        async with self._units.database.read(THE_LOG) as connection:
             tree = AuditTree(connection)
             last = await tree.checkpoint()
             if last is not None and not await tree.is_waiting() and await tree.size() == last.size:
@@ -143,7 +144,7 @@ class Sequencer:
 
     async def _sequence(self) -> bool:
         """Whether there may be more."""
-        async with self._units.write(resources=0) as unit:
+        async with self._units.write(THE_LOG, resources=0) as unit:
             tree = AuditTree(unit.connection)
             self._frontier, rows = await tree.sequence(self._frontier, limit=BATCH)
             self._compare_clock(rows, unit.audited)
@@ -162,7 +163,7 @@ class Sequencer:
         self._newest = max(self._newest, *instants)
 
     async def _sign(self) -> StoredCheckpoint | None:
-        async with self._units.write(resources=0) as unit:
+        async with self._units.write(THE_LOG, resources=0) as unit:
             tree = AuditTree(unit.connection)
             key = await self._keys.ensure(tree)
             size, last = await tree.size(), await tree.checkpoint()
@@ -216,6 +217,6 @@ class Sequencer:
 
     async def _put(self, place: Place, made: StoredCheckpoint) -> None:
         since = min(place.size or 0, made.size)
-        async with self._units.database.read() as connection:
+        async with self._units.database.read(THE_LOG) as connection:
             proof = await AuditTree(connection).hashes(consistency_ranges(since, made.size))
         await place.copy.put(made.note, size=made.size, since=since, proof=proof)

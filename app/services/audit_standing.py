@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from app.core.clock import SECOND, Clock
 from app.domain.transparency import NoteRefused
+from app.repositories.audit_log import THE_LOG
 from app.repositories.audit_tree import AuditTree, StoredLogKey, TreeDamaged
 from app.repositories.unit_of_work import UnitsOfWork
 from app.services.audit_copies import Copy
@@ -41,7 +42,7 @@ class Standing:
 async def standing(units: UnitsOfWork, copies: Sequence[Copy], *, clock: Clock) -> Standing:
     """The log's standing now."""
     problems: list[str] = []
-    async with units.database.read() as connection:
+    async with units.database.read(THE_LOG) as connection:
         tree = AuditTree(connection)
         keys, newest = await tree.keys(), await tree.checkpoint()
         if newest is None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from app.domain.transparency import Frontier, NoteRefused, leaf_hash
 from app.fhir.audit.event import commitment
 from app.fhir.audit.record import AuditRecord, event_id, leaf
+from app.repositories.audit_log import THE_LOG
 from app.repositories.audit_tree import AuditTree, StoredCheckpoint, StoredLogKey
 from app.repositories.unit_of_work import UnitsOfWork
 from app.services.audit_copies import Copy
@@ -49,7 +50,7 @@ class Verdict:
 async def verify_log(units: UnitsOfWork, copies: Sequence[Copy] = ()) -> Verdict:
     """Reads the whole log and says what does not fit."""
     verdict = Verdict()
-    async with units.database.read() as connection:
+    async with units.database.read(THE_LOG) as connection:
         tree = AuditTree(connection)
         keys = await tree.keys()
         wanted = _signed(await tree.checkpoints(), keys, verdict)

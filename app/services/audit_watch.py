@@ -14,6 +14,7 @@ from importlib import resources
 from zoneinfo import ZoneInfo
 
 from app.core.clock import EPOCH, SECOND, Clock
+from app.db.engine import EveryTenant
 from app.fhir import json
 from app.fhir.audit.record import AuditRecord
 from app.repositories.audit_queries import AuditQueries, Question
@@ -22,6 +23,7 @@ from app.repositories.unit_of_work import UnitsOfWork
 from app.search.visibility import Visible
 from app.services.audit import AuditTrail
 
+_CLINICS = EveryTenant("one clinic after another is looked at")
 _MOST = 1000
 
 
@@ -87,7 +89,7 @@ class AuditWatch:
 
     async def look(self) -> list[AuditRecord]:
         """Records the alerts that are new; gives them."""
-        async with self._units.read() as unit:
+        async with self._units.read(_CLINICS) as unit:
             tenants = await unit.installation.tenants()
         alerts: list[AuditRecord] = []
         for tenant in tenants:
@@ -99,7 +101,7 @@ class AuditWatch:
     async def _told(self, rule: AlertRule, tenant: Tenant) -> list[AuditRecord]:
         visible = Visible.everything(tenant.id, reason="the log watches for unusual access")
         since = self._clock.now() - rule.seconds * SECOND
-        async with self._units.database.read() as connection:
+        async with self._units.database.read(tenant.id) as connection:
             queries = AuditQueries(connection)
             before = await queries.page(
                 Question(events=("alert",), since=since), visible=visible, limit=_MOST

@@ -28,7 +28,7 @@ from app.core.errors import AppError, Category
 from app.core.ids import IdSource
 from app.db.engine import Database
 from app.fhir import json
-from app.repositories.dump import KEY_TABLES, TABLES, Dump
+from app.repositories.dump import INSTALLATION, KEY_TABLES, TABLES, Dump
 from app.repositories.key_copies import KeyCopies
 from app.security.root_key import RootKey
 
@@ -65,7 +65,7 @@ class Backups:
 
     async def renew_keys(self) -> list[str]:
         """Writes the keys as they are now wherever copies are; the places that it could not."""
-        async with self._database.read() as connection:
+        async with self._database.read(INSTALLATION) as connection:
             paths = await KeyCopies(connection).paths()
         missed = []
         for path in paths:
@@ -78,7 +78,7 @@ class Backups:
 
     async def _save_keys(self, path: Path) -> int:
         made = path.with_suffix(".new")
-        async with self._database.write() as connection:
+        async with self._database.write(INSTALLATION) as connection:
             await KeyCopies(connection).written(str(Path.cwd() / path), at=self._clock.now())
         with made.open("wb") as file:
             count = await self._write(file, KEY_TABLES)
@@ -93,7 +93,7 @@ class Backups:
         file.write(_MAGIC)
         writer = _Writer(file, self._ciphers[0], self._ids)
         writer.frame({"schema": self._schema})
-        async with self._database.snapshot() as connection:
+        async with self._database.snapshot(INSTALLATION) as connection:
             dump = Dump(connection)
             for name in tables:
                 async for rows in dump.rows(name):
@@ -121,7 +121,7 @@ class Backups:
             raise _refused(f"there is no {KEYS} beside the backup: nothing could be read")
         with path.open("rb") as file, beside.open("rb") as keys:
             frames, key_frames = self._whole(file), self._whole(keys)
-            async with self._database.write() as connection:
+            async with self._database.write(INSTALLATION) as connection:
                 dump = Dump(connection)
                 if not await dump.is_empty():
                     raise AppError.of(

@@ -7,6 +7,7 @@ heard yet go on; only then is it forgotten.
 from __future__ import annotations
 
 from app.core.errors import AppError, Category
+from app.db.engine import EveryTenant
 from app.repositories.audit_tree import AuditTree
 from app.repositories.codec import KeyEncryption
 from app.repositories.unit_of_work import UnitsOfWork
@@ -15,6 +16,7 @@ from app.security.root_key import RootKey, Sealed
 from app.services.audit import AuditTrail
 from app.services.audit_keys import LogKeys
 
+_CLINICS = EveryTenant("every clinic's key is under the root key")
 _HOME = 0  # the tenant of what concerns the whole installation
 
 
@@ -41,7 +43,7 @@ class KeyRotation:
         self._root.turn_over()
         if isinstance(self._encryption, KeyService):
             await self._encryption.turn_over()
-        async with self._units.write(resources=0) as uow:
+        async with self._units.write(_CLINICS, resources=0) as uow:
             wrapped = await uow.keys.rewrap()
             sealed = await uow.sealed_secrets.reseal(self._reseal)
             await self._log_keys.rotate(AuditTree(uow.connection))
@@ -52,7 +54,7 @@ class KeyRotation:
 
     async def finish(self) -> None:
         """Forgets the root keys before; ``conflict`` while something is still under them."""
-        async with self._units.read() as uow:
+        async with self._units.read(_CLINICS) as uow:
             left = {root for root in await uow.keys.roots() if root.startswith("file:")}
         if left - {self._root.name}:
             raise AppError.of(
@@ -62,7 +64,7 @@ class KeyRotation:
 
     async def turn_tenant(self, tenant: int) -> int:
         """A new key for a tenant: how many owners' keys are under it now."""
-        async with self._units.write(resources=0) as uow:
+        async with self._units.write(tenant, resources=0) as uow:
             wrapped = await uow.keys.rotate(tenant)
             uow.audited.append(
                 self._trail.internal("key-rotated", tenant=tenant, name="tenant key")

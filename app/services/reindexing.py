@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from app.db.engine import EveryTenant
 from app.fhir import json
 from app.fhir.registry import by_code
 from app.repositories.unit_of_work import UnitsOfWork
 from app.search import indexer
 from app.search.visibility import Visible
 
+_CLINICS = EveryTenant("one clinic after another is indexed")
 _STEP = 200
 
 
@@ -20,7 +22,7 @@ class Reindexing:
 
     async def run(self) -> int:
         """The number of resources indexed."""
-        async with self._units.read() as uow:
+        async with self._units.read(_CLINICS) as uow:
             tenants = [tenant.id for tenant in await uow.installation.tenants()]
         return sum([await self._tenant(tenant) for tenant in tenants])
 
@@ -29,7 +31,7 @@ class Reindexing:
         count = 0
         after: int | None = 0
         while after is not None:
-            async with self._units.write(resources=0) as uow:
+            async with self._units.write(tenant, resources=0) as uow:
                 after, step = await uow.index.after(after, limit=_STEP, visible=visible)
                 for stored in step:
                     tree = json.parse_resource(stored.text)

@@ -66,7 +66,7 @@ class Reminders:
             told = {**reminder, "status": "completed", "sent": format_instant(self._clock.now())}
         except NotSent:
             told = {**reminder, "status": "not-done", "statusReason": {"text": "It did not leave."}}
-        async with units.write() as uow:
+        async with units.write(tenant) as uow:
             await self._derived.store(uow, told, tenant=tenant)
 
     def _communication(self, task: Tree, when: int) -> Tree:

@@ -35,7 +35,7 @@ class Rescoring:
 
     async def total(self, units: UnitsOfWork, tenant: int) -> int:
         """How many responses there are."""
-        async with units.read() as uow:
+        async with units.read(tenant) as uow:
             return await uow.index.count(_RESPONSE, visible=_all(tenant))
 
     async def run(
@@ -50,13 +50,13 @@ class Rescoring:
 
         ``told`` is called with the number of responses done so far, after every step.
         """
-        async with units.write() as uow:
+        async with units.write(tenant) as uow:
             if anew:
                 await uow.jobs.end(tenant, NAME)
             at = await uow.jobs.find(tenant, NAME) or Job(0, 0)
         known, changed = Instruments(), 0
         while True:
-            async with units.write(resources=_STEP * 16) as uow:
+            async with units.write(tenant, resources=_STEP * 16) as uow:
                 last, step = await uow.index.after(
                     at.position, limit=_STEP, visible=_all(tenant), kind=_RESPONSE
                 )

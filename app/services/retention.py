@@ -55,14 +55,14 @@ class Retention:
             raise AppError.of(
                 Category.UNPROCESSABLE, "value", f"records are kept for {least()} years or longer"
             )
-        async with self._units.write(resources=0) as uow:
+        async with self._units.write(tenant, resources=0) as uow:
             await uow.retention.keep_for(tenant, years)
             self._record(uow, "retention-changed", tenant, detail={"years": str(years)})
 
     async def hold(self, tenant: int, patient: str, *, reason: str) -> str:
         """Places a legal hold on a patient's record; its id."""
         hold = Hold(self._ids.new_id(), patient, reason, self._clock.now())
-        async with self._units.write(resources=0) as uow:
+        async with self._units.write(tenant, resources=0) as uow:
             await self._exists(uow, tenant, patient)
             await uow.retention.place(tenant, hold)
             self._record(uow, "hold-placed", tenant, patient)
@@ -70,7 +70,7 @@ class Retention:
 
     async def release(self, tenant: int, patient: str) -> int:
         """Ends the legal holds on a patient's record; how many."""
-        async with self._units.write(resources=0) as uow:
+        async with self._units.write(tenant, resources=0) as uow:
             ended = await uow.retention.release(tenant, patient, at=self._clock.now())
             if not ended:
                 raise AppError.of(Category.NOT_FOUND, "not-found", "no legal hold stands on it")
@@ -88,7 +88,7 @@ class Retention:
                 Category.FORBIDDEN, "forbidden", "an admin or a clinical lead may, nobody else"
             )
         now = self._clock.now()
-        async with self._units.write(resources=0) as uow:
+        async with self._units.write(by.tenant, resources=0) as uow:
             await uow.lock(f"destruction in {by.tenant}")
             if not await uow.retention.has_key(by.tenant, f"Patient/{patient}"):
                 raise AppError.of(Category.NOT_FOUND, "not-found", "no such record")

@@ -9,6 +9,7 @@ from typing import Final
 
 from app.core.clock import Clock
 from app.core.errors import AppError, Category
+from app.db.engine import EveryTenant
 from app.fhir import definitions, json
 from app.fhir.json import Tree
 from app.fhir.registry import REGISTRY, Interaction
@@ -20,6 +21,7 @@ from app.services.changes import Change
 from app.services.records import Records
 
 _LOADED = "shared-definitions"
+_CLINICS = EveryTenant("which clinics there are is the installation's")
 _BATCH = 100
 _SLUG: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
@@ -39,10 +41,11 @@ class Tenants:
                 Category.INVALID, "value", "a slug is up to 40 of a-z, 0-9 and -, a letter first"
             )
         shipped = list(_tenant_owned())
-        async with self._units.write(resources=len(shipped)) as uow:
+        async with self._units.write(_CLINICS, resources=len(shipped)) as uow:
             if slug in [tenant.slug for tenant in await uow.installation.tenants()]:
                 raise AppError.of(Category.CONFLICT, "duplicate", f"there is a tenant {slug}")
             tenant = await uow.installation.add_tenant(slug, name, now=self._clock.now())
+            await uow.turn_to(tenant.id)
             for tree in shipped:
                 await self._keep(uow, tree, tenant=tenant.id)
         return tenant
@@ -52,22 +55,22 @@ class Tenants:
         if await self.has_shared():
             return 0
         trees = list(_shared())
-        async with self._units.write() as uow:
+        async with self._units.write(_CLINICS) as uow:
             if SHARED not in [tenant.id for tenant in await uow.installation.tenants()]:
                 await uow.installation.add_tenant(
                     "shared", "Definitions", now=self._clock.now(), id=SHARED
                 )
         for start in range(0, len(trees), _BATCH):
-            async with self._units.write(resources=_BATCH) as uow:
+            async with self._units.write(SHARED, resources=_BATCH) as uow:
                 for tree in trees[start : start + _BATCH]:
                     await self._keep(uow, tree, tenant=SHARED)
-        async with self._units.write() as uow:
+        async with self._units.write(_CLINICS) as uow:
             await uow.installation.set_fact(_LOADED, _digest(trees))
         return len(trees)
 
     async def has_shared(self) -> bool:
         """Whether the stored definitions are those of this version."""
-        async with self._units.read() as uow:
+        async with self._units.read(_CLINICS) as uow:
             return await uow.installation.fact(_LOADED) == _digest(_shared())
 
     async def _keep(self, uow: UnitOfWork, tree: Tree, *, tenant: int) -> None:

@@ -127,7 +127,7 @@ async def test_the_proof_of_who_asks_must_be_fresh(world):
 
 async def test_who_has_a_second_factor_shows_it_first(world):
     services = world.clinic.application.services
-    async with services.units.write() as unit:
+    async with services.units.accounts.write() as unit:
         tenant = world.clinic.tenant.id
         account = await unit.accounts.people.of_person(tenant, THEO)
         sealed = Totp(tenant, account.account_id, b"secret", b"nonce", 1, 0)

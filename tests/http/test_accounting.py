@@ -9,6 +9,7 @@ from app.core.clock import SECOND, format_instant
 from app.repositories.audit_log import AuditLog
 from tests.http.resources import patient
 from tests.support.audit_records import a_record
+from tests.support.databases import ANYBODY
 from tests.support.staff import signed_in
 
 DAY = 86_400 * SECOND
@@ -36,7 +37,7 @@ async def told(clinic):
         ),
         a_record(**(common | {"patient": "berta"}), aid=tenant + 6, recorded=now - DAY),
     ]
-    async with clinic.application.services.units.database.write() as connection:
+    async with clinic.application.services.units.database.write(ANYBODY) as connection:
         await AuditLog(connection).append(records)
     return records, now
 

@@ -15,6 +15,7 @@ from app.services.audit_tables import HEADER
 from tests.http.answers import made
 from tests.http.resources import patient
 from tests.support.audit_records import a_record
+from tests.support.databases import ANYBODY
 from tests.support.people import Browser, add_person, browser, code_now, enrol
 
 
@@ -53,7 +54,7 @@ async def seen(clinic):
         consent_version=2,
         provision="Consent.provision.provision[1]",
     )
-    async with clinic.application.services.units.database.write() as connection:
+    async with clinic.application.services.units.database.write(ANYBODY) as connection:
         await AuditLog(connection).append([glass])
     await clinic.application.app.state.sequencer.step()
     return id, glass
@@ -160,7 +161,7 @@ async def test_alerts_have_their_list(auditor: Browser, clinic):
     alert = trail.internal(
         "alert", tenant=clinic.tenant.id, entity="Practitioner/pr1", name="bulk-reading"
     )
-    async with clinic.application.services.units.database.write() as connection:
+    async with clinic.application.services.units.database.write(ANYBODY) as connection:
         await AuditLog(connection).append([alert])
     page = await auditor.open("/audit/alerts")
     assert "bulk-reading" in page.text
@@ -171,7 +172,7 @@ async def test_table_is_safe_for_spreadsheets(auditor: Browser, seen, clinic):
     record = a_record(
         tenant=clinic.tenant.id, aid=clinic.tenant.id + 10**6, name="=HYPERLINK(1)", patient="px"
     )
-    async with clinic.application.services.units.database.write() as connection:
+    async with clinic.application.services.units.database.write(ANYBODY) as connection:
         await AuditLog(connection).append([record])
     answer = await auditor.open("/audit/export.csv?patient=px")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
@@ -195,7 +196,7 @@ async def test_pages_go_on(auditor: Browser, clinic):
         a_record(tenant=clinic.tenant.id, aid=clinic.tenant.id * 1000 + n, patient="pm")
         for n in range(120)
     ]
-    async with clinic.application.services.units.database.write() as connection:
+    async with clinic.application.services.units.database.write(ANYBODY) as connection:
         await AuditLog(connection).append(many)
     seen, address = [], "/audit?patient=pm"
     while address:
@@ -236,7 +237,7 @@ async def test_strangers_sign_in_first(client):
 async def test_another_clinic_is_not_in_sight(auditor: Browser, application, clinic):
     other = await application.add_tenant(f"elsewhere-{clinic.tenant.id}")
     record = a_record(tenant=other.id, aid=other.id, patient="hidden")
-    async with application.services.units.database.write() as connection:
+    async with application.services.units.database.write(ANYBODY) as connection:
         await AuditLog(connection).append([record])
     assert "Nothing was found" in (await auditor.open("/audit?patient=hidden")).text
     assert (await auditor.open(f"/audit/event/{record.id}")).status_code == 404

@@ -65,7 +65,7 @@ def permit(**more):
 
 async def is_signed(clinic, text, provenance):
     services = clinic.application.services
-    async with services.units.read() as unit:
+    async with services.units.read(clinic.tenant.id) as unit:
         return await services.engine.services.signing.is_signed(unit, text, provenance)
 
 

@@ -276,7 +276,7 @@ async def test_a_forgotten_password_is_replaced_once_by_a_link(application, clin
 async def test_a_link_lives_a_quarter_of_an_hour(application, clinic, at_home):
     carla = await add_person(clinic, "carla", "client", fhir_user="Patient/c", email="c@x.org")
     services = application.services
-    async with services.units.write() as unit:
+    async with services.units.accounts.write() as unit:
         address = await services.authorization.links.make(unit.accounts, carla, purpose="reset")
     application.clock.turn(seconds=15 * 60 + 1)
     assert (await at_home.open(address)).status_code == 410

@@ -12,6 +12,7 @@ from app.security.keyring import rotate_signing_key
 from app.security.keys import new_es384_key
 from app.security.ports import Fetched, Unauthenticated
 from tests.support.authorization import FHIR, ORIGIN, TOKEN_URL, jwks_text, open_door
+from tests.support.databases import ANYBODY
 
 
 @pytest.fixture
@@ -266,7 +267,7 @@ async def test_a_disabled_or_changed_client_and_a_suspended_tenant_lose_their_to
         await unit.accounts.clients.set_rights(ehr, scope="system/*.rs", role="auditor")
     await rejected(door, token)
     token = await door.token(ehr.client_id, scope="system/AuditEvent.rs")
-    async with door.database.write() as connection:
+    async with door.database.write(ANYBODY) as connection:
         await connection.execute(update(tenant).where(tenant.c.id == 1).values(suspended=1))
     await rejected(door, token)
     refused(await door.ask(ehr.client_id))

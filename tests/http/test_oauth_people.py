@@ -371,13 +371,13 @@ async def test_a_closed_account_or_new_password_ends_everything_at_once(
 
     body = await tokens(application, at_home, anna, portal)
     services = application.services
-    async with services.units.write() as unit:
+    async with services.units.accounts.write() as unit:
         await unit.accounts.people.set_password(anna, password_hash="x", at=1)
     assert (await fhir(application, body["access_token"], "Patient/anna")).status_code == 401
     refused(await refresh(application, portal, body["refresh_token"]), "invalid_grant")
     page = await at_home.open("/account")
     assert forms(page)[0].action == "/login"
-    async with services.units.write() as unit:
+    async with services.units.accounts.write() as unit:
         await close_account(unit.accounts, anna, now=services.clock.now())
     assert (await at_home.sign_in(anna)).status_code == 401
 
@@ -420,7 +420,7 @@ async def test_prompt_login_and_max_age_ask_again(application, anna, portal, at_
 async def test_a_person_asks_for_themselves(application, at_home, anna, portal):
     token = (await tokens(application, at_home, anna, portal))["access_token"]
     services = application.services
-    async with services.units.read() as unit:
+    async with services.units.accounts.read() as unit:
         principal = await services.authorization.authenticator.authenticate(
             [f"Bearer {token}"], unit.accounts.tokens
         )

@@ -429,3 +429,21 @@ async def test_a_transaction_is_in_the_log_with_its_entries(clinic):
     assert await outcomes("search-type") == ["0"]  # before the auditor's own are there
     assert await outcomes("transaction") == ["0", "4"]
     assert await outcomes("create") == ["0"]
+
+
+async def test_transactions_that_name_each_other_s_resources_do_not_wait_for_each_other(clinic):
+    """What one deletes the other writes: held in one order, neither is turned away."""
+    ids = [urn().rpartition(":")[2] for _ in range(8)]
+    for id in ids:
+        await clinic.http.put(f"Patient/{id}", json=patient(id=id))
+
+    async def crossing(first, second):
+        ends = [entry("DELETE", f"Patient/{id}") for id in first]
+        makes = [entry("PUT", f"Patient/{id}", patient(id=id)) for id in second]
+        return await send(clinic.http, *ends, *makes)
+
+    for _ in range(4):
+        answers = await asyncio.gather(
+            *(crossing(*halves) for halves in ((ids[:4], ids[4:]), (ids[4:], ids[:4])) * 3)
+        )
+        assert [answer.status_code for answer in answers] == [200] * 6

@@ -9,7 +9,7 @@ DAY = 24 * 3600
 
 
 async def kept(application):
-    async with application.services.units.read() as unit:
+    async with application.services.units.accounts.read() as unit:
         return (await unit.connection.fetch(select(func.count()).select_from(issued_token)))[0][0]
 
 

@@ -10,7 +10,8 @@ import pytest
 
 import app.db.tables  # noqa: F401 - fills the metadata
 from app.db.metadata import metadata
-from tests.support.databases import Database
+from app.db.row_security import seeing
+from tests.support.databases import ANYBODY, Database
 from tests.support.eyes import eyes
 
 CANARY = "q7canary7q"
@@ -51,15 +52,16 @@ async def contents(database: Database) -> bytes:
         files = [Path(database.url.split("///", 1)[1] + end) for end in ("", "-wal")]
         return b"".join([file.read_bytes() for file in files if file.exists()])
     connection = await asyncpg.connect(database.owner_url)
+    rows = []
     try:
-        return b"".join(
-            [
-                "".join(
-                    row[0] for row in await connection.fetch(f'SELECT t::text FROM "{table}" t')
-                ).encode()
-                for table in metadata.tables
-            ]
-        )
+        await connection.execute(seeing(ANYBODY))
+        tenants = [row[0] for row in await connection.fetch("SELECT id FROM tenant")]
+        for whose in (ANYBODY, *tenants):
+            await connection.execute(seeing(whose))
+            for table in metadata.tables:
+                found = await connection.fetch(f'SELECT t::text FROM "{table}" t')
+                rows += [row[0].encode() for row in found]
+        return b"".join(rows)
     finally:
         await connection.close()
 
@@ -85,7 +87,7 @@ async def test_no_file_holds_what_was_written(written, capfd):
 async def test_a_destroyed_key_makes_one_patient_unreadable_at_once(written):
     ehr = eyes(written, "system", f"Organization/{written.tenant.slug}")
     assert await ehr.sees("Observation/o-anna")
-    async with written.application.services.units.write() as uow:
+    async with written.application.services.units.write(written.tenant.id) as uow:
         await uow.keys.destroy(written.tenant.id, "Patient/anna")
     for path in ("Patient/anna", "Observation/o-anna", "Observation/o-anna/_history/1"):
         answer = await written.http.get(path)
@@ -109,6 +111,6 @@ async def test_a_patient_has_one_key_however_many_write_at_once(written):
     answer = await written.http.put("Patient/carl", json={"resourceType": "Patient", "id": "carl"})
     assert answer.status_code == 201
     assert set(await asyncio.gather(*(write(n) for n in range(8)))) == {201}
-    async with written.application.services.units.read() as uow:
+    async with written.application.services.units.read(written.tenant.id) as uow:
         keys = await uow.keys.of(written.tenant.id, ["Patient/carl"])
     assert set(keys) == {"Patient/carl"}

@@ -26,6 +26,7 @@ from app.services.audit_tables import HEADER, csv_lines, event_lines, row_of
 from app.services.audit_watch import AlertRule, AuditWatch, alert_rules
 from tests.support.audit_log import Log, a_log
 from tests.support.audit_records import NOON, a_record, a_system_record
+from tests.support.databases import ANYBODY
 
 EVENT = REGISTRY["AuditEvent"].code
 AUDITOR = Visible(1, {EVENT: (Alternative(),)})
@@ -70,13 +71,13 @@ QUESTIONS = [
 
 @pytest_asyncio.fixture
 async def filled(log: Log) -> Log:
-    async with log.database.write() as connection:
+    async with log.database.write(ANYBODY) as connection:
         await AuditLog(connection).append(RECORDS)
     return log
 
 
 async def test_questions_have_their_answers(filled: Log):
-    async with filled.database.read() as connection:
+    async with filled.database.read(ANYBODY) as connection:
         for question, expected in QUESTIONS:
             found = await AuditQueries(connection).page(question, visible=AUDITOR, limit=20)
             assert [each.aid for each in found] == expected, question
@@ -84,7 +85,7 @@ async def test_questions_have_their_answers(filled: Log):
 
 
 async def test_pages_go_on_where_the_last_one_ended(filled: Log):
-    async with filled.database.read() as connection:
+    async with filled.database.read(ANYBODY) as connection:
         queries = AuditQueries(connection)
         first = await queries.page(Question(), visible=AUDITOR, limit=3)
         key = (first[-1].recorded, first[-1].aid)
@@ -98,7 +99,7 @@ async def test_pages_go_on_where_the_last_one_ended(filled: Log):
     ids=["nothing", "own"],
 )
 async def test_questions_are_for_auditors(filled: Log, visible):
-    async with filled.database.read() as connection:
+    async with filled.database.read(ANYBODY) as connection:
         with pytest.raises(AppError, match="forbidden"):
             await AuditQueries(connection).page(Question(), visible=visible, limit=1)
 
@@ -116,7 +117,7 @@ async def test_unusual_access_is_told_once(filled: Log):
         aid=900, recorded=filled.clock.at, role="clinical_lead", basis="role", patient="many-1"
     )
     night = a_record(aid=901, recorded=NOON - 9 * HOUR, event="break-glass", patient="p8")
-    async with filled.database.write() as connection:
+    async with filled.database.write(ANYBODY) as connection:
         await AuditLog(connection).append([*many, outside, night])
     watch = AuditWatch(filled.units, filled.trail, clock=filled.clock)
     alerts = await watch.look()
@@ -129,7 +130,7 @@ async def test_unusual_access_is_told_once(filled: Log):
     [bulk] = [each for each in alerts if each.entity_name == "bulk-reading"]
     assert json.loads(str(bulk.detail))["count"] == "40"
     assert await watch.look() == []
-    async with filled.database.read() as connection:
+    async with filled.database.read(ANYBODY) as connection:
         kept = await AuditQueries(connection).page(
             Question(events=("alert",)), visible=AUDITOR, limit=9
         )
@@ -141,12 +142,12 @@ async def test_unusual_access_is_told_once(filled: Log):
 )
 async def test_it_is_night_by_the_clock_of_the_clinic(filled: Log, zone, is_night):
     """NOON is eight o'clock in the morning in Greenwich, in the middle of January."""
-    async with filled.units.write() as unit:
+    async with filled.units.write(ANYBODY) as unit:
         await unit.installation.set_zone(1, zone)
     hours = {"Asia/Tokyo": 5, "America/Anchorage": 0}.get(zone, 4)
     glass = a_record(aid=910, recorded=NOON + hours * HOUR, event="break-glass", patient="p9")
     filled.clock.at = NOON + 6 * HOUR
-    async with filled.database.write() as connection:
+    async with filled.database.write(ANYBODY) as connection:
         await AuditLog(connection).append([glass])
     alerts = await AuditWatch(filled.units, filled.trail, clock=filled.clock).look()
     told = [each.entity for each in alerts if each.entity_name == "night-break-glass"]
@@ -160,7 +161,7 @@ async def test_the_sequencer_watches(filled: Log):
     sequencer._watch = watch
     await sequencer.step()
     await sequencer.step()
-    async with filled.database.read() as connection:
+    async with filled.database.read(ANYBODY) as connection:
         alerts = await AuditQueries(connection).page(
             Question(events=("alert",)), visible=AUDITOR, limit=9
         )

@@ -12,6 +12,7 @@ import pytest_asyncio
 from sqlalchemy import delete, func, insert, select, text, update
 
 from app.db.engine import Database, UniqueViolation
+from app.db.row_security import seeing
 from app.db.tables.audit import audit_event, audit_pending
 from app.fhir.audit.event import canonical, commitment
 from app.repositories.audit_log import AuditLog
@@ -19,6 +20,7 @@ from app.search.sources.audit_rows import COLUMNS as NAMES
 from app.search.sources.audit_rows import record_of
 from tests.support.audit_log import a_log
 from tests.support.audit_records import a_record, every_kind
+from tests.support.databases import ANYBODY
 
 COLUMNS = tuple(audit_event.c[name] for name in NAMES)
 DIALECTS = ("sqlite", "postgresql")
@@ -31,7 +33,7 @@ async def database(request, databases) -> AsyncIterator[Database]:
 
 
 async def append(database: Database, *records) -> None:
-    async with database.write() as connection:
+    async with database.write(ANYBODY) as connection:
         await AuditLog(connection).append(records)
 
 
@@ -45,7 +47,7 @@ async def test_what_is_read_is_what_was_committed_to(database: Database):
         ),
     ]
     await append(database, *records)
-    async with database.read() as connection:
+    async with database.read(ANYBODY) as connection:
         rows = await connection.fetch(
             select(*COLUMNS, audit_event.c.commitment).order_by(audit_event.c.aid)
         )
@@ -63,17 +65,17 @@ async def test_what_is_read_is_what_was_committed_to(database: Database):
 async def test_every_record_waits_for_its_leaf(database: Database):
     records = every_kind()
     await append(database, *records)
-    async with database.read() as connection:
+    async with database.read(ANYBODY) as connection:
         waiting = await connection.fetch(select(audit_pending.c.recorded, audit_pending.c.aid))
     assert {tuple(row) for row in waiting} == {(each.recorded, each.aid) for each in records}
 
 
 async def test_an_undone_transaction_leaves_no_record(database: Database):
     with suppress(ZeroDivisionError):
-        async with database.write() as connection:
+        async with database.write(ANYBODY) as connection:
             await AuditLog(connection).append([a_record()])
             raise ZeroDivisionError
-    async with database.read() as connection:
+    async with database.read(ANYBODY) as connection:
         assert (await connection.fetch(select(func.count()).select_from(audit_event)))[0][0] == 0
         assert (await connection.fetch(select(func.count()).select_from(audit_pending)))[0][0] == 0
 
@@ -93,9 +95,9 @@ REFUSED = (sqlite3.IntegrityError, asyncpg.PostgresError, UniqueViolation)
 async def test_the_application_can_change_and_remove_nothing(database: Database, change):
     await append(database, a_record())
     with pytest.raises(REFUSED):
-        async with database.write() as connection:
+        async with database.write(ANYBODY) as connection:
             await connection.execute(change())
-    async with database.read() as connection:
+    async with database.read(ANYBODY) as connection:
         rows = await connection.fetch(select(*COLUMNS))
     assert [record_of(row) for row in rows] == [a_record()]
 
@@ -138,7 +140,7 @@ async def test_the_role_of_the_application_is_granted_no_way(databases, statemen
     async with a_log(await databases.make("postgresql")) as log:
         await append(log.database, a_record())
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            async with log.database.write() as connection:
+            async with log.database.write(ANYBODY) as connection:
                 await connection.execute(text(statement))
 
 
@@ -150,6 +152,7 @@ async def test_the_owner_has_to_do_more_than_ask(databases, statement):
     async with a_log(await databases.make("postgresql")) as log:
         await append(log.database, a_record())
         connection = await asyncpg.connect(log.owner)
+        await connection.execute(seeing(ANYBODY))
         with pytest.raises(asyncpg.PostgresError, match="append-only"):
             await connection.execute(statement)
         await connection.close()
@@ -158,7 +161,7 @@ async def test_the_owner_has_to_do_more_than_ask(databases, statement):
 async def test_a_second_record_of_one_key_is_refused(database: Database):
     await append(database, a_record())
     with pytest.raises(REFUSED):
-        async with database.write() as connection:
+        async with database.write(ANYBODY) as connection:
             await connection.execute(
                 insert(audit_event).from_select(
                     [column.name for column in audit_event.columns], select(audit_event)

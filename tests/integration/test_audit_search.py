@@ -29,6 +29,7 @@ from app.search.sources.resource import RESOURCES
 from app.search.visibility import Alternative, Visible
 from tests.support.audit_log import a_log
 from tests.support.audit_records import NOON, a_record, a_system_record, every_kind
+from tests.support.databases import ANYBODY
 from tests.support.sealing import CODEC, data_keys
 from tests.support.sealing import resources as repository
 
@@ -67,7 +68,7 @@ RECORDS = records()
 async def database(request, databases) -> AsyncIterator[Database]:
     async with a_log(await databases.make(request.param)) as ours:
         made = ours.database
-        async with made.write() as connection:
+        async with made.write(ANYBODY) as connection:
             log = AuditLog(connection)
             await log.append(RECORDS)
             await log.append([a_record(tenant=2, aid=10**6)])
@@ -91,6 +92,7 @@ async def database(request, databases) -> AsyncIterator[Database]:
                     data_class=None,
                 )
                 resources.append(stored, indexed=indexed, previous=None)
+            await connection.turn_to(1)
             await resources.flush()
         yield made
 
@@ -118,7 +120,7 @@ async def found(
     query = parse(pairs, type_name="AuditEvent", base=BASE, now=NOON, max_count=500)
     assert not query.warnings, query.warnings
     with store(source):
-        async with database.read() as connection:
+        async with database.read(ANYBODY) as connection:
             searches = Searches(connection, CODEC, data_keys(connection))
             page = await searches.page(query, visible=visible)
     assert page.total == len(page.matches)
@@ -307,7 +309,7 @@ async def test_pages_neither_skip_nor_repeat(database: Database, sort):
     seen: list[str] = []
     after = None
     with store(AUDIT):
-        async with database.read() as connection:
+        async with database.read(ANYBODY) as connection:
             searches = Searches(connection, CODEC, data_keys(connection))
             while True:
                 page = await searches.page(query, visible=EVERYTHING, after=after)
@@ -325,7 +327,7 @@ async def test_found_event_is_the_rendered_record(database: Database):
         [("_id", RECORDS[3].id)], type_name="AuditEvent", base=BASE, now=NOON, max_count=500
     )
     with store(AUDIT):
-        async with database.read() as connection:
+        async with database.read(ANYBODY) as connection:
             searches = Searches(connection, CODEC, data_keys(connection))
             [match] = (await searches.page(query, visible=EVERYTHING)).matches
     assert json.parse_resource(match.text) == render(RECORDS[3])

@@ -42,6 +42,7 @@ from app.services.audit_sequencer import Diverged
 from app.services.audit_verification import verify_log
 from tests.support.audit_log import Log, a_log
 from tests.support.audit_records import NOON, a_record
+from tests.support.databases import ANYBODY
 
 
 @pytest_asyncio.fixture
@@ -63,7 +64,7 @@ async def test_every_record_has_one_leaf_and_indexes_are_dense(log: Log):
     records = await log.add(1200)
     made = await log.sequencer().step()
     assert made is not None
-    async with log.database.read() as connection:
+    async with log.database.read(ANYBODY) as connection:
         rows = await connection.fetch(
             select(audit_leaf.c.leaf_index, audit_leaf.c.aid, audit_leaf.c.commitment).order_by(
                 audit_leaf.c.leaf_index
@@ -76,7 +77,7 @@ async def test_every_record_has_one_leaf_and_indexes_are_dense(log: Log):
     assert waiting[0][0] == 0
     assert {tuple(row) for row in nodes} == {(8, n) for n in range(1200 // 256)}
     frontier = Frontier()
-    async with log.database.read() as connection:
+    async with log.database.read(ANYBODY) as connection:
         async for text in AuditTree(connection).leaves(0, 1200):
             list(frontier.append(leaf_hash(text)))
     assert parse_note(made.note)[0].root == frontier.root()
@@ -92,7 +93,7 @@ async def test_proofs_of_the_stored_tree_hold(log: Log):
         assert made is not None
         sizes.append(made.size)
         roots[made.size] = parse_note(made.note)[0].root
-    async with log.database.read() as connection:
+    async with log.database.read(ANYBODY) as connection:
         tree = AuditTree(connection)
         leaves = [text async for text in tree.leaves(0, sizes[-1])]
         for size in sizes[1:]:
@@ -122,7 +123,7 @@ async def test_leaf_of_a_record_is_found_by_its_id_and_tenant(log: Log):
 
 
 async def leaves_of(log: Log):
-    async with log.database.read() as connection:
+    async with log.database.read(ANYBODY) as connection:
         async for text in AuditTree(connection).leaves(0, 1):
             yield text
 
@@ -142,7 +143,7 @@ async def test_one_process_has_the_role(log: Log):
 async def test_a_record_that_was_undone_leaves_no_gap(log: Log):
     await log.add(2)
     with suppress(ZeroDivisionError):
-        async with log.database.write() as connection:
+        async with log.database.write(ANYBODY) as connection:
             await AuditLog(connection).append([a_record(aid=900)])
             raise ZeroDivisionError
     await log.add(2)
@@ -159,7 +160,7 @@ async def test_clock_set_back_is_an_event_and_the_order_stays(log: Log):
     await sequencer.step()
     await sequencer.step()
     await sequencer.step()
-    async with log.database.read() as connection:
+    async with log.database.read(ANYBODY) as connection:
         events = await connection.fetch(
             select(audit_event.c.detail).where(audit_event.c.event == "clock-set-back")
         )
@@ -171,7 +172,7 @@ async def test_clock_set_back_is_an_event_and_the_order_stays(log: Log):
 async def test_old_key_still_vouches_for_what_it_signed(log: Log):
     await log.add(1)
     first = await log.sequencer().step()
-    async with log.units.write() as unit:
+    async with log.units.write(ANYBODY) as unit:
         await log.keys.rotate(AuditTree(unit.connection))
     await log.add(1)
     second = await log.sequencer().step()
@@ -333,7 +334,7 @@ async def test_a_stranger_is_told_of_the_restore(log: Log, tmp_path: Path):
         with (tmp_path / name).open("ab") as file:
             file.write(piece)
     events = tmp_path / "events.ndjson"
-    async with log.database.read() as connection:
+    async with log.database.read(ANYBODY) as connection:
         rows = await connection.fetch(select(*(audit_event.c[name] for name in COLUMNS)))
     events.write_bytes(b"\n".join(fhir_json.dumps(render(record_of(row))) for row in rows))
 

@@ -21,6 +21,7 @@ from app.services.audit_retention import PartitionsAhead, maintain
 from app.services.audit_verification import verify_log
 from tests.support.audit_log import Log, a_log
 from tests.support.audit_records import NOON, a_record
+from tests.support.databases import ANYBODY
 
 DAY = 86_400 * SECOND
 YEAR = 365 * DAY
@@ -58,7 +59,7 @@ async def add(log: Log, *days: int) -> None:
     for day in days:
         log.count += 1
         records.append(a_record(aid=log.count, recorded=NOON + day * DAY))
-    async with log.database.write() as connection:
+    async with log.database.write(ANYBODY) as connection:
         await AuditLog(connection).append(records)
 
 
@@ -139,7 +140,7 @@ async def test_old_records_leave_and_the_log_says_so(log: Log, tmp_path: Path):
     done = await maintain(log.units, log.trail, settings=settings, clock=log.clock)
     assert done[-1].startswith("records from 20")
     await log.sequencer(copy).step()
-    async with log.database.read() as connection:
+    async with log.database.read(ANYBODY) as connection:
         events = [row[0] for row in await connection.fetch(select(audit_event.c.event))]
     assert events.count("audit-retained") == 1
     assert events.count("read") < 3

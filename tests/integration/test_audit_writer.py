@@ -18,6 +18,7 @@ from app.repositories.audit_writer import MOST, AuditWriter
 from app.services.audit_refusals import Refusals
 from tests.support.audit_log import Log, a_log
 from tests.support.audit_records import a_record
+from tests.support.databases import ANYBODY
 
 
 @pytest_asyncio.fixture
@@ -27,7 +28,7 @@ async def log(dialect, databases) -> AsyncIterator[Log]:
 
 
 async def kept(log: Log) -> set[int]:
-    async with log.database.read() as connection:
+    async with log.database.read(ANYBODY) as connection:
         return {row[0] for row in await connection.fetch(select(audit_event.c.aid))}
 
 
@@ -39,10 +40,10 @@ class Watched:
         self.commits = 0
         self.failing = False
 
-    async def apply(self, changes):
+    async def apply(self, changes, whose):
         if self.failing:
             raise DatabaseBusy
-        await self.database.apply(changes)
+        await self.database.apply(changes, whose)
         self.commits += 1
 
 
@@ -120,7 +121,7 @@ async def test_refusals_of_one_address_are_counted(log: Log):
 
 
 async def counts(log: Log) -> list[tuple[str, str, str]]:
-    async with log.database.read() as connection:
+    async with log.database.read(ANYBODY) as connection:
         rows = await connection.fetch(select(audit_event.c.address, audit_event.c.detail))
     found = [(row[0], json.loads(row[1])) for row in rows]
     return sorted((address, each["reason"], each["count"]) for address, each in found)

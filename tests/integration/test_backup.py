@@ -112,7 +112,7 @@ async def test_a_backup_that_is_not_whole_stores_nothing(
         with pytest.raises(AppError) as refusal:
             await backups(target, root).load(path)
         assert refusal.value.category is Category.INVALID
-        async with target.services.units.read() as unit:
+        async with target.services.units.accounts.read() as unit:
             slugs = [tenant.slug for tenant in await unit.installation.tenants()]
         assert slugs == ["shared"]
 

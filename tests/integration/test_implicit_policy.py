@@ -16,7 +16,7 @@ SEEN, HIDDEN = [True] * 3, [False] * 3
 
 async def choose(world, policy):
     clinic = world.clinic
-    async with clinic.application.services.units.write() as uow:
+    async with clinic.application.services.units.write(clinic.tenant.id) as uow:
         await uow.installation.set_policy(clinic.tenant.id, Implicit(policy))
 
 

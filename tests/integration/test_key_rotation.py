@@ -26,7 +26,7 @@ from app.services.audit_keys import LogKeys
 from app.services.audit_verification import verify_log
 from app.services.key_rotation import KeyRotation
 from tests.support.application import ORIGIN, Application, Clinic, clinic_of, running
-from tests.support.databases import Databases, Dialect
+from tests.support.databases import ANYBODY, Databases, Dialect
 
 PATIENT = {"resourceType": "Patient", "id": "rita", "active": True}
 
@@ -84,7 +84,7 @@ async def test_the_root_key_is_turned_over_and_the_former_forgotten(clinic: Clin
     await clinic.application.add_tenant("more")  # signs and seals as before
     with pytest.raises(KeyUnavailable):
         await KeyRing(
-            services.units, root=RootKey.load(former, services.ids), clock=services.clock
+            services.units.accounts, root=RootKey.load(former, services.ids), clock=services.clock
         ).signer()
 
 
@@ -146,7 +146,7 @@ def key_service(url: str, place: Path) -> KeyService:
 
 
 async def roots(application: Application) -> set[str]:
-    async with application.services.units.read() as uow:
+    async with application.services.units.read(ANYBODY) as uow:
         return await uow.keys.roots()
 
 

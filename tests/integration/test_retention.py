@@ -152,7 +152,7 @@ async def test_what_is_destroyed_is_gone_from_every_copy_and_still_proved(
         assert (await clinic.http.get(query)).json()["total"] == 0, query
     assert (await clinic.http.get("Observation")).json()["total"] == 1
     assert (await clinic.http.get("Observation?patient=kept")).json()["total"] == 1
-    assert await index_rows(application, "old") == 0
+    assert await index_rows(application, "old", tenant=clinic.tenant.id) == 0
     await application.app.state.sequencer.step()
     assert (await verify_log(application.services.units)).is_sound
 
@@ -164,7 +164,7 @@ async def test_what_is_destroyed_is_gone_from_every_copy_and_still_proved(
         await backups(restored).load(before)
         units = restored.services.units
         await Reindexing(units, base=restored.settings.fhir_base).run()
-        assert await index_rows(restored, "old") == 0
+        assert await index_rows(restored, "old", tenant=clinic.tenant.id) == 0
         await restored.app.state.sequencer.step()
         assert (await verify_log(units)).is_sound
     async with (
@@ -177,10 +177,10 @@ async def test_what_is_destroyed_is_gone_from_every_copy_and_still_proved(
         assert (await http.get("/fhir/Observation")).json()["total"] == 1
 
 
-async def index_rows(application: Application, patient: str) -> int:
+async def index_rows(application: Application, patient: str, *, tenant: int) -> int:
     rids = select(resource.c.rid).where(resource.c.key_owner == f"Patient/{patient}")
     count = 0
-    async with application.services.units.read() as uow:
+    async with application.services.units.read(tenant) as uow:
         assert await uow.connection.fetch(rids)
         for table in INDEX_TABLES:
             statement = select(func.count()).select_from(table).where(table.c.rid.in_(rids))

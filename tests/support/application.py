@@ -82,7 +82,7 @@ class Application:
         values = {"name": "Record system", "kind": "backend", "scope": "system/*.cruds", **fields}
         client = NewClient(tenant=tenant.id, jwks={"keys": [dict(key.public_jwk)]}, **values)
         services = self.services
-        async with services.units.write() as unit:
+        async with services.units.accounts.write() as unit:
             registered = await register_client(
                 unit.accounts, client, ids=services.ids, now=services.clock.now(), demo=False
             )

@@ -11,6 +11,7 @@ from sqlalchemy import insert, select
 
 from app.core.ids import RandomIds
 from app.db.engine import Database, connect
+from app.db.row_security import seeing
 from app.db.tables.resources import tenant
 from app.repositories.audit_log import AuditLog
 from app.repositories.audit_tree import AuditTree
@@ -20,6 +21,7 @@ from app.services.audit import AuditTrail
 from app.services.audit_keys import LogKeys
 from app.services.audit_sequencer import Sequencer
 from tests.support.audit_records import NOON, a_record
+from tests.support.databases import ANYBODY
 from tests.support.databases import Database as Made
 from tests.support.sealing import CODEC, ROOT
 
@@ -67,12 +69,12 @@ class Log:
         for _ in range(count):
             self.count += 1
             made.append(a_record(aid=self.count, **changes))
-        async with self.database.write() as connection:
+        async with self.database.write(ANYBODY) as connection:
             await AuditLog(connection).append(made)
         return made
 
     async def tree(self, work):
-        async with self.database.read() as connection:
+        async with self.database.read(ANYBODY) as connection:
             return await work(AuditTree(connection))
 
     async def execute(self, statement: str) -> None:
@@ -89,6 +91,7 @@ class Log:
             made.close()
         else:
             connection = await asyncpg.connect(self.owner)
+            await connection.execute(seeing(ANYBODY))
             for table in ("audit_event", "audit_leaf", "audit_node", "audit_checkpoint"):
                 trigger = f"{table}_no_change"
                 await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
@@ -101,7 +104,7 @@ async def a_log(made: Made) -> AsyncIterator[Log]:
     """A log with one tenant."""
     database = await connect(made.url, pool_size=4, lock_timeout=10, statement_timeout=30)
     try:
-        async with database.write() as connection:
+        async with database.write(ANYBODY) as connection:
             if not await connection.fetch(select(tenant.c.id).where(tenant.c.id == 1)):
                 values = {"id": 1, "slug": "t", "name": "T", "created": 0, "suspended": 0}
                 await connection.execute(insert(tenant).values(**values))

@@ -18,7 +18,7 @@ import app.db.tables  # noqa: F401 - fills the metadata
 from app.core.clock import SECOND
 from app.core.config import Settings
 from app.core.ids import RandomIds
-from app.db.engine import Database, connect
+from app.db.engine import Connection, Database, connect
 from app.db.metadata import metadata
 from app.db.sqlite import SqliteConnection
 from app.db.tables.resources import tenant
@@ -33,6 +33,7 @@ from app.security.oauth import server
 from app.security.oauth.registration import NewClient, Registered, register_client
 from app.security.ports import Fetched, FetchRefused, SecurityEvent
 from app.security.root_key import RootKey
+from tests.support.databases import ANYBODY
 
 ORIGIN = "http://127.0.0.1:8000"
 TOKEN_URL = f"{ORIGIN}/oauth/token"
@@ -62,6 +63,10 @@ class TestClock:
 @dataclass
 class Unit:
     accounts: Accounts
+    connection: Connection
+
+    async def turn_to(self, tenant: int) -> None:
+        await self.connection.turn_to(tenant)
 
 
 class Units:
@@ -72,13 +77,13 @@ class Units:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Unit]:
-        async with self.database.snapshot() as connection:
-            yield Unit(Accounts(connection))
+        async with self.database.snapshot(ANYBODY) as connection:
+            yield Unit(Accounts(connection), connection)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Unit]:
-        async with self.database.write() as connection:
-            yield Unit(Accounts(connection))
+        async with self.database.write(ANYBODY) as connection:
+            yield Unit(Accounts(connection), connection)
 
 
 class Events(list[SecurityEvent]):
@@ -194,7 +199,7 @@ async def open_door(
     database = await connect(settings.database, pool_size=4, lock_timeout=5, statement_timeout=10)
     try:
         clock, ids = TestClock(), RandomIds()
-        async with database.write() as connection:
+        async with database.write(ANYBODY) as connection:
             if isinstance(connection, SqliteConnection):
                 await _create(connection)
             for number, slug in ((1, "clinic"), (2, "other")):
@@ -236,7 +241,7 @@ async def open_door(
 async def _create(connection: SqliteConnection) -> None:
     from sqlalchemy.schema import CreateIndex, CreateTable
 
-    from app.db.sqlite import DIALECT
+    from app.db.sqlite_statements import DIALECT
 
     for table in metadata.sorted_tables:
         await connection.run(str(CreateTable(table).compile(dialect=DIALECT)))

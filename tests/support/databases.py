@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
+from app.db.engine import EveryTenant
 from tests.support.postgres import APP, OWNER, Server
 from tests.support.serving import environment, rapport
 
 Dialect = Literal["sqlite", "postgresql"]
 DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgresql")
 TEMPLATE = "rapport_template"
+ANYBODY = EveryTenant("a test looks at what is the installation's")
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Eyes:
     async def read(self, reference: str) -> Tree | None:
         """What a read gives; None where nothing is found."""
         type_name, id = reference.split("/")
-        async with self.clinic.application.services.units.read() as uow:
+        async with self.clinic.application.services.units.read(self.clinic.tenant.id) as uow:
             visible = await self.visible(uow, "r")
             stored = await uow.resources.read(REGISTRY[type_name].code, id, visible=visible)
         return json.parse_resource(stored.text) if stored and not stored.deleted else None
@@ -59,7 +59,7 @@ class Eyes:
 
     async def finds(self, type_name: str, *query: tuple[str, str]) -> tuple[set[str], int]:
         """The references that a search finds, includes too, and the total."""
-        async with self.clinic.application.services.units.read() as uow:
+        async with self.clinic.application.services.units.read(self.clinic.tenant.id) as uow:
             page = await uow.searches.page(
                 parser.parse(
                     [*query, ("_total", "accurate")],

@@ -43,7 +43,7 @@ async def add_person(clinic: Clinic, username: str, role: str, **fields: Any) ->
     name = f"{username}-{clinic.tenant.slug}"
     values = {"password": PASSWORD, **fields}
     return await add_user(
-        services.units,
+        services.units.accounts,
         NewUser(tenant=clinic.tenant.id, username=name, name=username, role=role, **values),
         hasher=services.authorization.hasher,
         ids=services.ids,
@@ -61,7 +61,7 @@ async def add_client(clinic: Clinic, **fields: Any) -> Registered:
         "redirect_uris": (CALLBACK,),
         **fields,
     }
-    async with services.units.write() as unit:
+    async with services.units.accounts.write() as unit:
         return await register_client(
             unit.accounts,
             NewClient(tenant=clinic.tenant.id, **values),
@@ -208,7 +208,7 @@ async def enrol(application: Application, account: Account) -> bytes:
     kept = services.authorization.sign_in.sealed_totp(
         account, secret, confirmed=services.clock.now()
     )
-    async with services.units.write() as unit:
+    async with services.units.accounts.write() as unit:
         await unit.accounts.factors.replace_totp(kept)
     return secret
 

@@ -23,7 +23,7 @@ from app.search.found import Found, Page
 from app.search.query import SearchQuery
 from app.search.types import Terminology
 from app.search.visibility import Visible
-from tests.support.databases import Database
+from tests.support.databases import ANYBODY, Database
 from tests.support.sealing import CODEC, data_keys
 
 BASE = "http://127.0.0.1:8000/fhir"
@@ -47,7 +47,7 @@ class World:
 
     async def put(self, *trees: Any, tenant: int = 1, **labels: int) -> None:
         """Stores resources (dicts), each a new one or a new version of its id."""
-        async with self.database.write() as connection:
+        async with self.database.write(tenant) as connection:
             for tree in trees:
                 await self._store(connection, tree, tenant, labels)
 
@@ -59,7 +59,7 @@ class World:
         """Deletes a resource: its tombstone stays, its index rows go."""
         name, _, id = reference.partition("/")
         rid, _ = self._versions[tenant, name, id]
-        async with self.database.write() as connection:
+        async with self.database.write(tenant) as connection:
             for table in INDEX_TABLES:
                 await connection.execute(_gone(table, tenant, rid))
             row = resource.c.tenant == tenant, resource.c.rid == rid
@@ -119,7 +119,7 @@ class World:
     ) -> Page:
         """One page."""
         query = parse(text, type_name, terminology=terminology, **options)
-        async with self.database.snapshot() as connection:
+        async with self.database.snapshot(visible.tenant) as connection:
             searches = Searches(connection, CODEC, data_keys(connection))
             return await searches.page(query, visible=visible, after=after)
 
@@ -160,7 +160,7 @@ async def world(database: Database) -> AsyncIterator[World]:
     """An empty world with the tenants 1 and 2."""
     opened = await engine.connect(database.url, pool_size=2, lock_timeout=10, statement_timeout=30)
     try:
-        async with opened.write() as connection:
+        async with opened.write(ANYBODY) as connection:
             known = {row[0] for row in await connection.fetch(select(tenant_table.c.id))}
             for number in {0, 1, 2} - known:
                 row = {"id": number, "slug": f"t{number}", "name": f"t{number}", "created": 0}

@@ -19,7 +19,7 @@ from app.db import engine
 from app.db.tables.queue import allocator
 from app.repositories.codec import EnvelopeCodec
 from tests.support.application import Application, Clinic, TurnedClock, clinic_of, running
-from tests.support.databases import Database, Databases, Dialect
+from tests.support.databases import ANYBODY, Database, Databases, Dialect
 from tests.support.people import (
     add_client,
     add_person,
@@ -230,7 +230,7 @@ async def _same_numbers(one: Database, other: Database) -> None:
     options: dict[str, Any] = {"pool_size": 1, "lock_timeout": 5, "statement_timeout": 5}
     source = await engine.connect(other.url, **options)
     target = await engine.connect(one.url, **options)
-    async with source.read() as reading, target.write() as writing:
+    async with source.read(ANYBODY) as reading, target.write(ANYBODY) as writing:
         for name, following in await reading.fetch(select(allocator.c.name, allocator.c.next)):
             there = update(allocator).where(allocator.c.name == name)
             await writing.execute(there.values(next=following))

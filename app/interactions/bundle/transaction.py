@@ -37,6 +37,7 @@ async def transaction(
     base = context.engine.settings.fhir_base
     entries = await _identified(context, planned)
     _check_overlap(entries)
+    await _hold(context, entries)
     links = Links.to(
         ((e.full_url, identity) for e in entries if e.full_url and (identity := _identity(e))),
         base=base,
@@ -111,12 +112,30 @@ def _check_overlap(entries: Iterable[Entry]) -> None:
         raise AppError(Category.INVALID, issues)
 
 
+async def _hold(context: Context, entries: Iterable[Entry]) -> None:
+    """Holds what is addressed by its name's order, so that no two wait for each other.
+
+    Most transactions write in that order anyhow, and hold each row as they come to it.
+    """
+    addressed = [
+        identity
+        for entry in _in_order(entries)
+        if entry.call.interaction is not Interaction.CREATE and (identity := _identity(entry))
+    ]
+    if addressed == sorted(addressed):
+        return
+    for identity in sorted(addressed):
+        type_name, _, id = identity.partition("/")
+        kind = context.kind(type_name)
+        await context.uow.resources.lock(kind, id, visible=context.visible("u"))
+
+
 def _in_order(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(entries, key=_rank)
 
 
 def _rank(entry: Entry) -> tuple[int, int, str]:
-    """The place in the specification's order; rows are locked in one order everywhere."""
+    """The place in the specification's order, and by name within it."""
     call = entry.call
     if not entry.writes:
         return 3, 0, ""

@@ -36,7 +36,7 @@ class TenantChange(Strict):
 @router.get("/tenant")
 async def tenant(request: Request, admin: Admin) -> Response:
     """The administrator's own clinic."""
-    async with services_of(request).units.read() as unit:
+    async with services_of(request).units.read(admin.tenant) as unit:
         return _shown(await _own(unit, admin.tenant))
 
 
@@ -44,7 +44,7 @@ async def tenant(request: Request, admin: Admin) -> Response:
 async def change_tenant(request: Request, server: Server, admin: Admin) -> Response:
     """Sets the implicit policy, which holds from the next request on, and the time zone."""
     body = await read(request, TenantChange)
-    async with services_of(request).units.write() as unit:
+    async with services_of(request).units.write(admin.tenant) as unit:
         if body.implicit_policy is not None:
             await unit.installation.set_policy(admin.tenant, body.implicit_policy)
             await record(server, unit, request, admin, EventName.POLICY_CHANGED)

@@ -180,6 +180,7 @@ class TokenStatus:
         """What the patient in context decided of the caller, as IHE PCF says it."""
         assert caller.patient is not None
         everything = Visible.everything(caller.tenant, reason="a decision is told with its token")
+        await unit.turn_to(caller.tenant)
         policies, uris = [], {}
         for id in await unit.consents.of_patient(caller.patient, tenant=caller.tenant):
             stored = await unit.resources.read(_CONSENT, id, visible=everything)
