@@ -7,7 +7,6 @@ of them or of leaves, so a proof reads a few hundred rows however large the tree
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import (
     BigInteger,
@@ -41,6 +40,7 @@ from app.domain.transparency import (
     subtrees,
 )
 from app.fhir.audit.record import AuditRecord, event_key, leaf
+from app.repositories.audit_stored import StoredCheckpoint, StoredLogKey, TreeDamaged
 from app.search.sources.audit_rows import COLUMNS, record_of
 
 STEP = 8  # levels between the subtrees that are kept
@@ -167,26 +167,6 @@ _KEYS = Statement(
     ).order_by(audit_key.c.created, audit_key.c.id)
 )
 _ADD_KEY = Statement(insert(audit_key))
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCheckpoint:
-    """A signed note and when it was made, in microseconds."""
-
-    size: int
-    recorded: int
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredLogKey:
-    """A key of the log; ``id`` is its hash in hexadecimal, ``sealed`` nonce and secret."""
-
-    id: str
-    created: int
-    origin: str
-    public: bytes
-    sealed: bytes
 
 
 class AuditTree:
@@ -354,7 +334,3 @@ class AuditTree:
         while len(hashes) > 1:
             hashes = [node_hash(*pair) for pair in zip(hashes[::2], hashes[1::2], strict=True)]
         return hashes[0]
-
-
-class TreeDamaged(Exception):
-    """Rows of the tree are missing that must be there."""

@@ -25,7 +25,8 @@ from app.domain.transparency import (
     verifier_key,
 )
 from app.repositories.audit_log import THE_LOG
-from app.repositories.audit_tree import AuditTree, StoredLogKey
+from app.repositories.audit_stored import StoredLogKey
+from app.repositories.audit_tree import AuditTree
 from app.repositories.unit_of_work import UnitsOfWork
 from app.security.root_key import RootKey, Sealed
 from app.services.audit import HOME, AuditTrail

@@ -11,7 +11,8 @@ from app.core.errors import AppError, Category
 from app.domain.transparency import consistency_ranges, inclusion_ranges
 from app.fhir.audit.record import event_key
 from app.repositories.audit_log import THE_LOG
-from app.repositories.audit_tree import AuditTree, StoredCheckpoint
+from app.repositories.audit_stored import StoredCheckpoint
+from app.repositories.audit_tree import AuditTree
 from app.repositories.unit_of_work import UnitsOfWork
 from app.services.audit_keys import written
 

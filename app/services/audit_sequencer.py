@@ -20,7 +20,8 @@ from app.db.engine import DatabaseBusy, Row, UniqueViolation
 from app.domain.transparency import Frontier, NoteRefused, consistency_ranges
 from app.fhir.audit.record import AuditRecord
 from app.repositories.audit_log import THE_LOG
-from app.repositories.audit_tree import AuditTree, StoredCheckpoint, TreeDamaged
+from app.repositories.audit_stored import StoredCheckpoint, TreeDamaged
+from app.repositories.audit_tree import AuditTree
 from app.repositories.leases import Leases
 from app.repositories.unit_of_work import UnitsOfWork
 from app.services.audit import HOME, AuditTrail

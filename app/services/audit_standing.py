@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from app.core.clock import SECOND, Clock
 from app.domain.transparency import NoteRefused
 from app.repositories.audit_log import THE_LOG
-from app.repositories.audit_tree import AuditTree, StoredLogKey, TreeDamaged
+from app.repositories.audit_stored import StoredLogKey, TreeDamaged
+from app.repositories.audit_tree import AuditTree
 from app.repositories.unit_of_work import UnitsOfWork
 from app.services.audit_copies import Copy
 from app.services.audit_keys import opened

@@ -13,7 +13,8 @@ from app.domain.transparency import Frontier, NoteRefused, leaf_hash
 from app.fhir.audit.event import commitment
 from app.fhir.audit.record import AuditRecord, event_id, leaf
 from app.repositories.audit_log import THE_LOG
-from app.repositories.audit_tree import AuditTree, StoredCheckpoint, StoredLogKey
+from app.repositories.audit_stored import StoredCheckpoint, StoredLogKey
+from app.repositories.audit_tree import AuditTree
 from app.repositories.unit_of_work import UnitsOfWork
 from app.services.audit_copies import Copy
 from app.services.audit_keys import opened
