@@ -47,8 +47,10 @@ class Clinic:
 def settings_of(env: Mapping[str, str]) -> Settings:
     """The settings that a server with this environment has."""
     names = {key: value for key, value in env.items() if key.startswith("RAPPORT_")}
-    found = {name.removeprefix("RAPPORT_").lower(): value for name, value in names.items()}
-    return Settings(**found, PORT=int(env["PORT"]))
+    found: dict[str, Any] = {
+        name.removeprefix("RAPPORT_").lower(): value for name, value in names.items()
+    }
+    return Settings.model_validate({**found, "PORT": env["PORT"]})
 
 
 async def made(dialect: str, data_dir: Path, *, url: str = "", owner_url: str = "") -> Clinic:

@@ -83,8 +83,8 @@ def main() -> None:
         f"process; {callers.broken} connections broke and were tried elsewhere; "
         f"{len(callers.lost)} answers lost or not found"
     )
-    for each in callers.lost:
-        print(each)
+    for lost in callers.lost:
+        print(lost)
 
 
 def _another(env: Mapping[str, str], stack: ExitStack) -> Process:

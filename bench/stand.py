@@ -100,7 +100,7 @@ class Stand:
 
         async def asked() -> tuple[int, float]:
             async with opened(self.clinic.settings) as core, core.units.read() as unit:
-                count, oldest = await unit.outbox.backlog()
+                count, oldest = await unit.outbox.backlog(core.clock.now())
                 return count, (core.clock.now() - oldest) / 1e6 if oldest else 0.0
 
         return asyncio.run(asked())
