@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from app.core.config import Settings
+from app.db.engine import EveryTenant
 from app.fhir.registry import Interaction
 from app.main import Core, opened
 from app.search import parser
@@ -22,6 +23,7 @@ from bench import records
 EACH = 50  # responses of a patient
 WHOLE = 20  # patients whose responses have 40 items
 _AT_ONCE = 500
+_CLINICS = EveryTenant("the benchmark's own is looked for")
 
 
 async def seed(settings: Settings, trees: Iterable[records.Tree]) -> None:
@@ -38,14 +40,19 @@ async def tenant(settings: Settings) -> int:
 
 async def tenant_of(core: Core) -> int:
     """The benchmark's clinic."""
-    async with core.units.read() as unit:
+    async with core.units.read(_CLINICS) as unit:
         return next(each.id for each in await unit.installation.tenants() if each.slug == "bench")
 
 
 async def ids(settings: Settings, count: int) -> list[str]:
     """Responses of the first patients."""
-    async with opened(settings) as core, core.units.read() as unit:
-        visible = Visible.everything(await tenant_of(core), reason="the benchmark picks some")
+    async with opened(settings) as core:
+        return await _ids(core, await tenant_of(core), count)
+
+
+async def _ids(core: Core, tenant: int, count: int) -> list[str]:
+    async with core.units.read(tenant) as unit:
+        visible = Visible.everything(tenant, reason="the benchmark picks some")
         found: list[str] = []
         for patient in range(WHOLE):
             criteria = [("subject", f"Patient/p{patient}")]
@@ -59,7 +66,7 @@ async def store(core: Core, tenant: int, trees: Iterable[records.Tree]) -> None:
     """Stores records."""
     stream = iter(trees)
     while batch := list(islice(stream, _AT_ONCE)):
-        async with core.units.write(resources=len(batch)) as unit:
+        async with core.units.write(tenant, resources=len(batch)) as unit:
             for tree in batch:
                 core.engine.records.store(unit, _change(core, tree), tenant=tenant)
             unit.written.clear()

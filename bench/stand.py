@@ -12,6 +12,7 @@ from pathlib import Path
 
 import asyncpg
 
+from app.interactions.relay import QUEUE
 from app.main import opened
 from bench import seeding
 from bench.clinic import RAPPORT, RECORDS, Clinic, token
@@ -99,7 +100,7 @@ class Stand:
         """Reactions that wait, and the age of the oldest in seconds."""
 
         async def asked() -> tuple[int, float]:
-            async with opened(self.clinic.settings) as core, core.units.read() as unit:
+            async with opened(self.clinic.settings) as core, core.units.read(QUEUE) as unit:
                 count, oldest = await unit.outbox.backlog(core.clock.now())
                 return count, (core.clock.now() - oldest) / 1e6 if oldest else 0.0
 
