@@ -25,6 +25,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.core.config import Settings
+from app.db.row_security import seeing
 from app.db.sqlite import SqliteConnection
 from app.db.tables.audit import audit_event
 from app.db.tables.resources import resource
@@ -135,7 +136,9 @@ class Sqlite:
 @asynccontextmanager
 async def _opened(url: str) -> AsyncIterator[Store]:
     if not url.startswith("sqlite:"):
-        async with asyncpg.create_pool(url, min_size=1, max_size=8, reset=_nothing) as pool:
+        async with asyncpg.create_pool(
+            url, min_size=1, max_size=8, init=_turned, reset=_nothing
+        ) as pool:
             yield Postgresql(pool)
         return
     path = Path(url.removeprefix("sqlite:///"))
@@ -143,6 +146,10 @@ async def _opened(url: str) -> AsyncIterator[Store]:
     yield Sqlite(reader, writer)
     for connection in (reader, writer):
         await connection.close()
+
+
+async def _turned(connection: Any) -> None:
+    await connection.execute(seeing(TENANT))
 
 
 async def _nothing(_connection: Any) -> None:
