@@ -22,11 +22,11 @@ BASE = "https://clinic.example.org/fhir"
 # Of the installation as a whole: its keys, its one audit tree, its work, who its clinics are.
 INSTALLATION = {
     "allocator", "audit_checkpoint", "audit_key", "audit_leaf", "audit_node", "audit_pending",
-    "installation", "lease", "login_failure", "signing_key", "tenant",
+    "installation", "key_copy", "lease", "login_failure", "signing_key", "tenant",
 }  # fmt: skip
 # Found by the hash of a secret, or a name at the door, before anybody knows whose they are.
 AT_THE_DOOR = {
-    "account", "account_link", "answer_link", "authorization_code", "authorization_request",
+    "account", "account_link", "answer_link", "authorization_code",
     "browser_session", "launch_context", "passkey", "refresh_token", "sign_in_state",
 }  # fmt: skip
 _NAMED = re.compile(r"(?:FROM|JOIN|,) (\w+)(?: AS (\w+))?")

@@ -230,15 +230,15 @@ def when_it_commits(broken: pytest.MonkeyPatch, database: Any) -> None:
     original, alone = type(database).write, type(database).apply
 
     @asynccontextmanager
-    async def write(self: Any) -> AsyncIterator[Any]:
-        async with original(self) as connection:
+    async def write(self: Any, *whose: Any) -> AsyncIterator[Any]:
+        async with original(self, *whose) as connection:
             watched = _Watched(connection)
             yield watched
             if watched.took_a_record:
                 raise DatabaseBusy
 
-    async def apply(self: Any, changes: Any) -> None:
-        await alone(self, changes)
+    async def apply(self: Any, changes: Any, *whose: Any) -> None:
+        await alone(self, changes, *whose)
         if _has_a_record(changes):
             raise DatabaseBusy
 

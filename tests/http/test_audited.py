@@ -200,7 +200,7 @@ async def test_what_the_edge_refuses_is_counted_for_its_address(clinic):
 
     async def kept():
         visible = Visible.everything(HOME, reason="a test looks at the log")
-        async with services.units.database.read() as connection:
+        async with services.units.database.read(HOME) as connection:
             found = await AuditQueries(connection).page(
                 Question(events=("unauthenticated",)), visible=visible, limit=1000
             )

@@ -15,7 +15,7 @@ async def told(clinic, tenant=None):
     """Kind and whether it succeeded, of each record of the clinic."""
     id = clinic.tenant.id if tenant is None else tenant
     visible = Visible.everything(id, reason="a test looks at the log")
-    async with clinic.application.services.units.database.read() as connection:
+    async with clinic.application.services.units.database.read(id) as connection:
         found = await AuditQueries(connection).page(Question(), visible=visible, limit=1000)
     return {(each.event, each.outcome == "0") for each in found}
 

@@ -60,7 +60,7 @@ async def status(application, token):
 async def test_what_one_process_takes_away_another_refuses_at_once(processes):
     first, second, clinic = processes
     portal = await add_client(clinic)
-    units, now = first.services.units, first.clock.now
+    units, now = first.services.authorization.units, first.clock.now
 
     async def revoke(account, tokens):
         async with first.http() as http:
@@ -123,7 +123,7 @@ async def test_a_key_that_one_process_made_is_known_to_the_other(processes):
     first, second, clinic = processes
     before = await clinic.ehr.token()
     assert await status(second, before) == 200
-    async with first.services.units.write() as unit:
+    async with first.services.authorization.units.write() as unit:
         await rotate_signing_key(
             unit.accounts.keys,
             root=first.services.root,

@@ -108,7 +108,7 @@ async def test_a_failure_takes_the_same_work_whoever_it_is_about(application, cl
     )
     closed = await add_person(clinic, "closed", "client", fhir_user="Patient/closed")
     services = application.services
-    async with services.units.write() as unit:
+    async with services.authorization.units.write() as unit:
         await unit.accounts.people.set_enabled(closed, enabled=False)
     hasher, work = services.authorization.hasher, []
     real = hasher._hasher

@@ -35,7 +35,7 @@ async def two(application, clinic):
 
 async def shared(clinic, other, **fields):
     program = await add_client(clinic, **fields)
-    async with clinic.application.services.units.write() as unit:
+    async with clinic.application.services.authorization.units.write() as unit:
         await share_client(unit.accounts, program.client, tenant=other.tenant.id)
     return program
 
@@ -91,7 +91,7 @@ async def test_closing_it_in_one_clinic_leaves_the_other_s(application, two):
     program = await shared(clinic, other)
     here, there = [await signed_in(application, person, program) for person in people]
     services = application.services
-    async with services.units.write() as unit:
+    async with services.authorization.units.write() as unit:
         await unit.accounts.clients.set_enabled(program.client, enabled=False)
     async with application.http() as http:
         for got, status in ((here, 401), (there, 200)):
@@ -105,7 +105,7 @@ async def test_an_address_of_the_other_clinic_s_is_not_one_s_own(application, tw
     clinic, other, people = two
     program = await shared(clinic, other)
     evil = "https://evil.example/callback"
-    async with application.services.units.write() as unit:
+    async with application.services.authorization.units.write() as unit:
         await unit.connection.execute(_moved(other.tenant.id, program.client.client_id, evil))
     who = browser(application)
     await who.open(authorize_url(program, SCOPE, redirect_uri=evil))
@@ -119,7 +119,7 @@ async def test_an_address_of_the_other_clinic_s_is_not_one_s_own(application, tw
 async def test_only_what_people_sign_in_to_is_shared_and_once(application, two):
     clinic, other, _ = two
     program = await shared(clinic, other)
-    units = application.services.units
+    units = application.services.authorization.units
     with pytest.raises(AppError):
         async with units.write() as unit:
             await share_client(unit.accounts, program.client, tenant=other.tenant.id)

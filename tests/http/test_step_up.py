@@ -110,7 +110,7 @@ async def test_an_act_takes_a_recent_sign_in_with_the_second_factor(
         for method, path in acts:
             assert is_asked_again(await http.request(method, path, json=GLASS))
         application.clock.turn(seconds=-STALE)
-        async with application.services.units.write() as unit:
+        async with application.services.authorization.units.write() as unit:
             password_only = update(access_grant).where(access_grant.c.tenant == clinic.tenant.id)
             await unit.accounts.grants._connection.execute(
                 Statement(password_only.values(amr="pwd")), {}
