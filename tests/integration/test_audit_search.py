@@ -29,7 +29,6 @@ from app.search.sources.resource import RESOURCES
 from app.search.visibility import Alternative, Visible
 from tests.support.audit_log import a_log
 from tests.support.audit_records import NOON, a_record, a_system_record, every_kind
-from tests.support.databases import ANYBODY
 from tests.support.sealing import CODEC, data_keys
 from tests.support.sealing import resources as repository
 
@@ -68,10 +67,11 @@ RECORDS = records()
 async def database(request, databases) -> AsyncIterator[Database]:
     async with a_log(await databases.make(request.param)) as ours:
         made = ours.database
-        async with made.write(ANYBODY) as connection:
+        async with made.write(2) as connection:
+            await AuditLog(connection).append([a_record(tenant=2, aid=10**6)])
+        async with made.write(1) as connection:
             log = AuditLog(connection)
             await log.append(RECORDS)
-            await log.append([a_record(tenant=2, aid=10**6)])
             resources = repository(connection)
             for number, record in enumerate(RECORDS, start=1):
                 tree = render(record)
@@ -120,7 +120,7 @@ async def found(
     query = parse(pairs, type_name="AuditEvent", base=BASE, now=NOON, max_count=500)
     assert not query.warnings, query.warnings
     with store(source):
-        async with database.read(ANYBODY) as connection:
+        async with database.read(visible.tenant) as connection:
             searches = Searches(connection, CODEC, data_keys(connection))
             page = await searches.page(query, visible=visible)
     assert page.total == len(page.matches)
@@ -309,7 +309,7 @@ async def test_pages_neither_skip_nor_repeat(database: Database, sort):
     seen: list[str] = []
     after = None
     with store(AUDIT):
-        async with database.read(ANYBODY) as connection:
+        async with database.read(1) as connection:
             searches = Searches(connection, CODEC, data_keys(connection))
             while True:
                 page = await searches.page(query, visible=EVERYTHING, after=after)
@@ -327,7 +327,7 @@ async def test_found_event_is_the_rendered_record(database: Database):
         [("_id", RECORDS[3].id)], type_name="AuditEvent", base=BASE, now=NOON, max_count=500
     )
     with store(AUDIT):
-        async with database.read(ANYBODY) as connection:
+        async with database.read(1) as connection:
             searches = Searches(connection, CODEC, data_keys(connection))
             [match] = (await searches.page(query, visible=EVERYTHING)).matches
     assert json.parse_resource(match.text) == render(RECORDS[3])

@@ -114,7 +114,7 @@ async def anew(world, draw):
         tree = {**consent(patient, rule(draw, *nested), status=status), "id": id}
         answer = await records.put(f"Consent/{id}", json=tree)
         assert answer.status_code in (200, 201), answer.text
-    async with world.clinic.application.services.units.write() as uow:
+    async with world.clinic.application.services.units.write(world.clinic.tenant.id) as uow:
         policy = draw.choice((Implicit.CLINIC, Implicit.CLINIC, *Implicit))
         await uow.installation.set_policy(world.clinic.tenant.id, policy)
 
@@ -133,7 +133,7 @@ async def test_what_is_explained_is_what_is_found(world):
             seen = set()
             for type_name in TYPES:
                 seen |= (await caller.finds(type_name))[0]
-            async with units.read() as uow:
+            async with units.read(world.clinic.tenant.id) as uow:
                 explained = await explaining.principal_of(
                     uow, reference, asking=world.lea.now, purpose=purpose
                 )

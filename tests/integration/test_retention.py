@@ -178,12 +178,17 @@ async def test_what_is_destroyed_is_gone_from_every_copy_and_still_proved(
 
 
 async def index_rows(application: Application, patient: str, *, tenant: int) -> int:
-    rids = select(resource.c.rid).where(resource.c.key_owner == f"Patient/{patient}")
+    own = resource.c.tenant == tenant, resource.c.key_owner == f"Patient/{patient}"
+    rids = select(resource.c.rid).where(*own)
     count = 0
     async with application.services.units.read(tenant) as uow:
         assert await uow.connection.fetch(rids)
         for table in INDEX_TABLES:
-            statement = select(func.count()).select_from(table).where(table.c.rid.in_(rids))
+            statement = (
+                select(func.count())
+                .select_from(table)
+                .where(table.c.tenant == tenant, table.c.rid.in_(rids))
+            )
             count += (await uow.connection.fetch(statement))[0][0]
     return count
 
