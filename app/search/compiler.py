@@ -27,15 +27,18 @@ from app.search.expression import (
     Or,
     Param,
     Updated,
+    kinds,
 )
 from app.search.sight import Alternative, Sight, Ways, by_reach
 from app.search.sources import Rows, Source
 from app.search.sources.audit import AUDIT
 from app.search.sources.resource import RESOURCES
 from app.search.types import date
-from app.search.values import bound, equals, number, some
+from app.search.values import bound, equals, number, one_of, some
 
 SOURCES: dict[str, Source] = {"audit": AUDIT, "resource": RESOURCES, "shared": RESOURCES}
+
+_Owners = dict[tuple[int, Expression], Select[Any]]
 
 
 def source_of(kind: int) -> Source:
@@ -46,9 +49,9 @@ def source_of(kind: int) -> Source:
 class Compiler:
     """Compiles for one pair of eyes."""
 
-    def __init__(self, sight: Sight) -> None:
+    def __init__(self, sight: Sight, owners: _Owners | None = None) -> None:
         self.sight = sight
-        self._owners: dict[tuple[int, Expression], Select[Any]] = {}
+        self._owners: _Owners = {} if owners is None else owners
 
     def rows(self, kinds: tuple[int, ...]) -> tuple[Rows, ColumnElement[bool]]:
         """Rows of types that one store has for one tenant, and which of them may be read."""
@@ -81,7 +84,7 @@ class Compiler:
     @property
     def trusted(self) -> Compiler:
         """A compiler for what is judged on all that is stored: the conditions of a grant."""
-        return Compiler(Sight(self.sight.tenant, trusted=True))
+        return Compiler(Sight(self.sight.tenant, trusted=True), self._owners)
 
     def _ways(self, ways: Ways, rows: Rows) -> Iterator[ColumnElement[bool]]:
         source = source_of(rows.kinds[0])
@@ -153,9 +156,20 @@ class Compiler:
             targets, readable = self.rows((kind,))
             link = source_of(rows.kinds[0]).link(rows, node.code, targets)
             if link is not None:
-                conditions = (*link.conditions, readable, self.where(where, targets))
+                conditions = (*link.conditions, readable, self._far(where, targets))
                 ways.append(some(*link.tables, targets.table, where=conditions))
         return or_(false(), *ways)
+
+    def _far(self, where: Expression, targets: Rows) -> ColumnElement[bool]:
+        """Whether a target of a chain matches.
+
+        Who meets what a grant asks beyond further references depends on no row at hand. Told
+        once, it neither grows with the ways to see a row nor nests deeper than SQLite reads.
+        """
+        kind = targets.kinds[0]
+        if self.sight.trusted and source_of(kind) is RESOURCES and kinds(where):
+            return one_of(targets.c.id, self.owners((kind, where)))
+        return self.where(where, targets)
 
     def _has(self, node: Has, rows: Rows) -> ColumnElement[bool]:
         found, readable = self.rows((node.source,))

@@ -139,6 +139,7 @@ class Shaper:
 
     def __init__(self) -> None:
         self.values: list[Value] = []
+        self._beyond: dict[Expression, Expression] = {}
 
     def slot(self, value: Value) -> Value:
         """The slot that stands for a value; ``None`` stays, since SQL treats it apart."""
@@ -150,6 +151,14 @@ class Shaper:
     def tests(self, tests: tuple[Test, ...]) -> tuple[Test, ...]:
         """The tests with slots."""
         return tuple([Test(t.form, tuple([self.slot(v) for v in t.values])) for t in tests])
+
+    def beyond(self, where: Expression) -> Expression:
+        """What is asked at the far end: the same with the same slots, where it leads on."""
+        if not kinds(where):
+            return self.expression(where)
+        if where not in self._beyond:
+            self._beyond[where] = self.expression(where)
+        return self._beyond[where]
 
     def expression(self, node: Expression) -> Expression:
         """The tree with slots."""
@@ -172,9 +181,7 @@ class Shaper:
             case Missing():
                 return node
             case Chain(kind, code, targets):
-                return Chain(
-                    kind, code, tuple([(to, self.expression(where)) for to, where in targets])
-                )
+                return Chain(kind, code, tuple([(to, self.beyond(where)) for to, where in targets]))
             case Has(source, code, where):
                 return Has(source, code, self.expression(where))
             case Compartment(owner_kind, owner_id):

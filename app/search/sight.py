@@ -59,7 +59,7 @@ def _part(part: Any, shaper: Shaper) -> Any:
         case (kind, str() | tuple() as owner):
             return kind, shaper.slot(owner)
         case (kind, where):
-            return kind, shaper.expression(where)
+            return kind, shaper.beyond(where)
         case where:
             return shaper.expression(where)
 

@@ -76,13 +76,17 @@ def start(compiler: Compiler, rows: Rows, node: Expression, *, limit: int | None
             )
         case Chain(kind, code, ((target, where),)):
             reference = idx_reference.alias()
+            if compiler.sight.trusted and limit is None:
+                far = compiler.owners((target, where))
+            else:
+                far = told(ids(compiler, target, where, limit=limit))
             return _indexed(
                 reference,
                 rows,
                 tenant,
                 reference.c.param == number(index_number(kind, code)),
                 reference.c.target_kind == number(target),
-                one_of(reference.c.target_id, told(ids(compiler, target, where, limit=limit))),
+                one_of(reference.c.target_id, far),
             )
         case Composite():
             values = _values(node, tenant).subquery()
