@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, text, tuple_
 
@@ -156,7 +156,8 @@ def _within(question: Question) -> Iterator[ColumnElement[bool]]:
     if question.failed is not None:
         yield columns.outcome != "0" if question.failed else columns.outcome == "0"
     if question.break_glass:
-        yield or_(text(BREAK_GLASS))
+        # In brackets, so that its alternatives set nothing aside, least of all the tenant.
+        yield cast("ColumnElement[bool]", text(f"({BREAK_GLASS})"))
     if question.not_by_patient and question.patient is not None:
         own = _reference("actor", f"Patient/{question.patient}")
         yield or_(columns.actor_id.is_(None), ~own)
