@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Table, delete, exists, insert, select, tup
 from app.db.engine import Connection, EveryTenant
 from app.db.row_security import SEEN_TOGETHER
 from app.db.tables import metadata
-from app.db.tables.audit import audit_pending
+from app.db.tables.audit import audit_event, audit_pending
 from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.keys import data_key, key_copy, tenant_key
 from app.db.tables.queue import lease
@@ -100,6 +100,8 @@ class Dump:
         table = _ALL[name]
         if not _is_apart(table):
             await self._connection.execute_many(insert(table), list(rows))
+            if table is audit_event:
+                await self._forget_pending()
             return
         for tenant, own in groupby(rows, key=lambda row: int(row["tenant"])):
             await self._connection.turn_to(tenant)
@@ -119,8 +121,11 @@ class Dump:
             await self._connection.execute(ended.where(resource.c.tenant == tenant))
         await self._connection.turn_to(INSTALLATION)
 
-    async def forget_pending(self) -> None:
-        """Empties the sequencer's list, which restored events filled: the backup has its own."""
+    async def _forget_pending(self) -> None:
+        """Empties the sequencer's list, which restored events fill: the backup's own comes later.
+
+        It does since tables without references to each other are in the order of their names.
+        """
         await self._connection.execute(delete(audit_pending))
 
     async def _tenants(self) -> list[int]:

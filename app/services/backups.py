@@ -130,8 +130,6 @@ class Backups:
                 await dump.clear()
                 tenants: set[int] = set()
                 async for name, rows in _tables(frames):
-                    if name == "audit_pending":
-                        await dump.forget_pending()
                     tenants |= {row["id"] for row in rows if name == "tenant"}
                     await dump.add(name, rows)
                     count += len(rows)

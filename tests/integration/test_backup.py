@@ -13,6 +13,7 @@ from app.core.errors import AppError, Category
 from app.core.ids import RandomIds
 from app.db.schema import newest
 from app.security.root_key import RootKey
+from app.services.audit_verification import verify_log
 from app.services.backups import Backups
 from app.services.reindexing import Reindexing
 from tests.support.application import Application, Clinic, clinic_of, running
@@ -83,6 +84,23 @@ async def test_a_restored_clinic_answers_as_before(
             assert (await http.get(f"/fhir/Patient/{id}/_history/1")).content == past
             made = await http.post("/fhir/Patient", json=PATIENT)
             assert made.status_code == 201
+
+
+@pytest.mark.parametrize("waiting", [0, 1, 600], ids=lambda count: f"{count} waiting")
+async def test_a_restored_log_knows_every_event(
+    databases: Databases, dialect: Dialect, waiting: int, tmp_path: Path
+):
+    """Whatever the tree held when the backup was taken, and whatever was still to be added."""
+    async with saved(databases, dialect, tmp_path) as clinic:
+        await clinic.application.app.state.sequencer.step()
+        for _ in range(waiting):
+            await clinic.http.get("Patient/nobody")
+        await backups(clinic.application).save(tmp_path / "later")
+    async with empty(databases, dialect, tmp_path) as restored:
+        await backups(restored).load(tmp_path / "later")
+        await restored.app.state.sequencer.step()
+        verdict = await verify_log(restored.services.units)
+        assert verdict.is_sound, verdict
 
 
 async def test_nothing_of_it_can_be_read_without_the_key(databases: Databases, tmp_path: Path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,8 @@ from app.services.audit_verification import verify_log
 from app.services.backups import KEYS, Backups
 from app.services.reindexing import Reindexing
 from app.services.retention import Person, Retention
-from tests.support.application import Application, Clinic, clinic_of, running
-from tests.support.databases import Database, Databases
+from tests.support.application import Application, Clinic, running
+from tests.support.databases import Databases
 
 YEAR = 366 * 86_400
 
@@ -134,19 +133,9 @@ async def test_two_people_of_the_right_roles_end_it(clinic: Clinic):
     assert raised.value.category is Category.NOT_FOUND
 
 
-@pytest.fixture
-async def alone(database: Database, tmp_path: Path) -> AsyncIterator[Clinic]:
-    """The one clinic of an installation of its own."""
-    place = tmp_path / "alone"
-    place.mkdir()
-    async with running(database, place) as application, clinic_of(application) as one:
-        yield one
-
-
 async def test_what_is_destroyed_is_gone_from_every_copy_and_still_proved(
-    alone: Clinic, databases: Databases, tmp_path: Path
+    clinic: Clinic, databases: Databases, tmp_path: Path
 ):
-    clinic = alone
     application = clinic.application
     for id in ("old", "kept"):
         await treated(clinic, id, last="1999-05-05")
