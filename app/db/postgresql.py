@@ -100,12 +100,13 @@ class PostgresqlConnection:
         texts = tuple([compiled(query.statement, DIALECT) for query in queries])
         values = [text.bind(query.params) for text, query in zip(texts, queries, strict=True)]
         with _translated:
-            rows: Sequence[Any] = await self.raw.fetch(_together(texts), *chain(*values))
+            text = _together(texts, by_key=queries[-1].statement.by_key)
+            rows: Sequence[Any] = await self.raw.fetch(text, *chain(*values))
         found: list[Sequence[Row]] = []
         start = 0
-        for text in texts[:-1]:
-            found.append([row[start : start + text.width] for row in rows[:1]])
-            start += text.width
+        for each in texts[:-1]:
+            found.append([row[start : start + each.width] for row in rows[:1]])
+            start += each.width
         # Then comes the number of the last one's row, none where it found nothing.
         is_empty = not rows or rows[0][start] is None
         found.append(() if is_empty else [row[start + 1 :] for row in rows])
@@ -164,8 +165,11 @@ class PostgresqlConnection:
 
 
 @lru_cache(maxsize=1024)
-def _together(texts: tuple[CompiledStatement, ...]) -> str:
-    """One statement: the rows of the first ones, beside them those of the last in their order."""
+def _together(texts: tuple[CompiledStatement, ...], *, by_key: bool) -> str:
+    """One statement: the rows of the first ones, beside them those of the last.
+
+    They are in its order, but for a few that are read ``by_key``, which have none.
+    """
     sources, number = [], 0
     for text in texts:
         sources.append(text.renumbered(number))
@@ -176,10 +180,10 @@ def _together(texts: tuple[CompiledStatement, ...]) -> str:
     joined = " CROSS JOIN ".join(
         f"({source}) AS {name}" for source, name in zip(firsts, names, strict=True)
     )
+    place, order = ("1", "") if by_key else ("row_number() OVER ()", " ORDER BY last.place")
     return (
         f"SELECT {columns} FROM {joined} LEFT JOIN "  # noqa: S608 - all are compiled
-        f"(SELECT row_number() OVER () AS place, rows.* FROM ({last}) AS rows) AS last "
-        f"ON true ORDER BY last.place"
+        f"(SELECT {place} AS place, rows.* FROM ({last}) AS rows) AS last ON true{order}"
     )
 
 

@@ -20,8 +20,8 @@ from app.db.engine import EveryTenant, Whose
 
 SEEN_TOGETHER: Final = frozenset(
     (
-        "access_grant", "account", "account_link", "answer_link", "assertion_jti", "audit_event",
-        "audit_leaf", "audit_pending", "authorization_code",
+        "access_grant", "access_stamp", "account", "account_link", "answer_link", "assertion_jti",
+        "audit_event", "audit_leaf", "audit_pending", "authorization_code",
         "browser_session", "client", "data_key", "external_identity", "identity_provider",
         "issued_token", "launch_context", "outbox", "passkey", "recovery_code", "refresh_token",
         "sign_in_state", "tenant", "tenant_key", "totp",
@@ -44,6 +44,16 @@ def number(whose: Whose) -> int:
 def seeing(whose: Whose, *, local: bool = False) -> str:
     """The statement that says whose rows are meant: to the session, or to the transaction."""
     return f"SET {'LOCAL ' if local else ''}{_SETTING} = {number(whose)}"
+
+
+def seeing_all(work: str) -> str:
+    """The body of a trigger's function whose work is on everybody's rows, whoever changed one."""
+    setting = f"current_setting('{_SETTING}', true)"
+    return (
+        f"DECLARE said text := {setting}; "
+        f"BEGIN PERFORM set_config('{_SETTING}', '{_EVERYBODY}', true); {work}; "
+        f"PERFORM set_config('{_SETTING}', coalesce(said, ''), true); RETURN NULL; END"
+    )
 
 
 def statements(

@@ -91,39 +91,37 @@ def _concern(*, rated: bool) -> Select[Any]:
         select(literal("closing"), few.c.patient),
         flag("glass", some(broken_glass, broken_glass.c.actor == _THIS)),
         select(literal("policy"), tenant.c.policy).where(tenant.c.id == _TENANT),
-        *([_rating()] if rated else []),
+        *([_RATING.with_only_columns(literal("rated"), compartment.c.owner_id)] if rated else []),
     ).subquery()
     lines = found.c.what + literal_column("':'", Str) + found.c.which
     return select(joined(lines, "|"))
 
 
-def _rating() -> Select[Any]:
-    """The patients whom a practitioner treats or has sat with."""
-    return (
-        select(literal("rated"), compartment.c.owner_id)
-        .select_from(idx_reference)
-        .join(
-            compartment,
-            and_(
-                compartment.c.tenant == idx_reference.c.tenant,
-                compartment.c.rid == idx_reference.c.rid,
-                compartment.c.owner_kind == number(REGISTRY["Patient"].code),
-            ),
-        )
-        .where(
-            idx_reference.c.tenant == _TENANT,
-            idx_reference.c.param.in_([number(param_id(*each)) for each in _RATED_BY]),
-            idx_reference.c.target_kind == number(REGISTRY["Practitioner"].code),
-            idx_reference.c.target_id == func.substr(_THIS, len("Practitioner/") + 1),
-        )
-        .distinct()
-    )
-
-
 _RATED_BY = (("EpisodeOfCare", "care-manager"), ("Encounter", "practitioner"))
-
+# The patients whom a practitioner treats or has sat with.
+_RATING = (
+    select(compartment.c.owner_id)
+    .select_from(idx_reference)
+    .join(
+        compartment,
+        and_(
+            compartment.c.tenant == idx_reference.c.tenant,
+            compartment.c.rid == idx_reference.c.rid,
+            compartment.c.owner_kind == number(REGISTRY["Patient"].code),
+        ),
+    )
+    .where(
+        idx_reference.c.tenant == _TENANT,
+        idx_reference.c.param.in_([number(param_id(*each)) for each in _RATED_BY]),
+        idx_reference.c.target_kind == number(REGISTRY["Practitioner"].code),
+        idx_reference.c.target_id == func.substr(_THIS, len("Practitioner/") + 1),
+    )
+    .distinct()
+)
 _CONCERN = Statement(_concern(rated=False), by_key=True)
 _CONCERN_RATED = Statement(_concern(rated=True), by_key=True)
+_RATERS = _RATING.subquery()
+_RATED = Statement(select(joined(_RATERS.c.owner_id, "|")), by_key=True)
 
 
 def concern_query(actor: str, *, tenant: int, now: int, rated: bool) -> Query:
@@ -150,3 +148,14 @@ def concern_of(rows: Sequence[Row]) -> Concern:
         rated=tuple(sorted(which for what, _, which in found if what == "rated")),
         policy=next((Implicit(which) for what, _, which in found if what == "policy"), _DEFAULT),
     )
+
+
+def rating_query(actor: str, *, tenant: int) -> Query:
+    """What finds, in one row, the patients who may have rated a practitioner."""
+    return Query(_RATED, {"this_tenant": tenant, "this": actor})
+
+
+def rated_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """``Concern.rated`` as ``rating_query`` found it."""
+    found = rows[0][0] if rows else None
+    return tuple(sorted(found.split("|"))) if found else ()

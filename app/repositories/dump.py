@@ -21,10 +21,11 @@ from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.keys import data_key, key_copy, tenant_key
 from app.db.tables.queue import lease
 from app.db.tables.resources import resource
+from app.db.tables.stamps import access_stamp
 
 _CHUNK = 500
-# A lease is a running process's, and where copies of keys are is a machine's.
-_LEFT_OUT = (*INDEX_TABLES, lease, key_copy)
+# A lease is a running process's, where copies of keys are is a machine's, and triggers make stamps.
+_LEFT_OUT = (*INDEX_TABLES, lease, key_copy, access_stamp)
 _KEYS = (tenant_key, data_key)
 
 TABLES: Mapping[str, Table] = {

@@ -49,7 +49,9 @@ async def handle(request: Request) -> Response:
         outcome = await pipeline.run(services.engine, principal, call, presumed=presumed)
     except ProvisoFailed:
         principal = await services.authenticate(request)
-        outcome = await pipeline.run(services.engine, principal, call)
+        outcome = await pipeline.run(
+            services.engine, principal, call, presumed=Presumed(learnt=presumed.learnt)
+        )
     if _writes(call) or call.interaction is Interaction.BATCH:
         services.wake()
     base = services.engine.settings.fhir_base

@@ -4,7 +4,8 @@ RFC 6750 and RFC 9068. What a signature proves does not change, so verified clai
 the hash of the token; what stands behind the token may change at any moment, so one indexed
 query asks for it on every request: the token, its client, person, grant, tenant and key must all
 still stand. A request may presume what the last one with its token found, and ask together with
-its own first query whether that is still so. Every bad token gets the same answer.
+its own first query whether that is still so: of everything, or within the second in which that
+was asked of the clinic's access stamp alone. Every bad token gets the same answer.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from typing import Any, Final
 
 from app.core.clock import SECOND, Clock
 from app.core.errors import AppError
+from app.db.engine import Row
 from app.fhir.registry import REGISTRY
+from app.repositories.access_stamp import stamp_query
 from app.repositories.accounts_tokens import Standing, Tokens, standing_query
-from app.repositories.concern import concern_of, concern_query
+from app.repositories.concern import concern_of, concern_query, rated_of, rating_query
 from app.repositories.session import Proviso
 from app.search.asker import Concern
 from app.security import jose, scopes
@@ -56,6 +59,18 @@ class _Known:
     token: VerifiedToken
     standing: Standing | None = None
     concern: Concern | None = None
+    held: _Held | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """When everything presumed was last asked for and held, and the clinic's stamp at that time.
+
+    Until the second ends no period begins or ends, and while the stamp stays nothing changed.
+    """
+
+    second: int
+    stamp: int
 
 
 def _forget(_concern: Concern) -> None:
@@ -101,23 +116,49 @@ class Authenticator:
         token, standing, concern = known.token, known.standing, known.concern
 
         def learnt(concern: Concern) -> None:
-            known.concern = concern
+            known.concern, known.held = concern, None
 
         if standing is None or concern is None:
             return None, Presumed(learnt=learnt)
-        principal = _principal(token, standing, issuer=self._issuer, at=self._clock.now())
-        now = principal.at
+        now = self._clock.now()
+        principal = _principal(token, standing, issuer=self._issuer, at=now)
+        held = known.held
+        if held is not None and held.second == now // SECOND:
+            provisos = _while_unchanged(principal, concern, held)
+        else:
+            provisos = self._anew(known, principal, standing, concern)
+        return principal, Presumed(concern, provisos, learnt)
+
+    def _anew(
+        self, known: _Known, principal: Principal, standing: Standing, concern: Concern
+    ) -> tuple[Proviso, ...]:
+        """Everything presumed; that it held is remembered with the stamp, which is read first."""
+        token, now = known.token, principal.at
+        stamp: int | None = None
+
+        def stamped(rows: Sequence[Row]) -> bool:
+            nonlocal stamp
+            stamp = rows[0][0] if rows else None
+            return stamp is not None
+
+        def concerned(rows: Sequence[Row]) -> bool:
+            if not rows or concern_of(rows) != concern:
+                return False
+            if known.standing is standing and known.concern is concern and stamp is not None:
+                known.held = _Held(now // SECOND, stamp)
+            return True
+
         query = concern_query(
             principal.known_as, tenant=token.tenant, now=now, rated=principal.may_be_rated
         )
-        provisos = [
+        return (
+            Proviso(stamp_query(token.tenant), stamped),
             Proviso(
                 standing_query(token.tenant, token.token_id, now=now),
                 lambda rows: bool(rows) and Standing(*rows[0]) == standing,
             ),
-            Proviso(query, lambda rows: bool(rows) and concern_of(rows) == concern),
-        ]
-        return principal, Presumed(concern, tuple(provisos), learnt)
+            Proviso(query, concerned),
+        )
 
     async def verify(self, text: str) -> VerifiedToken:
         """The claims of an access token of ours, or ``TokenRefused``."""
@@ -164,7 +205,7 @@ class Authenticator:
         standing = await tokens.standing(token.tenant, token.token_id, now=now)
         if standing is None or standing.client_id != token.client_id:
             return None
-        known.standing = standing
+        known.standing, known.held = standing, None
         return _principal(token, standing, issuer=self._issuer, at=now)
 
     def _checked(self, claims: Mapping[str, Any], *, typ: str | None, now: int) -> VerifiedToken:
@@ -216,6 +257,17 @@ def require_recent(principal: Principal, *, now: int, second_factor: bool = Fals
         f'error_description="a more recent sign-in is needed", max_age="{RECENT}"'
     )
     raise Unauthenticated("a more recent sign-in is needed", challenge=challenge, reason="step-up")
+
+
+def _while_unchanged(principal: Principal, concern: Concern, held: _Held) -> tuple[Proviso, ...]:
+    """That the stamp is the same; who rated the caller comes with what is written all the time."""
+    unchanged = Proviso(
+        stamp_query(principal.tenant), lambda rows: bool(rows) and rows[0][0] == held.stamp
+    )
+    if not principal.may_be_rated:
+        return (unchanged,)
+    query = rating_query(principal.known_as, tenant=principal.tenant)
+    return (unchanged, Proviso(query, lambda rows: rated_of(rows) == concern.rated))
 
 
 def _principal(token: VerifiedToken, standing: Standing, *, issuer: str, at: int) -> Principal:

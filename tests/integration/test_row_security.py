@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 import pytest_asyncio
-from sqlalchemy import BigInteger, Integer, LargeBinary, SmallInteger, func, insert, select
+from sqlalchemy import func, insert, select
 
 from app.core.config import Settings
 from app.db import engine
@@ -20,24 +20,10 @@ from app.db.tables import metadata
 from app.serving import reasons_not_to
 from tests.support.application import ORIGIN
 from tests.support.databases import ANYBODY
+from tests.support.rows import TENANT, a_row
 
-TENANT = {table: table.c.tenant for table in metadata.sorted_tables if "tenant" in table.c}
-TENANT[metadata.tables["tenant"]] = metadata.tables["tenant"].c.id
 NAMES = sorted(table.name for table in TENANT)
 MINE, THEIRS = 1, 2
-
-
-def a_row(table: Any, tenant: int) -> dict[str, Any]:
-    """A row of a tenant; ``tenant`` also tells it from the row of another."""
-    row: dict[str, Any] = {}
-    for column in table.columns:
-        if column is TENANT[table] or isinstance(column.type, BigInteger | Integer | SmallInteger):
-            row[column.name] = tenant
-        elif isinstance(column.type, LargeBinary):
-            row[column.name] = bytes([tenant])
-        else:
-            row[column.name] = "clinic" if column.name == "policy" else f"row {tenant}"
-    return row
 
 
 @pytest_asyncio.fixture(scope="module")

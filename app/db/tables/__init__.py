@@ -11,6 +11,7 @@ from app.db.tables import (
     keys,
     queue,
     resources,
+    stamps,
     work,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "metadata",
     "queue",
     "resources",
+    "stamps",
     "work",
 ]
