@@ -201,7 +201,12 @@ def create_app(
             await app.state.services.refusals.close()
 
     app = FastAPI(
-        title="Rapport", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan
+        title="Rapport",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are at /metrics
     )
     errors.install(app)
     app.include_router(health.router)
@@ -215,7 +220,7 @@ def create_app(
     app.include_router(documentation.router)
     for router in pages.ROUTERS:
         app.include_router(router)
-    app.router.routes.insert(0, fhir.FhirRoute())  # first, since most requests are for it
+    app.add_middleware(fhir.FhirApi)
     app.add_middleware(Guard, settings=settings, ids=ids or RandomIds())
     app.add_middleware(
         RegisteredOrigins,

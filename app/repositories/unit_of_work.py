@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import cached_property
 
 from app.core.clock import Clock
-from app.db.engine import Connection, Database, EveryTenant, Whose
+from app.db.engine import Database, EveryTenant, Whose
 from app.fhir.audit.record import AuditRecord
 from app.repositories.accounts import Accounts
 from app.repositories.allocator import Allocator
@@ -35,34 +36,101 @@ from app.repositories.searches import Searches
 from app.repositories.session import Proviso, Session
 
 
-@dataclass(slots=True)
 class UnitOfWork:
-    """One transaction and the repositories that work in it.
+    """One transaction and the repositories that work in it, each made when it is first asked for.
 
     ``called`` are the reactions that what was written calls for once a patient, ``forms`` the
     questionnaires that were looked for, until one is stored.
     """
 
-    connection: Connection
-    resources: Resources
-    consents: Consents
-    keys: DataKeys
-    sealed_secrets: SealedSecrets
-    retention: Retention
-    histories: Histories
-    index: Index
-    searches: Searches
-    outbox: Outbox
-    accounts: Accounts
-    installation: Installation
-    releases: Releases
-    answer_links: AnswerLinks
-    jobs: Jobs
-    _numbers: Iterator[int]
-    written: list[Written] = field(default_factory=list)
-    audited: list[AuditRecord] = field(default_factory=list)
-    called: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
-    forms: dict[tuple[int, str, str], object] = field(default_factory=dict)
+    def __init__(
+        self,
+        connection: Session,
+        numbers: Iterator[int],
+        *,
+        codec: EnvelopeCodec,
+        encryption: KeyEncryption,
+        clock: Clock,
+    ) -> None:
+        self.connection = connection
+        self._numbers = numbers
+        self._codec = codec
+        self._encryption = encryption
+        self._clock = clock
+        self.written: list[Written] = []
+        self.audited: list[AuditRecord] = []
+        self.called: set[tuple[str, tuple[str, ...]]] = set()
+        self.forms: dict[tuple[int, str, str], object] = {}
+
+    @cached_property
+    def consents(self) -> Consents:
+        """The rules of Consents and who belongs to whom."""
+        return Consents(self.connection)
+
+    @cached_property
+    def keys(self) -> DataKeys:
+        """The keys that text is sealed with."""
+        return DataKeys(self.connection, self._codec, self._encryption, self._clock)
+
+    @cached_property
+    def resources(self) -> Resources:
+        """Current versions."""
+        return Resources(self.connection, self._codec, self.keys, self.consents)
+
+    @cached_property
+    def histories(self) -> Histories:
+        """Past versions."""
+        return Histories(self.connection, self._codec, self.keys)
+
+    @cached_property
+    def index(self) -> Index:
+        """The search index."""
+        return Index(self.connection, self._codec, self.keys)
+
+    @cached_property
+    def searches(self) -> Searches:
+        """What searches find."""
+        return Searches(self.connection, self._codec, self.keys)
+
+    @cached_property
+    def sealed_secrets(self) -> SealedSecrets:
+        """What is sealed under the root key."""
+        return SealedSecrets(self.connection)
+
+    @cached_property
+    def retention(self) -> Retention:
+        """How long records are kept."""
+        return Retention(self.connection)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Reactions that wait."""
+        return Outbox(self.connection)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Clients, people, keys and grants."""
+        return Accounts(self.connection)
+
+    @cached_property
+    def installation(self) -> Installation:
+        """The clinics."""
+        return Installation(self.connection)
+
+    @cached_property
+    def releases(self) -> Releases:
+        """Figures that were published."""
+        return Releases(self.connection)
+
+    @cached_property
+    def answer_links(self) -> AnswerLinks:
+        """Links to forms."""
+        return AnswerLinks(self.connection)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Long jobs and how far they are."""
+        return Jobs(self.connection)
 
     def number(self) -> int:
         """A new row number."""
@@ -142,25 +210,12 @@ class UnitsOfWork:
             await AuditLog(session).append(unit.audited, after=changes)
 
     def _unit(self, connection: Session, numbers: Iterator[int]) -> UnitOfWork:
-        consents = Consents(connection)
-        keys = DataKeys(connection, self._codec, self._encryption, self._clock)
         return UnitOfWork(
-            connection=connection,
-            resources=Resources(connection, self._codec, keys, consents),
-            consents=consents,
-            keys=keys,
-            sealed_secrets=SealedSecrets(connection),
-            retention=Retention(connection),
-            histories=Histories(connection, self._codec, keys),
-            index=Index(connection, self._codec, keys),
-            searches=Searches(connection, self._codec, keys),
-            outbox=Outbox(connection),
-            accounts=Accounts(connection),
-            installation=Installation(connection),
-            releases=Releases(connection),
-            answer_links=AnswerLinks(connection),
-            jobs=Jobs(connection),
-            _numbers=numbers,
+            connection,
+            numbers,
+            codec=self._codec,
+            encryption=self._encryption,
+            clock=self._clock,
         )
 
 

@@ -68,20 +68,21 @@ def respond(error: AppError) -> Response:
     )
 
 
-async def on_app_error(_request: Request, error: Exception) -> Response:
-    """Answers a refusal."""
-    assert isinstance(error, AppError)
-    return respond(error)
+def answer_to(error: Exception) -> Response:
+    """What is said of an error, whichever it is."""
+    if isinstance(error, AppError):
+        return respond(error)
+    if isinstance(error, DatabaseBusy):
+        log.warning("database busy", cause=type(error.__cause__).__name__)
+        return respond(unavailable())
+    return _fault(error)
 
 
-async def on_busy(_request: Request, error: Exception) -> Response:
-    """Answers while the database cannot."""
-    log.warning("database busy", cause=type(error.__cause__).__name__)
-    return respond(unavailable())
+async def _on_error(_request: Request, error: Exception) -> Response:
+    return answer_to(error)
 
 
-async def on_http_error(_request: Request, error: Exception) -> Response:
-    """Answers an address or a method that no route has."""
+async def _on_http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
         category, text = Category.NOT_ALLOWED, "this address does not take that method"
@@ -92,8 +93,8 @@ async def on_http_error(_request: Request, error: Exception) -> Response:
     return response
 
 
-def fault(error: Exception) -> Response:
-    """Answers what should not happen; the log gets the type and the place, never the value."""
+def _fault(error: Exception) -> Response:
+    # The log gets the type and the place of what should not happen, never the value.
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
     log.error("fault", error=type(error).__name__, place=place)
@@ -102,6 +103,6 @@ def fault(error: Exception) -> Response:
 
 def install(app: FastAPI) -> None:
     """Registers the answers."""
-    app.add_exception_handler(AppError, on_app_error)
-    app.add_exception_handler(DatabaseBusy, on_busy)
-    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(AppError, _on_error)
+    app.add_exception_handler(DatabaseBusy, _on_error)
+    app.add_exception_handler(HTTPException, _on_http_error)

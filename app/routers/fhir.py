@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from email.utils import formatdate
+from functools import lru_cache
 
 from fastapi import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.clock import SECOND
 from app.core.errors import AppError
@@ -66,7 +66,9 @@ async def _call(request: Request, services: Services) -> tuple[Call, Layout]:
     query, form = await asked(request, found)
     operation = OPERATIONS.get(found.operation or "")
     layout = Layout.of(request, query, also=operation.media_types if operation else ())
-    facts = replace(services.facts(request), body=form)
+    facts = services.facts(request)
+    if form:
+        facts = replace(facts, body=form)
     return await call_of(request, found, query=query, facts=facts, base=base), layout
 
 
@@ -94,12 +96,17 @@ def _version_headers(base: str, call: Call, outcome: Outcome) -> dict[str, str]:
         return {}
     headers = {
         "ETag": f'W/"{stored.version}"',
-        "Last-Modified": formatdate(stored.updated // SECOND, usegmt=True),
+        "Last-Modified": _moment(stored.updated // SECOND),
     }
     if _writes(call) and outcome.result != "deleted":
         place = f"{base}/{by_code(stored.kind).name}/{stored.id}/_history/{stored.version}"
         headers["Location"] = headers["Content-Location"] = place
     return headers
+
+
+@lru_cache(maxsize=4096)
+def _moment(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def _body(call: Call, outcome: Outcome, preferences: Preferences) -> bytes:
@@ -117,21 +124,26 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"))
 _ELSEWHERE = frozenset(("/fhir/metadata", "/fhir/.well-known/smart-configuration"))
 
 
-class FhirRoute(BaseRoute):
-    """Everything below the base, by one look at the address."""
+class FhirApi:
+    """Answers what is below the base, and passes the rest on.
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether a request is for this route."""
-        path = scope["path"]
-        if scope["type"] != "http" or not path.startswith("/fhir"):
-            return Match.NONE, {}
-        if path[5:6] not in ("", "/"):
-            return Match.NONE, {}
-        if path in _ELSEWHERE and scope["method"] in ("GET", "HEAD"):
-            return Match.NONE, {}
-        return Match.FULL, {}
+    It stands before the routes, since most requests are for it and one look at the address tells.
+    """
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
+        if scope["type"] != "http" or not _is_ours(scope):
+            await self._app(scope, receive, send)
+            return
         response = await handle(Request(scope, receive))
         await response(scope, receive, send)
+
+
+def _is_ours(scope: Scope) -> bool:
+    path: str = scope["path"]
+    if not path.startswith("/fhir") or path[5:6] not in ("", "/"):
+        return False
+    return path not in _ELSEWHERE or scope["method"] not in ("GET", "HEAD")

@@ -25,7 +25,7 @@ from app.interactions.refusals import unavailable
 from app.routers import metrics
 from app.routers.dependencies import services_of
 from app.routers.endpoint import endpoint_of
-from app.routers.errors import fault, respond
+from app.routers.errors import answer_to, respond
 from app.routers.peers import address_of
 from app.routers.throttle import Throttle
 
@@ -94,8 +94,7 @@ class Guard:
             except Exception as error:
                 if status:
                     raise
-                response = respond(error) if isinstance(error, AppError) else fault(error)
-                await response(scope, receive, answer)
+                await answer_to(error)(scope, receive, answer)
         endpoint, seconds = endpoint_of(scope), time.perf_counter() - started
         metrics.count(scope["method"], endpoint, status=status, seconds=seconds)
         log.info(

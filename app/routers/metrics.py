@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -44,9 +45,14 @@ _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 def count(method: str, endpoint: str, *, status: int, seconds: float) -> None:
     """Adds one answered request; ``endpoint`` is one of the server's own words for it."""
-    known = method if method in _METHODS else "other"
-    _REQUESTS.labels(known, endpoint, str(status)).inc()
-    _SECONDS.labels(known, endpoint).observe(seconds)
+    requests, times = _figures_of(method if method in _METHODS else "other", endpoint, status)
+    requests.inc()
+    times.observe(seconds)
+
+
+@lru_cache(maxsize=1024)
+def _figures_of(method: str, endpoint: str, status: int) -> tuple[Counter, Histogram]:
+    return _REQUESTS.labels(method, endpoint, str(status)), _SECONDS.labels(method, endpoint)
 
 
 @router.get("/metrics")
