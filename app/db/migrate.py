@@ -23,6 +23,7 @@ from app.core.clock import SystemClock
 from app.db import append_only
 from app.db.audit_partitions import make_partitions
 from app.db.schema import MIGRATIONS
+from app.db.statistics import sqlite_statistics
 from app.db.tables import metadata
 
 _LOCK = 0x5241_5050_4F52_54  # "RAPPORT"
@@ -40,6 +41,9 @@ def upgrade(owner_url: str, *, app_url: str) -> None:
         command.upgrade(config, "head")
         if connection.dialect.name == "postgresql":
             make_partitions(connection, now=SystemClock().now())
+        else:
+            for statement in sqlite_statistics():
+                connection.execute(text(statement))
         role = urlsplit(app_url).username
         if connection.dialect.name == "postgresql" and role != urlsplit(owner_url).username:
             for statement in grants(str(role)):

@@ -15,7 +15,11 @@ from sqlalchemy import Connection, inspect
 from app.db.migrate import connected, is_ours, upgrade
 from app.db.schema import MIGRATIONS, newest
 from app.db.tables import metadata
+from app.db.tables.indexes import INDEX_TABLES
+from app.db.tables.resources import compartment, resource, resource_author, resource_history
 from tests.support.databases import DIALECTS, Database, Databases
+
+_NUMBERED = (resource.name, resource_history.name)
 
 
 @pytest.fixture(params=DIALECTS)
@@ -48,6 +52,29 @@ def test_migrating_again_changes_nothing(empty: Database):
     upgrade(empty.owner_url, app_url=empty.url)
     upgrade(empty.owner_url, app_url=empty.url)
     assert _differences(empty) == []
+
+
+async def test_sqlite_is_told_of_every_index_over_records(databases: Databases):
+    empty = await databases.make("sqlite", migrated=False)
+    upgrade(empty.owner_url, app_url=empty.url)
+    upgrade(empty.owner_url, app_url=empty.url)
+    tables = [resource.name, resource_history.name, compartment.name, resource_author.name]
+    tables += [table.name for table in INDEX_TABLES]
+
+    def look(connection: Connection) -> None:
+        told = [
+            tuple(row) for row in connection.exec_driver_sql("SELECT tbl, idx FROM sqlite_stat1")
+        ]
+        assert len(told) == len(set(told))
+        for table in tables:
+            there = connection.exec_driver_sql(f"PRAGMA index_list({table})")
+            # The key of a table without row numbers goes by the table's name.
+            names = {
+                table if table not in _NUMBERED and row[3] == "pk" else row[1] for row in there
+            }
+            assert names == {index for of, index in told if of == table}, table
+
+    connected(empty.owner_url, look)
 
 
 def test_the_way_back_leaves_nothing(empty: Database):
