@@ -6,9 +6,10 @@ that were stored.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib import resources
 from typing import Literal
 
 import orjson
@@ -16,8 +17,10 @@ import orjson
 from app.fhir.json import Tree, dumps
 
 _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
-# As the server writes it into each resource that it stores.
-_LABEL = re.compile(rb'"system":"%s","code":"([ULMNRV])"' % _CONFIDENTIALITY.encode())
+_SENSITIVITY = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+_ORDER = "ULMNRV"
+# As the server writes ``meta`` into each resource that it stores.
+_SECURITY = b'"security":['
 
 BundleType = Literal["searchset", "history", "batch-response", "transaction-response", "collection"]
 SearchMode = Literal["match", "include", "outcome"]
@@ -83,17 +86,53 @@ def bundle(
 
 
 def _high_water_mark(entries: Iterable[Entry]) -> Tree | None:
-    """The label that is the highest among the resources, as each says it of itself.
+    """The labels of all resources, as each says them of itself: of confidentiality the highest.
 
-    https://hl7.org/fhir/R4/security-labels.html: a reader of the Bundle reads them all.
+    A reader of the Bundle reads them all: https://hl7.org/fhir/R4/security-labels.html. What is to
+    be done with one of them (``MASK``, ``NODSCLCD``) is not said of the Bundle:
+    https://build.fhir.org/ig/HL7/fhir-security-label-ds4p/detailed_specifications.html.
     """
-    found = {
-        label for entry in entries if entry.resource for label in _LABEL.findall(entry.resource)
-    }
-    if not found:
+    found = frozenset[tuple[str, str]]().union(
+        *{_labels(entry.resource) for entry in entries if entry.resource}
+    )
+    levels = [code for system, code in found if system == _CONFIDENTIALITY]
+    labels = [(_CONFIDENTIALITY, max(levels, key=_ORDER.index))] if levels else []
+    labels += sorted(label for label in found if label[0] == _SENSITIVITY)
+    security = [{"system": system, "code": code} for system, code in labels]
+    return {"security": security} if security else None
+
+
+def _labels(text: bytes) -> frozenset[tuple[str, str]]:
+    begin = text.find(_SECURITY)
+    if begin < 0:
+        return frozenset()
+    begin += len(_SECURITY) - 1
+    return _read(text[begin : text.find(b"]", begin) + 1]) or _told(
+        orjson.loads(text).get("meta", {}).get("security", ())
+    )
+
+
+@lru_cache(maxsize=1024)
+def _read(security: bytes) -> frozenset[tuple[str, str]] | None:
+    """Labels from their text; none where a bracket inside of one cut it short."""
+    try:
+        return _told(orjson.loads(security))
+    except ValueError:
         return None
-    highest = max(found, key=b"ULMNRV".index).decode()
-    return {"security": [{"system": _CONFIDENTIALITY, "code": highest}]}
+
+
+def _told(codings: Iterable[Tree]) -> frozenset[tuple[str, str]]:
+    known = {_CONFIDENTIALITY: _ORDER, _SENSITIVITY: _sensitivities()}
+    labels = ((each.get("system", ""), each.get("code", "")) for each in codings)
+    return frozenset(
+        (system, code) for system, code in labels if code and code in known.get(system, ())
+    )
+
+
+@cache
+def _sensitivities() -> frozenset[str]:
+    text = resources.files("app.definitions").joinpath("labels.json").read_bytes()
+    return frozenset(orjson.loads(text)["sensitivity"])
 
 
 def _entry(entry: Entry) -> Tree:

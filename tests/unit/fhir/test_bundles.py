@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from app.fhir import json
 from app.fhir.bundles import Entry, Request, Response, bundle
 from app.fhir.outcome import operation_outcome
@@ -67,3 +69,39 @@ def test_a_transaction_response() -> None:
         "outcome": operation_outcome(),
     }
     assert "total" not in tree
+
+
+def labelled(*codes: str, **more: object) -> bytes:
+    """A resource as it is stored, with these security labels."""
+    systems = dict.fromkeys("ULMNRV", "v3-Confidentiality")
+    security = [
+        {"system": f"http://terminology.hl7.org/CodeSystem/{systems.get(code, 'v3-ActCode')}"}
+        | more
+        | {"code": code}
+        for code in codes
+    ]
+    return json.dumps({"resourceType": "Basic", "id": "1", "meta": {"security": security}})
+
+
+def marked(*stored: bytes) -> list[str]:
+    tree = json.parse_resource(bundle("searchset", [Entry(each) for each in stored]))
+    return [each["code"] for each in tree.get("meta", {}).get("security", ())]
+
+
+def test_e4_a_bundle_is_labelled_as_high_as_what_is_in_it() -> None:
+    entries = [labelled("N"), labelled("R", "SEX", "BH"), labelled("V", "PSYTHPN")]
+    assert marked(*entries) == ["V", "BH", "PSYTHPN", "SEX"]
+    masked = labelled("R", "MASK", "NODSCLCD", "SEX")
+    assert marked(labelled("N"), masked) == ["R", "SEX"]
+    assert marked(STORED) == []
+
+
+@pytest.mark.parametrize("more", [{"display": "a ] b"}, {"extension": [{"url": "x"}]}])
+def test_a_label_is_read_whatever_a_client_wrote_about_it(more: dict[str, object]) -> None:
+    assert marked(labelled("N"), labelled("V", "SDV", **more)) == ["V", "SDV"]
+
+
+def test_a_class_that_shares_the_system_is_no_label() -> None:
+    act = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"}
+    stored = json.dumps({"resourceType": "Encounter", "class": act})
+    assert marked(stored, labelled("N", "AMB")) == ["N"]
