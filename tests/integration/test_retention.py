@@ -95,6 +95,15 @@ async def test_a_record_is_kept_for_its_years_and_under_a_hold(clinic: Clinic):
         assert event in log
 
 
+@pytest.mark.parametrize(
+    "last, until",
+    [("2026-01-31T17:00:00Z", "2051-01-31"), ("2024-02-29T17:00:00Z", "2049-03-01")],
+)
+async def test_e8_never_shorter_than_25_years(clinic: Clinic, last: str, until: str):
+    await treated(clinic, "leap", last=last)
+    await refused(clinic, "leap", why=f"kept until {until}")
+
+
 async def auditor(clinic: Clinic):
     return await clinic.as_client("system/AuditEvent.rs", name="Auditor", role="auditor")
 

@@ -1,4 +1,4 @@
-"""Raters compared, by the worked cases D1 and D3, and therapists shrunken."""
+"""Raters compared, by the worked cases D1, D3 and E1, and therapists shrunken."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ def test_d1_bias_slope_correlation_gap():
     assert round(found.correlation, 4) == Decimal("0.9722")
     assert round(found.mean_absolute_gap, 4) == Decimal("5.8333")
     assert len(found.pairs) == 6
+
+
+def test_e1_a_correlation_of_the_published_size_is_a_difference_of_the_published_size():
+    """Flueckiger 2018: r = .278, d = .579, here between two groups of spread 1."""
+    groups = sessions("0 0 1 1")
+    values = dict(zip(groups, numbers("-1 1 -.421 1.579"), strict=True))
+    found: Any = congruence(pair(groups, values))
+    assert found.slope == Decimal(".579")
+    assert round(found.correlation, 3) == Decimal(".278")
 
 
 def test_only_sessions_that_both_rated_are_paired():
