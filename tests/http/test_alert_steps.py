@@ -68,6 +68,26 @@ async def test_what_the_rule_ended_a_person_may_end_otherwise(course, therapist)
     assert status(after) == "unrepaired"
 
 
+async def test_what_a_person_dismissed_stays_dismissed_when_the_score_comes_back(course, therapist):
+    await course.sessions("srs", [srs("37.0"), srs("35.5")])
+    alerts = await course.alerts()
+    assert [rule(each) for each in alerts] == ["below-cutoff", "step-drop"]
+    for alert in alerts:
+        ok(await resolve(therapist, alert, status="dismissed", note="Answered in a hurry."))
+    await course.sessions("srs", [srs("37.5"), srs("37.5")])
+    assert [status(each) for each in await course.alerts()] == ["dismissed"] * 2
+
+
+async def test_what_a_person_works_on_is_repaired_when_the_score_comes_back(course, therapist):
+    await course.sessions("srs", [srs("37.0"), srs("35.5")])
+    for alert in await course.alerts():
+        ok(await resolve(therapist, alert, status="acknowledged"))
+    await course.sessions("srs", [srs("36.0")])
+    assert [status(each) for each in await course.alerts()] == ["repaired", "acknowledged"]
+    await course.sessions("srs", [srs("37.0")])
+    assert [status(each) for each in await course.alerts()] == ["repaired"] * 2
+
+
 async def test_nothing_else_of_an_alert_is_anybodys_to_write(course, therapist):
     await course.sessions("wai-sr", [wai(total) for total in (50, 50, 45)])
     (alert,) = await course.alerts()

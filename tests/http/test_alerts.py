@@ -29,11 +29,12 @@ async def test_a_drop_is_noticed_and_its_repair_too(course):
     await course.sessions("wai-sr", [wai(total) for total in SERIES])
     issues = await course.alerts()
     assert told(issues) == [
-        (6, "trailing-baseline", "open"),
+        (6, "trailing-baseline", "repaired"),
         (6, "v-episode", "repaired"),
     ]
     baseline, episode = issues
-    assert (baseline["status"], episode["status"]) == ("preliminary", "final")
+    assert (baseline["status"], episode["status"]) == ("final", "final")
+    assert evaluation(baseline)["repairedAt"] == 8
     assert evaluation(baseline)["limit"] == 47.8
     assert evaluation(episode)["pre"] == 51
     assert evaluation(episode)["nadir"] == 45
@@ -97,12 +98,23 @@ async def test_a_later_session_changes_no_flag_but_its_repair(course):
         for id, each in after.items()
         if each["meta"]["versionId"] != before[id]["meta"]["versionId"]
     }
-    assert changed == {"v-episode": "repaired"}
+    assert changed == {"trailing-baseline": "repaired", "v-episode": "repaired"}
 
 
 async def test_a_drop_that_does_not_come_back_is_unrepaired(course):
     await course.sessions("wai-sr", [wai(t) for t in (50, 51, 50, 52, 45, 46, 45, 46)])
     assert (5, "v-episode", "unrepaired") in told(await course.alerts())
+
+
+async def test_each_rule_has_its_own_way_back(course):
+    await course.sessions("srs", [srs(total) for total in ("37.0", "35.5", "36.2", "36.9", "36.9")])
+    assert told(await course.alerts()) == [
+        (2, "below-cutoff", "repaired"),  # at the cut-off again in the next session
+        (2, "step-drop", "open"),  # still below where it fell from
+    ]
+    border, level = await course.alerts()
+    assert evaluation(border)["repairedAt"] == 3
+    assert "mitigation" not in level
 
 
 async def test_a_backdated_session_renumbers_and_a_vanished_alert_is_an_error_never_gone(course):
@@ -188,7 +200,7 @@ async def test_scores_to_the_tenth_are_compared_exactly(course):
 async def test_several_rules_speak_of_one_session(course):
     await course.sessions("asc-pulse", [pulse(s) for s in (15, 15, 16, 17, 10, 14, 17)])
     assert told(await course.alerts()) == [
-        (5, "trailing-baseline", "open"),
+        (5, "trailing-baseline", "repaired"),
         (5, "v-episode", "repaired"),
     ]
 

@@ -109,7 +109,7 @@ async def test_the_trend_tells_series_alerts_and_gaps(course):
     assert all_of(answer, "missing") == [{"session": 6}]
     alerts = all_of(answer, "alert")
     assert [(each["rule"], each["session"], each["status"]) for each in alerts] == [
-        ("trailing-baseline", 5, "open"),
+        ("trailing-baseline", 5, "repaired"),
         ("v-episode", 5, "repaired"),
     ]
     assert alerts[0]["version"] == f"{therapy.OURS}/Library/asc-pulse-ruptures|1.0.0"

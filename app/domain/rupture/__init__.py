@@ -29,6 +29,7 @@ from app.domain.rupture.model import (
     problems,
     rule_set,
 )
+from app.domain.rupture.repair import noticed
 from app.domain.rupture.rules import RULES
 
 __all__ = [
@@ -58,6 +59,6 @@ def detect(rule: Rule, values: Sequence[Decimal | None], parameters: Parameters)
     judged = tuple(RULES[rule](points, parameters))
     return Detection(
         evaluable=tuple(session for session, _ in judged),
-        flags=tuple(flag for _, flag in judged if flag),
+        flags=tuple(noticed(rule, flag, points, parameters) for _, flag in judged if flag),
         missing=tuple(session for session, value in enumerate(values, 1) if value is None),
     )

@@ -65,8 +65,9 @@ class Parameters:
 class Flag:
     """A session that a rule stopped at.
 
-    ``limit`` is what the score was held against; ``pre`` the level before the drop. A V episode
-    also has its ``status``, the lowest score of the episode and the session that repaired it.
+    ``limit`` is what the score was held against; ``pre`` the level before the drop; ``status`` how
+    it went on and ``repaired_at`` the session that repaired it, which a retrospective rule does not
+    tell. A V episode also has the lowest score of the episode, ``nadir``.
     """
 
     session: int

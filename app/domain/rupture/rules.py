@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from app.domain.measure import ZERO, Point, Spread, fit, mean, mean_moving_range, settle
 from app.domain.rupture.model import Flag, Parameters, Repair, Rule
+from app.domain.rupture.repair import back_to, returned
 
 Judgement: TypeAlias = tuple[int, Flag | None]
 
@@ -137,10 +138,9 @@ def _v_episode(points: Sequence[Point], given: Parameters) -> Iterator[Judgement
 def _episode(
     window: Sequence[Point], pre: Decimal, given: Parameters
 ) -> tuple[Sequence[Point], Repair]:
-    back = settle(pre - given.tolerance)
-    for place, point in enumerate(window[1:], 1):
-        if settle(point.value) >= back:
-            return window[: place + 1], Repair.REPAIRED
+    place = returned(window[1:], back_to(pre, given.tolerance))
+    if place is not None:
+        return window[: place + 2], Repair.REPAIRED
     return window, Repair.UNREPAIRED if len(window) > given.window else Repair.OPEN
 
 

@@ -31,6 +31,21 @@ def limits(rule, text, **given):
     return {flag.session: round(flag.limit, 4) for flag in run(rule, text, **given).flags}
 
 
+GIVEN = parameters(
+    {
+        "k": 1,
+        "floor": 2,
+        "cutoff": 36,
+        "drop": 3,
+        "tolerance": 1,
+        "criterion": 4,
+        "sdBetween": 2,
+        "baseline": 3,
+    }
+)
+SERIES = st.lists(st.none() | st.integers(0, 60).map(lambda tenths: Decimal(tenths) / 2 + 20))
+
+
 def test_c1_steps():
     steps = run("step-drop", S, drop=1)
     assert [flag.session for flag in steps.flags] == [3, 5, 6]
@@ -182,6 +197,46 @@ def test_r10_the_gap_widens():
     assert flagged("congruence-gap", "2 - 5 10 - 17", drop=15, window=3) == [6]
 
 
+@pytest.mark.parametrize(
+    "rule, given, series, session, status, repaired_at",
+    [
+        # Back at the level before, within tolerance.
+        ("step-drop", {"drop": 1}, "38 36.9 37.9", 2, "open", None),
+        ("step-drop", {"drop": 1}, "38 36.9 37.9 38", 2, "repaired", 4),
+        ("step-drop", {"drop": 1, "tolerance": ".1"}, "38 36.9 37.9", 2, "repaired", 3),
+        ("step-drop", {"drop": 1}, "38 36.9 37 37 37 37 38", 2, "repaired", 7),
+        ("step-drop", {"drop": 1}, "38 36.9 - 37 - 38 38", 2, "repaired", 6),
+        ("stricter-of-two", {"sdBetween": 3}, S, 6, "repaired", 8),
+        ("reliable-drop", {"criterion": 6}, S, 6, "repaired", 8),
+        ("reliable-drop", {"criterion": 6, "tolerance": 4}, S, 6, "repaired", 7),
+        # On the good side again of the border that was drawn then.
+        ("below-cutoff", {"cutoff": 36}, "38 35.9 36", 2, "repaired", 3),
+        ("below-cutoff", {"cutoff": 36, "inclusive": True}, "38 35.9 36", 2, "open", None),
+        ("below-cutoff", {"cutoff": 36, "inclusive": True}, "38 36 36.1", 2, "repaired", 3),
+        ("below-cutoff", {"cutoff": 36}, "35 35 35 35 36", 1, "repaired", 5),
+        ("below-cutoff", {"cutoff": 36}, "35 35 35 35 36", 2, "repaired", 5),
+        ("trailing-baseline", {"k": 1, "floor": 3}, S, 6, "repaired", 8),
+        ("trailing-baseline", {"k": 1}, "50 50 50 45 50", 4, "repaired", 5),
+        ("control-chart", {}, S, 6, "repaired", 8),
+        # No tension told of; as near to each other as before.
+        ("self-report", {}, "0 1 0", 2, "repaired", 3),
+        ("self-report", {}, "0 1 1 - 2", 2, "open", None),
+        ("congruence-gap", {"drop": 15}, "2 5 10 17 10 2", 4, "repaired", 6),
+        ("congruence-gap", {"drop": 15}, "2 5 10 17 10 3 4", 4, "open", None),
+        ("congruence-gap", {"drop": 15, "tolerance": 5}, "2 5 10 17 -7", 4, "repaired", 5),
+    ],
+)
+def test_every_live_rule_notices_a_repair(rule, given, series, session, status, repaired_at):
+    found = {flag.session: flag for flag in run(rule, series, **given).flags}
+    assert (found[session].status, found[session].repaired_at) == (status, repaired_at)
+
+
+@given(SERIES, st.sampled_from(list(Rule)))
+def test_only_a_rule_that_looks_back_at_all_of_it_tells_of_no_repair(series, rule):
+    told = {flag.status is not None for flag in detect(rule, series, GIVEN).flags}
+    assert told <= {rule is not Rule.RETROSPECTIVE_RESIDUAL}
+
+
 def test_an_empty_series_is_judged_nowhere():
     given = Parameters(
         cutoff=Decimal(1), drop=Decimal(1), criterion=Decimal(1), sdBetween=Decimal(1)
@@ -229,21 +284,6 @@ def test_a_retrospective_rule_is_never_live(definitions):
     with pytest.raises(AppError) as refusal:
         rule_set(definitions["srs-ruptures"] | {"rules": rules})
     assert [issue.code for issue in refusal.value.issues] == ["business-rule"]
-
-
-GIVEN = parameters(
-    {
-        "k": 1,
-        "floor": 2,
-        "cutoff": 36,
-        "drop": 3,
-        "tolerance": 1,
-        "criterion": 4,
-        "sdBetween": 2,
-        "baseline": 3,
-    }
-)
-SERIES = st.lists(st.none() | st.integers(0, 60).map(lambda tenths: Decimal(tenths) / 2 + 20))
 
 
 @given(SERIES, st.integers(0, 60), st.sampled_from(["previous", "maximum"]), st.data())
