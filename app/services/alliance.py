@@ -13,17 +13,16 @@ from app.core.clock import Clock, format_instant
 from app.domain.rupture import RuleSet
 from app.fhir import json
 from app.fhir.json import Tree
-from app.fhir.registry import REGISTRY
 from app.repositories.outbox import Written
 from app.repositories.resources import StoredVersion
 from app.repositories.unit_of_work import UnitOfWork
-from app.search import parser
 from app.search.visibility import Visible
 from app.services.alert_steps import VOID
 from app.services.alerts import RULES, Alert, alert_id, alerts, evaluation_of, issue, version_of
 from app.services.courses import Course, Courses, id_in
 from app.services.definitions import Definitions
 from app.services.derived import Derived, derived_id
+from app.services.trees import current, matching
 
 _MOST = 10_000
 _EPISODES = 200
@@ -71,21 +70,18 @@ class Alliance:
         }
         for id, alert in raised.items():
             await self._store(uow, course, alert, known=before.get(id), tenant=visible.tenant)
-        current = {each.canonical for each in rules}
+        in_use = {each.canonical for each in rules}
         for id, tree in before.items():
             # What other rules raised in their time is not theirs to take back.
-            if id not in raised and version_of(tree) in current and tree["status"] != VOID:
+            if id not in raised and version_of(tree) in in_use and tree["status"] != VOID:
                 await self._void(uow, tree, tenant=visible.tenant)
 
     async def issues(self, uow: UnitOfWork, course: Course, *, visible: Visible) -> Sequence[Tree]:
         """The alerts of an episode that can be seen, those marked as errors among them."""
-        query = parser.parse_criteria(
-            "DetectedIssue",
-            [("patient", f"Patient/{course.patient}"), ("code", f"{RULES}|")],
-            base=self._base,
+        criteria = [("patient", f"Patient/{course.patient}"), ("code", f"{RULES}|")]
+        trees = await matching(
+            uow, "DetectedIssue", criteria, visible=visible, limit=_MOST, base=self._base
         )
-        found = await uow.searches.matches(query, visible=visible, limit=_MOST)
-        trees = [json.parse_resource(each.text) for each in found]
         return [tree for tree in trees if evaluation_of(tree).get("episode") == course.episode]
 
     async def _episodes(
@@ -95,15 +91,15 @@ class Alliance:
         tree = {} if stored.deleted else json.parse_resource(stored.text)
         named = [id_in(each, "EpisodeOfCare") for each in tree.get("episodeOfCare", ())]
         for id in filter(None, named):
-            episode = await uow.resources.read(REGISTRY["EpisodeOfCare"].code, id, visible=visible)
-            if episode is not None and not episode.deleted:
-                found[id] = json.parse_resource(episode.text)
+            episode = await current(uow, "EpisodeOfCare", id, visible=visible)
+            if episode:
+                found[id] = episode
         for patient in stored.patients:
-            query = parser.parse_criteria(
-                "EpisodeOfCare", [("patient", f"Patient/{patient}")], base=self._base
-            )
-            for each in await uow.searches.matches(query, visible=visible, limit=_EPISODES):
-                found[each.id] = json.parse_resource(each.text)
+            criteria = [("patient", f"Patient/{patient}")]
+            for each in await matching(
+                uow, "EpisodeOfCare", criteria, visible=visible, limit=_EPISODES, base=self._base
+            ):
+                found[each["id"]] = each
         return found.values()
 
     async def _store(

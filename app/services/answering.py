@@ -18,10 +18,8 @@ from app.core.ids import IdSource
 from app.fhir import json, primitives
 from app.fhir.json import Tree
 from app.fhir.parameters import place_of
-from app.fhir.registry import REGISTRY
 from app.repositories.answer_links import AnswerLink
 from app.repositories.unit_of_work import UnitOfWork
-from app.search import parser
 from app.search.visibility import Visible
 from app.security import jose
 from app.services.courses import id_in
@@ -29,13 +27,16 @@ from app.services.derived import Derived
 from app.services.filling import answered_items
 from app.services.instruments import BASE
 from app.services.terminology import Terminology
+from app.services.trees import current, matching
 
 CODE = f"{BASE}/CodeSystem/task-code"
 FORM = "complete-questionnaire"
 _MODE = "http://hl7.org/fhir/StructureDefinition/questionnaireresponse-completionMode"
 _MOST = 200
 LONGEST = 30 * 86_400 * SECOND
-OPEN = frozenset(("requested", "received", "accepted", "ready", "in-progress"))
+OPEN = ("requested", "received", "accepted", "ready", "in-progress")
+# What finds the Tasks that still wait for answers.
+WAITING = (("code", f"{CODE}|{FORM}"), ("status", ",".join(OPEN)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +105,11 @@ class Answering:
         self, uow: UnitOfWork, practitioner: str, patient: str, *, tenant: int
     ) -> frozenset[str]:
         """The Encounters about which a form of the practitioner's own waits to be answered."""
-        criteria = [("owner", practitioner), ("patient", patient), ("status", ",".join(OPEN))]
-        query = parser.parse_criteria("Task", criteria, base=self._base)
-        found = await uow.searches.matches(query, visible=_all(tenant), limit=_MOST)
-        tasks = (json.parse_resource(each.text) for each in found)
-        owed = (id_in(task.get("encounter"), "Encounter") for task in tasks if _is_form(task))
+        criteria = [("owner", practitioner), ("patient", patient), *WAITING]
+        found = await matching(
+            uow, "Task", criteria, visible=_all(tenant), limit=_MOST, base=self._base
+        )
+        owed = (id_in(task.get("encounter"), "Encounter") for task in found)
         return frozenset(filter(None, owed))
 
     async def open(self, uow: UnitOfWork, token: str) -> Asked:
@@ -119,10 +120,7 @@ class Answering:
         if link.used is not None or link.expires <= self._clock.now():
             raise _gone()
         await uow.turn_to(link.tenant)
-        stored = await uow.resources.read(
-            REGISTRY["Task"].code, link.task, visible=_all(link.tenant)
-        )
-        task = json.parse_resource(stored.text) if stored and not stored.deleted else {}
+        task = await current(uow, "Task", link.task, visible=_all(link.tenant))
         form = await self.form(uow, task, tenant=link.tenant) if task else None
         if form is None:
             raise _gone()
@@ -195,14 +193,10 @@ class Answering:
         visible = _all(tenant)
         for named in named_by(task):
             known = id_in({"reference": named}, "Questionnaire")
-            stored = (
-                await uow.resources.read(REGISTRY["Questionnaire"].code, known, visible=visible)
-                if known is not None
-                else None
+            questionnaire = await current(uow, "Questionnaire", known, visible=visible)
+            found = questionnaire or await self._terminology.canonical(
+                uow, "Questionnaire", named, visible=visible
             )
-            if stored is not None and not stored.deleted:
-                return json.parse_resource(stored.text)
-            found = await self._terminology.canonical(uow, "Questionnaire", named, visible=visible)
             if found is not None:
                 return found
         return None
@@ -215,11 +209,6 @@ def named_by(task: Tree) -> Iterator[str]:
         yield given or each.get("valueReference", {}).get("reference", "")
     yield task.get("focus", {}).get("reference", "")
     yield task.get("instantiatesCanonical", "")
-
-
-def _is_form(task: Tree) -> bool:
-    codes = task.get("code", {}).get("coding", ())
-    return any(each.get("system") == CODE and each.get("code") == FORM for each in codes)
 
 
 def _mode(code: str) -> Tree:

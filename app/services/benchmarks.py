@@ -18,10 +18,10 @@ from app.fhir import json
 from app.fhir.json import Tree
 from app.fhir.parameters import Part, boolean, decimal, group, integer, parameters, value
 from app.repositories.unit_of_work import UnitOfWork
-from app.search import parser
 from app.search.visibility import Visible
 from app.services.courses import Course, Courses
 from app.services.definitions import Definitions
+from app.services.trees import matching
 
 _EPISODES = 100_000
 _Values = Mapping[str, Decimal]
@@ -45,11 +45,14 @@ class Benchmarks:
         """The Parameters of ``$benchmark``."""
         await uow.lock(f"benchmark|{tenant}")
         visible = Visible.everything(tenant, reason="figures are over all clients, for everybody")
-        query = parser.parse_criteria(
-            "EpisodeOfCare", [("organization", f"Organization/{organization}")], base=self._base
+        episodes = await matching(
+            uow,
+            "EpisodeOfCare",
+            [("organization", f"Organization/{organization}")],
+            visible=visible,
+            limit=_EPISODES,
+            base=self._base,
         )
-        found = await uow.searches.matches(query, visible=visible, limit=_EPISODES)
-        episodes = [json.parse_resource(each.text) for each in found]
         scales = [scale] if scale else await self._tops(uow, tenant=tenant)
         courses = await self._courses.courses(uow, episodes, visible=visible, scales=scales)
         cells = self._values(courses, tenant=tenant)

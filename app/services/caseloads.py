@@ -8,22 +8,20 @@ from decimal import Decimal
 
 from app.core.clock import Clock
 from app.domain.measure import Rater
-from app.fhir import json, primitives
+from app.fhir import primitives
 from app.fhir.json import Tree
 from app.fhir.parameters import Part, decimal, group, integer, parameters, reference, value
 from app.repositories.unit_of_work import UnitOfWork
-from app.search import parser
 from app.search.visibility import Visible
 from app.services.alert_steps import ENDED, VOID, status_of
 from app.services.alerts import RULES, evaluation_of, rule_of
-from app.services.courses import Course, Courses, id_in
+from app.services.answering import WAITING
+from app.services.courses import Course, Courses, id_in, moment
 from app.services.definitions import Definitions
-from app.services.instruments import BASE
+from app.services.trees import matching
 
 _OPEN = "active,onhold"
 _MOST = 100_000
-_FORM = f"{BASE}/CodeSystem/task-code|complete-questionnaire"
-_WAITING = "requested,received,accepted,ready,in-progress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +51,13 @@ class Caseloads:
 
     async def caseload(self, uow: UnitOfWork, practitioner: str, *, visible: Visible) -> Tree:
         """The Parameters of ``$caseload``."""
-        episodes = await self._find(
+        episodes = await matching(
             uow,
             "EpisodeOfCare",
             [("care-manager", f"Practitioner/{practitioner}"), ("status", _OPEN)],
             visible=visible,
+            limit=_MOST,
+            base=self._base,
         )
         keys = await self._definitions.scoring_keys(uow, tenant=visible.tenant)
         tops = sorted({key.scales[-1].code for key in keys if key.scales})
@@ -75,7 +75,7 @@ class Caseloads:
             for course in courses
         ]
         rows.sort(key=lambda row: row.course.patient)
-        rows.sort(key=lambda row: _moment(row.raised), reverse=True)
+        rows.sort(key=lambda row: moment(row.raised) or 0, reverse=True)
         return parameters(
             [_client(row) for row in rows],
             decimal(
@@ -99,16 +99,14 @@ class Caseloads:
             if episode and tree["status"] != VOID and status_of(tree) not in ENDED:
                 found.setdefault(episode, []).append(tree)
         for issues in found.values():
-            issues.sort(key=lambda each: _moment(each.get("identifiedDateTime", "")), reverse=True)
+            issues.sort(key=lambda each: moment(each.get("identifiedDateTime")) or 0, reverse=True)
         return found
 
     async def _overdue(
         self, uow: UnitOfWork, patients: Collection[str], *, visible: Visible
     ) -> Mapping[str, int]:
         now, found = self._clock.now(), dict[str, int]()
-        for task in await self._of(
-            uow, "Task", [("code", _FORM), ("status", _WAITING)], patients, visible=visible
-        ):
+        for task in await self._of(uow, "Task", WAITING, patients, visible=visible):
             end = task.get("restriction", {}).get("period", {}).get("end")
             if end and primitives.date_range(end)[1] <= now:
                 patient = id_in(task.get("for"), "Patient") or ""
@@ -127,19 +125,9 @@ class Caseloads:
         if not patients:
             return []
         named = ("patient", ",".join(f"Patient/{id}" for id in sorted(patients)))
-        return await self._find(uow, type_name, [named, *criteria], visible=visible)
-
-    async def _find(
-        self,
-        uow: UnitOfWork,
-        type_name: str,
-        criteria: Sequence[tuple[str, str]],
-        *,
-        visible: Visible,
-    ) -> Sequence[Tree]:
-        query = parser.parse_criteria(type_name, criteria, base=self._base)
-        found = await uow.searches.matches(query, visible=visible, limit=_MOST)
-        return [json.parse_resource(each.text) for each in found]
+        return await matching(
+            uow, type_name, [named, *criteria], visible=visible, limit=_MOST, base=self._base
+        )
 
 
 def _answered(course: Course) -> frozenset[int]:
@@ -172,7 +160,3 @@ def _client(row: _Row) -> Part:
 
 def _share(part: int, whole: int) -> Decimal | None:
     return Decimal(part) / whole if whole else None
-
-
-def _moment(text: str) -> int:
-    return primitives.date_range(text)[0] if text else 0

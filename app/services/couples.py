@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from app.domain.congruence import pair
 from app.domain.measure import Rater
 from app.domain.trajectory import Series
-from app.fhir import json
 from app.fhir.json import Tree
 from app.fhir.parameters import decimal, group, integer, parameters, value
 from app.repositories.unit_of_work import UnitOfWork
-from app.search import parser
 from app.search.visibility import Visible
 from app.services.courses import COUPLE, Course, Courses, extension, id_in
+from app.services.trees import matching
 from app.services.trends import values
 
 _EPISODES = 200
@@ -57,12 +56,15 @@ class Couples:
         self, uow: UnitOfWork, couple: str, patient: str, *, scale: str | None, visible: Visible
     ) -> Course | None:
         """The newest course of a partner that is part of the couple's."""
-        query = parser.parse_criteria(
-            "EpisodeOfCare", [("patient", f"Patient/{patient}")], base=self._base
+        found = await matching(
+            uow,
+            "EpisodeOfCare",
+            [("patient", f"Patient/{patient}")],
+            visible=visible,
+            limit=_EPISODES,
+            base=self._base,
         )
-        found = await uow.searches.matches(query, visible=visible, limit=_EPISODES)
-        trees = [json.parse_resource(each.text) for each in found]
-        shared = [each for each in trees if _couple_of(each) == couple]
+        shared = [each for each in found if _couple_of(each) == couple]
         if not shared:
             return None
         newest = max(shared, key=lambda each: (each.get("period", {}).get("start", ""), each["id"]))

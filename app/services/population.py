@@ -17,9 +17,9 @@ from app.core.errors import AppError, Issue, Severity
 from app.fhir import json, paths
 from app.fhir.json import JSON, Tree
 from app.repositories.unit_of_work import UnitOfWork
-from app.search import parser
 from app.search.visibility import Visible
 from app.services.courses import extension
+from app.services.trees import matching
 
 _SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition"
 _EXPRESSION = f"{_SDC}/sdc-questionnaire-initialExpression"
@@ -90,13 +90,10 @@ class Population:
     async def _observed(
         self, uow: UnitOfWork, subject: str, codes: Iterable[str], *, visible: Visible
     ) -> list[Tree]:
-        query = parser.parse_criteria(
-            "Observation",
-            [("subject", subject), ("code", ",".join(dict.fromkeys(codes)))],
-            base=self._base,
+        criteria = [("subject", subject), ("code", ",".join(dict.fromkeys(codes)))]
+        trees = await matching(
+            uow, "Observation", criteria, visible=visible, limit=_MOST, base=self._base
         )
-        found = await uow.searches.matches(query, visible=visible, limit=_MOST)
-        trees = [json.parse_resource(each.text) for each in found]
         known = [each for each in trees if each.get("status") in ("final", "amended", "corrected")]
         return sorted(known, key=lambda each: each.get("effectiveDateTime", ""), reverse=True)
 

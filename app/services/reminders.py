@@ -12,7 +12,6 @@ from functools import partial
 from app.core.clock import Clock, format_instant
 from app.fhir import json, primitives
 from app.fhir.json import Tree
-from app.fhir.registry import REGISTRY
 from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
 from app.search.visibility import Visible
@@ -21,8 +20,7 @@ from app.services.answering import OPEN
 from app.services.changes import Afterwards
 from app.services.courses import id_in
 from app.services.derived import Derived, derived_id
-
-_PATIENT = REGISTRY["Patient"].code
+from app.services.trees import current
 
 
 class Reminders:
@@ -102,8 +100,7 @@ class Reminders:
             return account.email, account.locale
         if practitioner is not None:
             return None
-        stored = await uow.resources.read(_PATIENT, patient, visible=visible)
-        tree = json.parse_resource(stored.text) if stored and not stored.deleted else {}
+        tree = await current(uow, "Patient", patient, visible=visible)
         address = next(
             (
                 each["value"]

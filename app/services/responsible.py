@@ -11,14 +11,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from app.core.clock import Clock
-from app.fhir import json, primitives
+from app.fhir import primitives
 from app.fhir.json import Tree
-from app.fhir.registry import REGISTRY
 from app.repositories.unit_of_work import UnitOfWork
-from app.search import parser
 from app.search.visibility import Visible
 from app.services.courses import id_in
 from app.services.instruments import BASE
+from app.services.trees import current, matching
 
 ROLES = f"{BASE}/CodeSystem/practitioner-role"
 LEAD, DEPUTY = "clinical-lead", "deputy-clinical-lead"
@@ -44,15 +43,14 @@ class Responsible:
 
     async def treating(self, uow: UnitOfWork, response: Tree, *, tenant: int) -> Treating:
         """Who treats the person that answers are about, in the course they belong to."""
-        encounter = await self._read(
-            uow, "Encounter", id_in(response.get("encounter"), "Encounter"), tenant=tenant
-        )
+        named, visible = id_in(response.get("encounter"), "Encounter"), _all(tenant)
+        encounter = await current(uow, "Encounter", named, visible=visible)
         episodes = [
             episode
             for reference in encounter.get("episodeOfCare", ())
             if (
-                episode := await self._read(
-                    uow, "EpisodeOfCare", id_in(reference, "EpisodeOfCare"), tenant=tenant
+                episode := await current(
+                    uow, "EpisodeOfCare", id_in(reference, "EpisodeOfCare"), visible=visible
                 )
             )
         ]
@@ -120,15 +118,9 @@ class Responsible:
         *,
         tenant: int,
     ) -> list[Tree]:
-        query = parser.parse_criteria(type_name, criteria, base=self._base)
-        found = await uow.searches.matches(query, visible=_all(tenant), limit=_MOST)
-        return [json.parse_resource(each.text) for each in found]
-
-    async def _read(self, uow: UnitOfWork, type_name: str, id: str | None, *, tenant: int) -> Tree:
-        if id is None:
-            return {}
-        stored = await uow.resources.read(REGISTRY[type_name].code, id, visible=_all(tenant))
-        return json.parse_resource(stored.text) if stored and not stored.deleted else {}
+        return await matching(
+            uow, type_name, criteria, visible=_all(tenant), limit=_MOST, base=self._base
+        )
 
 
 def _all(tenant: int) -> Visible:

@@ -13,24 +13,23 @@ from app.core.clock import SECOND, Clock, format_instant
 from app.core.errors import AppError, Category
 from app.domain.measure import Rater
 from app.domain.schedule import MOST_WEEKS, Cadence, Schedule, problems
-from app.fhir import json, primitives
+from app.fhir import json
 from app.fhir.json import Tree
 from app.fhir.registry import by_code
 from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork
-from app.search import parser
 from app.search.visibility import Visible
-from app.services.answering import CODE, FORM
+from app.services.answering import CODE, FORM, WAITING, named_by
 from app.services.changes import Change
-from app.services.courses import Courses, extension, id_in
+from app.services.courses import Courses, extension, id_in, moment
 from app.services.derived import Derived, derived_id
 from app.services.instruments import BASE
+from app.services.trees import current, matching
 
 SCHEDULE = f"{BASE}/StructureDefinition/measure-schedule"
 _DAY = 86_400 * SECOND
 _MOST = 1000
 _HELD = frozenset(("finished", "in-progress", "onleave", "arrived", "triaged"))
-_OPEN = "requested,received,accepted,ready,in-progress"
 
 
 class Schedules:
@@ -86,7 +85,8 @@ class Schedules:
             if not plans:
                 continue
             for reference in encounter.get("episodeOfCare", ()):
-                episode = await self._read(uow, "EpisodeOfCare", reference, visible=visible)
+                named = id_in(reference, "EpisodeOfCare")
+                episode = await current(uow, "EpisodeOfCare", named, visible=visible)
                 if id_in(episode.get("patient"), "Patient") != patient:
                     continue
                 course = await self._courses.course(
@@ -94,7 +94,7 @@ class Schedules:
                 )
                 session = course.sessions.by_encounter.get(encounter["id"])
                 period = encounter.get("period", {})
-                begun = _moment(period.get("end") or period.get("start"))
+                begun = moment(period.get("end") or period.get("start"))
                 for plan, schedule in plans:
                     if session is not None and begun is not None and schedule.is_due(session):
                         task = self._task(plan, schedule, episode, encounter["id"], begun)
@@ -103,7 +103,7 @@ class Schedules:
 
     async def _at_close(self, uow: UnitOfWork, episode: Tree, *, visible: Visible) -> None:
         patient = id_in(episode.get("patient"), "Patient") or ""
-        ended = _moment(episode.get("period", {}).get("end"))
+        ended = moment(episode.get("period", {}).get("end"))
         for plan, schedule in await self._plans(uow, patient, visible=visible):
             if schedule.cadence is Cadence.AT_CLOSE and ended is not None:
                 task = self._task(plan, schedule, episode, f"close-{episode['id']}", ended)
@@ -111,7 +111,7 @@ class Schedules:
 
     async def _weekly(self, uow: UnitOfWork, plan: Tree, *, visible: Visible) -> None:
         period = plan.get("period", {})
-        start, end = _moment(period.get("start")), _moment(period.get("end"))
+        start, end = moment(period.get("start")), moment(period.get("end"))
         if start is None or end is None:
             return
         for schedule in _schedules(plan):
@@ -127,12 +127,8 @@ class Schedules:
         patient = id_in(response.get("subject"), "Patient")
         if patient is None:
             return
-        found = await self._find(
-            uow,
-            "Task",
-            [("patient", f"Patient/{patient}"), ("code", f"{CODE}|{FORM}"), ("status", _OPEN)],
-            visible=visible,
-        )
+        criteria = [("patient", f"Patient/{patient}"), *WAITING]
+        found = await matching(uow, "Task", criteria, visible=visible, limit=_MOST, base=self._base)
         asked = response.get("questionnaire", "").partition("|")[0]
         session = id_in(response.get("encounter"), "Encounter")
         fitting = [
@@ -188,32 +184,11 @@ class Schedules:
     async def _plans(
         self, uow: UnitOfWork, patient: str, *, visible: Visible
     ) -> Sequence[tuple[Tree, Schedule]]:
-        found = await self._find(
-            uow,
-            "CarePlan",
-            [("patient", f"Patient/{patient}"), ("status", "active")],
-            visible=visible,
+        criteria = [("patient", f"Patient/{patient}"), ("status", "active")]
+        found = await matching(
+            uow, "CarePlan", criteria, visible=visible, limit=_MOST, base=self._base
         )
         return [(plan, schedule) for plan in found for schedule in _schedules(plan)]
-
-    async def _find(
-        self,
-        uow: UnitOfWork,
-        type_name: str,
-        criteria: Sequence[tuple[str, str]],
-        *,
-        visible: Visible,
-    ) -> Sequence[Tree]:
-        query = parser.parse_criteria(type_name, criteria, base=self._base)
-        found = await uow.searches.matches(query, visible=visible, limit=_MOST)
-        return [json.parse_resource(each.text) for each in found]
-
-    async def _read(
-        self, uow: UnitOfWork, type_name: str, reference: Tree, *, visible: Visible
-    ) -> Tree:
-        id = id_in(reference, type_name)
-        found = await self._find(uow, type_name, [("_id", id)], visible=visible) if id else ()
-        return found[0] if found else {}
 
 
 def _schedules(plan: Tree) -> Iterator[Schedule]:
@@ -236,16 +211,10 @@ def _schedule(tree: Tree) -> Schedule:
 
 
 def _forms(task: Tree) -> Iterator[str]:
-    for each in task.get("input", ()):
-        if "valueCanonical" in each:
-            yield each["valueCanonical"].partition("|")[0]
-    focus = task.get("focus", {}).get("reference", "")
-    known = id_in(task.get("focus"), "Questionnaire")
-    yield f"{BASE}/Questionnaire/{known}" if known else focus.partition("|")[0]
-
-
-def _moment(text: str | None) -> int | None:
-    return primitives.date_range(text)[0] if text else None
+    """The addresses, without a version, of the forms that a task may mean."""
+    for named in named_by(task):
+        url = named.partition("|")[0]
+        yield f"{BASE}/{url}" if url.startswith("Questionnaire/") else url
 
 
 def _all(tenant: int) -> Visible:

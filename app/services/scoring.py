@@ -23,13 +23,13 @@ from app.fhir.parameters import exact
 from app.repositories.outbox import Written
 from app.repositories.resources import StoredVersion
 from app.repositories.unit_of_work import UnitOfWork
-from app.search import parser
 from app.search.visibility import Visible
 from app.services.courses import DEFINITION, RATER, SCALES
 from app.services.definitions import Definitions
 from app.services.derived import Derived
 from app.services.instruments import BASE
 from app.services.questionnaires import Questionnaires
+from app.services.trees import matching
 
 log = structlog.get_logger("rapport.scoring")
 
@@ -125,14 +125,17 @@ class Scoring:
         self, uow: UnitOfWork, stored: StoredVersion, kept: Collection[str], *, visible: Visible
     ) -> None:
         """Takes back what earlier answers scored: of another form, reopened, in error, deleted."""
-        query = parser.parse_criteria(
+        found = await matching(
+            uow,
             "Observation",
             [("derived-from", f"QuestionnaireResponse/{stored.id}")],
+            visible=visible,
+            limit=1000,
             base=self._base,
         )
-        found = await uow.searches.matches(query, visible=visible, limit=1000)
-        trees = [json.parse_resource(each.text) for each in found if each.id not in kept]
-        void = [{**tree, "status": _VOID} for tree in trees if _is_ours(tree)]
+        void = [
+            {**tree, "status": _VOID} for tree in found if tree["id"] not in kept and _is_ours(tree)
+        ]
         await self._derived.store_all(uow, void, tenant=visible.tenant)
 
 
