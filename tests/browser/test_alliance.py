@@ -9,12 +9,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from tests.support.asking import asking
 from tests.support.webdriver import ENTER, SPACE, chromium
-
-FORM = {
-    "system": "https://rapport.example.org/CodeSystem/task-code",
-    "code": "complete-questionnaire",
-}
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +26,7 @@ def ehr(demo):
 
 @pytest.fixture
 def task(ehr):
-    task = {
-        "resourceType": "Task",
-        "status": "requested",
-        "intent": "order",
-        "code": {"coding": [FORM]},
-        "focus": {"reference": "Questionnaire/asc-pulse"},
-        "for": {"reference": "Patient/client-1"},
-    }
-    made = ehr.post("Task", json=task)
+    made = ehr.post("Task", json=asking("Patient/client-1"))
     assert made.status_code == 201, made.text
     return made.json()["id"]
 

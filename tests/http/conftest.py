@@ -11,6 +11,7 @@ import pytest_asyncio
 
 if TYPE_CHECKING:
     from tests.support.application import Clinic
+    from tests.support.people import Browser
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -40,3 +41,19 @@ async def house(dialect, _houses) -> Clinic:
 def ehr(house):
     """The shared clinic's record system, signed in."""
     return house.http
+
+
+@pytest.fixture
+async def at_work(application) -> AsyncIterator[Browser]:
+    """A browser at which nobody is signed in."""
+    from tests.support.people import browser
+
+    who = browser(application)
+    yield who
+    await who.http.aclose()
+
+
+@pytest.fixture
+def at_home(at_work) -> Browser:
+    """The same, of a person without an account."""
+    return at_work

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support import therapy
-from tests.support.people import add_person, browser, code_now, enrol
+from tests.support.staff import signs_in
 from tests.support.therapy import pulse
 
 
@@ -17,29 +17,9 @@ async def course(clinic):
     return made
 
 
-@pytest.fixture
-async def at_work(application):
-    who = browser(application)
-    yield who
-    await who.http.aclose()
-
-
-async def signs_in(clinic, who, role, actor):
-    account = await add_person(clinic, actor.partition("/")[2], role, fhir_user=actor)
-    secret = None if role == "client" else await enrol(clinic.application, account)
-    await who.open("/login")
-    await who.sign_in(account)
-    if secret is not None:
-        await who.submit("/login/second", code=code_now(clinic.application, secret))
-
-
-def address(course):
-    return f"/alliance/{course.episode.partition('/')[2]}"
-
-
 async def test_a_course_is_shown_as_a_picture_and_in_tables(clinic, course, at_work):
     await signs_in(clinic, at_work, "therapist", course.therapist)
-    page = await at_work.open(address(course))
+    page = await at_work.open(course.page)
     assert page.status_code == 200
     assert "<svg" in page.text and "picture-description" in page.text
     assert "Drop and return" in page.text
@@ -54,7 +34,7 @@ async def test_a_course_is_shown_as_a_picture_and_in_tables(clinic, course, at_w
 
 async def test_the_page_speaks_arabic(clinic, course, at_work):
     await signs_in(clinic, at_work, "therapist", course.therapist)
-    page = await at_work.open(f"{address(course)}?lang=ar")
+    page = await at_work.open(f"{course.page}?lang=ar")
     assert 'dir="rtl"' in page.text
     assert "هبوط وعودة" in page.text
     assert 'lang="ar"' in page.text.split("<svg")[1].split(">")[0]
@@ -63,20 +43,20 @@ async def test_the_page_speaks_arabic(clinic, course, at_work):
 async def test_a_caseload_leads_to_the_courses(clinic, course, at_work):
     await signs_in(clinic, at_work, "therapist", course.therapist)
     page = await at_work.open("/alliance")
-    assert f'href="{address(course)}"' in page.text
+    assert f'href="{course.page}"' in page.text
     assert "Costa" in page.text
     assert "6/7" in page.text
 
 
 async def test_who_is_not_signed_in_signs_in_first(course, at_work):
-    answer = await at_work.http.get(address(course))
+    answer = await at_work.http.get(course.page)
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/login?next=%2Falliance%2F")
 
 
 async def test_a_client_sees_the_own_course_without_alerts(clinic, course, at_work):
     await signs_in(clinic, at_work, "client", course.patient)
-    page = await at_work.open(address(course))
+    page = await at_work.open(course.page)
     assert page.status_code == 200
     assert "<td>85.0</td>" in page.text
     assert "Drop and return" not in page.text
@@ -85,5 +65,5 @@ async def test_a_client_sees_the_own_course_without_alerts(clinic, course, at_wo
 async def test_a_stranger_finds_nothing(clinic, course, at_work):
     other = await therapy.begin(clinic)
     await signs_in(clinic, at_work, "therapist", other.therapist)
-    assert (await at_work.open(address(course))).status_code == 404
-    assert "Costa" not in (await at_work.open(address(course))).text
+    assert (await at_work.open(course.page)).status_code == 404
+    assert "Costa" not in (await at_work.open(course.page)).text

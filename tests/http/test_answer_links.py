@@ -8,12 +8,10 @@ import pytest
 
 from tests.http.answers import ok, refused
 from tests.support import therapy
+from tests.support.asking import PULSE, asked
 from tests.support.operations import one, parameters
-from tests.support.people import browser, forms
+from tests.support.people import forms
 from tests.support.staff import signed_in
-
-FORM = {"system": f"{therapy.OURS}/CodeSystem/task-code", "code": "complete-questionnaire"}
-PULSE = {"item-B1": "3", "item-G1": "3", "item-T1": "2", "item-S2": "1", "item-O1": "4"}
 
 
 @pytest.fixture
@@ -21,30 +19,6 @@ async def course(clinic):
     made = await therapy.begin(clinic)
     await made.put(made.sitting(1))
     return made
-
-
-@pytest.fixture
-async def visitor(application):
-    who = browser(application)
-    yield who
-    await who.http.aclose()
-
-
-async def asked(course, questionnaire="asc-pulse", **more):
-    task = {
-        "resourceType": "Task",
-        "id": f"task-{course.key}",
-        "status": "requested",
-        "intent": "order",
-        "code": {"coding": [FORM]},
-        "focus": {"reference": f"Questionnaire/{questionnaire}"},
-        "for": {"reference": course.patient},
-        "encounter": {"reference": f"Encounter/s-{course.key}-1"},
-        **more,
-    }
-    task = {name: value for name, value in task.items() if value is not None}
-    await course.put(task)
-    return f"Task/{task['id']}"
 
 
 NAMED = f"{therapy.OURS}/Questionnaire/asc-pulse"
@@ -69,10 +43,10 @@ NAMED = f"{therapy.OURS}/Questionnaire/asc-pulse"
         {"instantiatesCanonical": NAMED},
     ],
 )
-async def test_a_task_may_name_its_form_in_any_usual_way(course, visitor, named):
+async def test_a_task_may_name_its_form_in_any_usual_way(course, at_home, named):
     plain = {"code": {"text": "please answer"}, "focus": None, **named}
-    task = await asked(course, **plain)
-    page = await visitor.open(await link(course, task))
+    task = await asked(course, session=1, **plain)
+    page = await at_home.open(await link(course, task))
     assert page.status_code == 200
     assert 'name="item-B1"' in page.text
 
@@ -89,7 +63,7 @@ def issue(http, task, expires=None, **more):
             *parameters(**more).get("parameter", ()),
         ],
     }
-    return http.post(f"{task}/$issue-link", json=body)
+    return http.post(f"Task/{task}/$issue-link", json=body)
 
 
 async def link(course, task, **more):
@@ -98,19 +72,19 @@ async def link(course, task, **more):
     return address.removeprefix("https://rapport.test")
 
 
-async def send(visitor, address, **fields):
-    page = await visitor.http.get(address)
+async def send(at_home, address, **fields):
+    page = await at_home.http.get(address)
     token = forms(page)[0].fields["token"]
-    return await visitor.http.post(address, data={"token": token, **fields})
+    return await at_home.http.post(address, data={"token": token, **fields})
 
 
-async def test_answers_by_a_link_are_stored_scored_and_end_the_task(clinic, course, visitor):
-    task = await asked(course)
+async def test_answers_by_a_link_are_stored_scored_and_end_the_task(clinic, course, at_home):
+    task = await asked(course, session=1)
     address = await link(course, task)
-    page = await visitor.http.get(address)
+    page = await at_home.http.get(address)
     assert page.status_code == 200
     assert "In this room I am met as a person" in page.text
-    answer = await send(visitor, address, **PULSE)
+    answer = await send(at_home, address, **PULSE)
     assert answer.status_code == 200
     assert "Thank you" in answer.text
     await clinic.settle()
@@ -122,59 +96,59 @@ async def test_answers_by_a_link_are_stored_scored_and_end_the_task(clinic, cour
     assert response["questionnaire"] == f"{therapy.OURS}/Questionnaire/asc-pulse|1.0.0"
     scores = ok(await course.http.get("Observation", params={"subject": course.patient}))
     assert scores["entry"][0]["resource"]["valueQuantity"]["value"] == 75
-    assert ok(await course.http.get(task))["status"] == "completed"
+    assert ok(await course.http.get(f"Task/{task}"))["status"] == "completed"
 
 
-async def test_opening_does_not_use_it_up_and_sending_does(course, visitor):
-    address = await link(course, await asked(course))
+async def test_opening_does_not_use_it_up_and_sending_does(course, at_home):
+    address = await link(course, await asked(course, session=1))
     for _ in range(2):
-        assert (await visitor.http.get(address)).status_code == 200
-    assert (await send(visitor, address, **PULSE)).status_code == 200
-    gone = await visitor.http.get(address)
+        assert (await at_home.http.get(address)).status_code == 200
+    assert (await send(at_home, address, **PULSE)).status_code == 200
+    gone = await at_home.http.get(address)
     assert gone.status_code == 410
     assert "no longer in use" in gone.text
-    token = (await visitor.http.get("/login")).text.split('name="token" value="')[1].split('"')[0]
-    again = await visitor.http.post(address, data={"token": token, **PULSE})
+    token = (await at_home.http.get("/login")).text.split('name="token" value="')[1].split('"')[0]
+    again = await at_home.http.post(address, data={"token": token, **PULSE})
     assert again.status_code == 410
 
 
-async def test_it_ends_when_it_said(application, course, visitor):
-    address = await link(course, await asked(course), expires=ahead(hours=1))
+async def test_it_ends_when_it_said(application, course, at_home):
+    address = await link(course, await asked(course, session=1), expires=ahead(hours=1))
     application.clock.turn(seconds=3601)
     try:
-        assert (await visitor.http.get(address)).status_code == 410
+        assert (await at_home.http.get(address)).status_code == 410
     finally:
         application.clock.turn(seconds=-3601)
-    assert (await visitor.http.get("/answer/nobody-knows-this")).status_code == 404
+    assert (await at_home.http.get("/answer/nobody-knows-this")).status_code == 404
 
 
-async def test_a_new_link_ends_the_one_before(course, visitor):
-    task = await asked(course)
+async def test_a_new_link_ends_the_one_before(course, at_home):
+    task = await asked(course, session=1)
     first = await link(course, task)
     second = await link(course, task)
-    assert (await visitor.http.get(first)).status_code == 404
-    assert (await visitor.http.get(second)).status_code == 200
+    assert (await at_home.http.get(first)).status_code == 404
+    assert (await at_home.http.get(second)).status_code == 200
 
 
 @pytest.mark.parametrize("expires", [{"days": 31}, {"days": -1}])
 async def test_thirty_days_at_most(course, expires):
-    task = await asked(course)
+    task = await asked(course, session=1)
     refused(await issue(course.http, task, ahead(**expires)), 422, "value")
 
 
 async def test_only_an_open_task_with_a_form_has_links(course):
     refused(await course.http.post("Task/nobody/$issue-link", json=parameters()), 422, "required")
     refused(await issue(course.http, "Task/nobody"), 404, "not-found")
-    done = await asked(course, status="completed")
+    done = await asked(course, session=1, status="completed")
     refused(await issue(course.http, done), 422, "business-rule")
-    other = await asked(course, focus={"reference": course.patient})
+    other = await asked(course, session=1, focus={"reference": course.patient})
     refused(await issue(course.http, other), 422, "business-rule")
-    unknown = await asked(course, questionnaire="none")
+    unknown = await asked(course, session=1, form="none")
     refused(await issue(course.http, unknown), 422, "business-rule")
 
 
 async def test_who_holds_the_phone_makes_no_links(clinic, course):
-    task = await asked(course)
+    task = await asked(course, session=1)
     client = await signed_in(clinic, "client", course.patient)
     refused(await issue(client, task), 403, "forbidden")
     therapist = await signed_in(clinic, "therapist", course.therapist)
@@ -184,9 +158,9 @@ async def test_who_holds_the_phone_makes_no_links(clinic, course):
     refused(await issue(stranger, task), 404, "not-found")
 
 
-async def test_the_page_tells_nothing_and_is_kept_by_nobody(course, visitor):
-    address = await link(course, await asked(course, questionnaire="asc-client"))
-    page = await visitor.http.get(address)
+async def test_the_page_tells_nothing_and_is_kept_by_nobody(course, at_home):
+    address = await link(course, await asked(course, session=1, form="asc-client"))
+    page = await at_home.http.get(address)
     title = page.text.split("<title>")[1].split("</title>")[0]
     assert title == "A few questions"
     for word in ("Alliance", "therapy</", "Costa", course.key, "<script"):
@@ -197,65 +171,65 @@ async def test_the_page_tells_nothing_and_is_kept_by_nobody(course, visitor):
     assert "emergency number" in page.text
 
 
-async def test_in_arabic_from_the_right(clinic, course, visitor):
-    address = await link(course, await asked(course))
-    page = await visitor.http.get(f"{address}?lang=ar")
+async def test_in_arabic_from_the_right(clinic, course, at_home):
+    address = await link(course, await asked(course, session=1))
+    page = await at_home.http.get(f"{address}?lang=ar")
     assert 'dir="rtl"' in page.text
     assert "إلى حدٍّ كبير" in page.text
-    assert (await send(visitor, address, **PULSE)).status_code == 200
+    assert (await send(at_home, address, **PULSE)).status_code == 200
     found = ok(await course.http.get("QuestionnaireResponse", params={"subject": course.patient}))
     assert found["entry"][0]["resource"]["language"] == "ar"
 
 
-async def test_what_does_not_fit_is_asked_again_and_nothing_is_lost(course, visitor):
-    address = await link(course, await asked(course, questionnaire="srs"))
-    wrong = await send(visitor, address, **{"item-relationship": "12.5", "item-goals": "8,1"})
+async def test_what_does_not_fit_is_asked_again_and_nothing_is_lost(course, at_home):
+    address = await link(course, await asked(course, session=1, form="srs"))
+    wrong = await send(at_home, address, **{"item-relationship": "12.5", "item-goals": "8,1"})
     assert wrong.status_code == 422
     assert 'value="12.5"' in wrong.text
-    right = await send(visitor, address, **{"item-relationship": "9.5", "item-goals": "8,1"})
+    right = await send(at_home, address, **{"item-relationship": "9.5", "item-goals": "8,1"})
     assert right.status_code == 200
-    nothing = await link(course, await asked(course))
-    assert (await send(visitor, nothing)).status_code == 422
+    nothing = await link(course, await asked(course, session=1))
+    assert (await send(at_home, nothing)).status_code == 422
 
 
-async def test_a_form_of_another_browser_is_refused(course, visitor, application):
-    address = await link(course, await asked(course))
-    await visitor.http.get(address)
-    forged = await visitor.http.post(address, data={"token": "0" * 64, **PULSE})
+async def test_a_form_of_another_browser_is_refused(course, at_home, application):
+    address = await link(course, await asked(course, session=1))
+    await at_home.http.get(address)
+    forged = await at_home.http.post(address, data={"token": "0" * 64, **PULSE})
     assert forged.status_code == 403
-    assert (await visitor.http.get(address)).status_code == 200
+    assert (await at_home.http.get(address)).status_code == 200
 
 
-async def test_a_shared_device_keeps_nothing(course, visitor):
-    address = await link(course, await asked(course), kiosk=True)
-    page = await send(visitor, address, **PULSE)
+async def test_a_shared_device_keeps_nothing(course, at_home):
+    address = await link(course, await asked(course, session=1), kiosk=True)
+    page = await send(at_home, address, **PULSE)
     assert '"storage"' in page.headers["clear-site-data"]
 
 
-async def test_a_therapist_answers_for_the_view_they_have(clinic, course, visitor):
+async def test_a_therapist_answers_for_the_view_they_have(clinic, course, at_home):
     owner = {"owner": {"reference": course.therapist}}
-    address = await link(course, await asked(course, questionnaire="asc-therapist", **owner))
+    address = await link(course, await asked(course, session=1, form="asc-therapist", **owner))
     fields = {f"item-{item}": "3" for item in therapy.ASC_ITEMS}
-    assert (await send(visitor, address, **fields)).status_code == 200
+    assert (await send(at_home, address, **fields)).status_code == 200
     await clinic.settle()
     found = ok(await course.http.get("QuestionnaireResponse", params={"author": course.therapist}))
     assert found["total"] == 1
 
 
-async def test_the_private_answer_reaches_the_lead(clinic, course, visitor):
-    address = await link(course, await asked(course, questionnaire="asc-client"))
-    assert (await send(visitor, address, **{"item-B1": "3", "item-X1": "0"})).status_code == 200
+async def test_the_private_answer_reaches_the_lead(clinic, course, at_home):
+    address = await link(course, await asked(course, session=1, form="asc-client"))
+    assert (await send(at_home, address, **{"item-B1": "3", "item-X1": "0"})).status_code == 200
     await clinic.settle()
     records = await clinic.as_client("system/*.cruds", clearance="V")
     flags = ok(await records.get("Flag", params={"patient": course.patient}))
     assert flags["total"] == 1
-    page = await visitor.http.get("/answer/unknown")
+    page = await at_home.http.get("/answer/unknown")
     assert "emergency number" in page.text
 
 
-async def test_the_log_names_no_token(clinic, course, visitor):
-    address = await link(course, await asked(course))
-    await send(visitor, address, **PULSE)
+async def test_the_log_names_no_token(clinic, course, at_home):
+    address = await link(course, await asked(course, session=1))
+    await send(at_home, address, **PULSE)
     log = await clinic.as_client("system/AuditEvent.rs", role="auditor")
     events = ok(await log.get("AuditEvent", params={"_count": "1000"}))
     assert address.rpartition("/")[2] not in str(events)

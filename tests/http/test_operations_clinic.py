@@ -8,6 +8,7 @@ import pytest
 
 from tests.http.answers import ok, refused
 from tests.support import therapy
+from tests.support.asking import asking
 from tests.support.operations import all_of, told
 from tests.support.staff import signed_in
 from tests.support.therapy import pulse, wai
@@ -123,20 +124,7 @@ async def test_a_resolved_alert_no_longer_waits(clinic):
 
 async def test_forms_past_their_date_are_counted(clinic):
     course = await therapy.begin(clinic, therapist_key="amal")
-    task = {
-        "resourceType": "Task",
-        "status": "requested",
-        "intent": "order",
-        "code": {
-            "coding": [
-                {
-                    "system": f"{therapy.OURS}/CodeSystem/task-code",
-                    "code": "complete-questionnaire",
-                }
-            ]
-        },
-        "for": {"reference": course.patient},
-    }
+    task = asking(course.patient)
     for key, status, end in (
         ("late", "requested", "2026-01-09"),
         ("done", "completed", "2026-01-09"),

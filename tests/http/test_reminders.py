@@ -10,8 +10,8 @@ import pytest
 from app.core.clock import format_instant
 from tests.http.answers import ok
 from tests.support import therapy
+from tests.support.asking import asking
 
-FORM = {"system": f"{therapy.OURS}/CodeSystem/task-code", "code": "complete-questionnaire"}
 DAY = 86_400
 
 
@@ -46,17 +46,12 @@ async def asked(clinic, course, *, language="en", reminder=2, expiry=4):
         now = clinic.application.clock.now()
         return format_instant(now + int(timedelta(days=days).total_seconds()) * 1_000_000)
 
-    task = {
-        "resourceType": "Task",
-        "id": f"task-{course.key}",
-        "status": "requested",
-        "intent": "order",
-        "code": {"coding": [FORM]},
-        "focus": {"reference": "Questionnaire/asc-pulse"},
-        "for": {"reference": course.patient},
-        "restriction": {"period": {"end": ahead(expiry)}},
-        "input": [{"type": {"text": "reminder"}, "valueDateTime": ahead(reminder)}],
-    }
+    task = asking(
+        course.patient,
+        id=f"task-{course.key}",
+        restriction={"period": {"end": ahead(expiry)}},
+        input=[{"type": {"text": "reminder"}, "valueDateTime": ahead(reminder)}],
+    )
     await course.put(patient, task)
     await clinic.settle()
     return address, task

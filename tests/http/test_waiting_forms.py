@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.http.answers import ok
-from tests.http.test_alliance_page import address, signs_in
-from tests.http.test_answer_links import FORM, PULSE
 from tests.support import therapy
+from tests.support.asking import PULSE, asked
 from tests.support.operations import all_of
 from tests.support.people import browser, forms
+from tests.support.staff import signs_in
 
 PAPER = "/alliance/task/{}/paper"
 
@@ -21,40 +21,17 @@ async def course(clinic):
     return made
 
 
-@pytest.fixture
-async def at_work(application):
-    who = browser(application)
-    yield who
-    await who.http.aclose()
-
-
-async def asked(course, form="asc-pulse", **more):
-    task = {
-        "resourceType": "Task",
-        "id": f"{form}-{course.key}",
-        "status": "requested",
-        "intent": "order",
-        "code": {"coding": [FORM]},
-        "focus": {"reference": f"Questionnaire/{form}"},
-        "for": {"reference": course.patient},
-        "encounter": {"reference": f"Encounter/s-{course.key}-2"},
-        **more,
-    }
-    await course.put(task)
-    return task["id"]
-
-
 async def test_a_device_is_handed_over_with_nobody_signed_in_and_comes_back_empty(
     clinic, course, at_work
 ):
-    task = await asked(course)
+    task = await asked(course, session=2)
     await signs_in(clinic, at_work, "therapist", course.therapist)
-    await at_work.open(address(course))
+    await at_work.open(course.page)
     form = await at_work.submit(f"/alliance/task/{task}/device")
     assert form.url.path.startswith("/answer/")
     assert "noor" not in form.text and "Sign out" not in form.text
     assert form.headers["refresh"].startswith("900;")
-    assert (await at_work.open(address(course))).url.path == "/login"
+    assert (await at_work.open(course.page)).url.path == "/login"
     await at_work.open(form.url.path)
     done = await at_work.submit(form.url.path, **PULSE)
     assert "give this device back" in done.text
@@ -70,9 +47,9 @@ async def test_a_device_is_handed_over_with_nobody_signed_in_and_comes_back_empt
 async def test_who_leaves_a_shared_device_leaves_nothing_and_is_asked_again(
     clinic, course, at_work
 ):
-    task = await asked(course)
+    task = await asked(course, session=2)
     await signs_in(clinic, at_work, "therapist", course.therapist)
-    await at_work.open(address(course))
+    await at_work.open(course.page)
     form = await at_work.submit(f"/alliance/task/{task}/device")
     left = await at_work.submit(form.url.path, leave="1", **PULSE)
     assert "Nothing was sent" in left.text
@@ -85,7 +62,7 @@ async def test_who_leaves_a_shared_device_leaves_nothing_and_is_asked_again(
 
 
 async def test_answers_on_paper_keep_who_gave_them_and_when(clinic, course, at_work):
-    task = await asked(course, form="asc-client")
+    task = await asked(course, "asc-client", session=2)
     await signs_in(clinic, at_work, "therapist", course.therapist)
     page = await at_work.open(PAPER.format(task))
     assert "item-B1" in page.text
@@ -110,8 +87,8 @@ async def test_answers_on_paper_keep_who_gave_them_and_when(clinic, course, at_w
 
 
 async def test_paper_of_others_is_not_there(clinic, course, at_work):
-    task = await asked(course)
-    mine = await asked(course, form="asc-therapist", owner={"reference": course.therapist})
+    task = await asked(course, session=2)
+    mine = await asked(course, "asc-therapist", session=2, owner={"reference": course.therapist})
     await signs_in(clinic, at_work, "therapist", course.therapist)
     assert (await at_work.open(PAPER.format(mine))).status_code == 404
     other = browser(clinic.application)
@@ -122,12 +99,12 @@ async def test_paper_of_others_is_not_there(clinic, course, at_work):
 
 async def test_a_therapist_says_first_how_they_saw_the_session(clinic, course, at_work):
     await course.put(course.response("asc-pulse", therapy.pulse(5), 2))
-    task = await asked(course, form="asc-therapist", owner={"reference": course.therapist})
+    task = await asked(course, "asc-therapist", session=2, owner={"reference": course.therapist})
     await clinic.settle()
     await signs_in(clinic, at_work, "therapist", course.therapist)
 
     async def sessions():
-        page = await at_work.open(address(course))
+        page = await at_work.open(course.page)
         assert page.status_code == 200
         return page, ["25.0" in page.text, "75.0" in page.text]
 
@@ -145,7 +122,7 @@ async def test_a_therapist_says_first_how_they_saw_the_session(clinic, course, a
 
 async def test_others_see_the_session_meanwhile(clinic, course):
     await course.put(course.response("asc-pulse", therapy.pulse(5), 2))
-    await asked(course, form="asc-therapist", owner={"reference": course.therapist})
+    await asked(course, "asc-therapist", session=2, owner={"reference": course.therapist})
     await clinic.settle()
     trend = ok(await course.http.get(f"{course.episode}/$alliance-trend"))
     (series,) = all_of(trend, "series")

@@ -6,6 +6,7 @@ import httpx
 
 from tests.support.application import ORIGIN, Clinic
 from tests.support.people import (
+    Browser,
     add_client,
     add_person,
     answered,
@@ -19,6 +20,16 @@ from tests.support.people import (
 
 STAFF = "openid fhirUser user/*.cruds"
 CLIENT = "openid fhirUser launch/patient patient/*.cruds"
+
+
+async def signs_in(clinic: Clinic, who: Browser, role: str, actor: str) -> None:
+    """A person of a role signs in at a browser."""
+    account = await add_person(clinic, actor.partition("/")[2], role, fhir_user=actor)
+    secret = None if role == "client" else await enrol(clinic.application, account)
+    await who.open("/login")
+    await who.sign_in(account)
+    if secret is not None:
+        await who.submit("/login/second", code=code_now(clinic.application, secret))
 
 
 async def signed_in(clinic: Clinic, role: str, actor: str) -> httpx.AsyncClient:

@@ -118,6 +118,11 @@ class Therapy:
     def episode(self) -> str:
         return f"EpisodeOfCare/e-{self.key}"
 
+    @property
+    def page(self) -> str:
+        """Where the course is shown."""
+        return f"/alliance/{self.episode.partition('/')[2]}"
+
     async def begin(self) -> Therapy:
         """The people and the episode."""
         episode: Tree = {
