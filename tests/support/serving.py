@@ -17,7 +17,7 @@ import httpx
 from tests.support.ports import free_port
 
 RAPPORT = Path(sys.executable).with_name("rapport")
-PATIENCE = 60.0  # seconds to start on a slow machine
+PATIENCE = 180.0  # seconds to start on a slow machine
 
 
 @dataclass(frozen=True, slots=True)
