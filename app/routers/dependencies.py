@@ -18,6 +18,7 @@ from app.db.engine import EveryTenant
 from app.interactions.context import Engine
 from app.repositories.unit_of_work import UnitsOfWork
 from app.routers.endpoint import endpoint_of
+from app.routers.fields import fields_of
 from app.routers.peers import address_of
 from app.routers.throttle import Throttle
 from app.security.authentication import Presumed
@@ -61,10 +62,9 @@ class Services:
 
     async def authenticate(self, request: Request) -> Principal:
         """The caller of a request; a bad token is recorded and refused."""
-        with_token = request.headers.getlist("authorization")
         async with self._recording(request), self.units.read(_TOKENS, snapshot=False) as unit:
             principal = await self.authorization.authenticator.authenticate(
-                with_token, unit.accounts.tokens
+                fields_of(request.scope).get("authorization"), unit.accounts.tokens
             )
         await self._count(request, principal)
         return principal
@@ -73,7 +73,7 @@ class Services:
         """The caller, and what is presumed of them."""
         async with self._recording(request):
             principal, presumed = await self.authorization.authenticator.presume(
-                request.headers.getlist("authorization")
+                fields_of(request.scope).get("authorization")
             )
         if principal is None:
             return await self.authenticate(request), presumed

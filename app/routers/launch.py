@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from app.core.clock import SECOND
 from app.core.errors import AppError, Category
+from app.routers.fields import fields_of
 from app.routers.oauth import OAuthRoute, Server, answer, caller_of
 from app.security import access, roles
 from app.security.oauth.errors import invalid_request
@@ -41,7 +42,7 @@ async def launch(request: Request, server: Server) -> Response:
     """A launch handle."""
     async with server.units.read() as unit:
         caller = await server.authenticator.authenticate(
-            request.headers.getlist("authorization"), unit.accounts.tokens
+            fields_of(request.scope).get("authorization"), unit.accounts.tokens
         )
     if caller.is_person or caller.role not in roles.SYSTEMS:
         raise access.forbidden()

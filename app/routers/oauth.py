@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from app.core.errors import AppError, Category
 from app.db.engine import DatabaseBusy
 from app.routers.dependencies import services_of
+from app.routers.fields import fields_of
 from app.routers.forms import form_of
 from app.routers.peers import address_of
 from app.security.oauth.errors import OAuthError
@@ -115,7 +116,7 @@ async def revoke(form: Form, server: Server) -> Response:
 @router.post("/userinfo")
 async def userinfo(request: Request, server: Server) -> Response:
     """OpenID Connect Core section 5.3."""
-    return answer(await server.userinfo.answer(request.headers.getlist("authorization")))
+    return answer(await server.userinfo.answer(fields_of(request.scope).get("authorization")))
 
 
 @router.get("/jwks")

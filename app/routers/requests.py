@@ -16,6 +16,7 @@ from app.interactions.call import Call, Pairs
 from app.interactions.part import Part
 from app.interactions.tags import Tags
 from app.routers import negotiation
+from app.routers.fields import fields_of
 from app.services.audit import RequestFacts
 
 _FORM = "application/x-www-form-urlencoded"
@@ -35,11 +36,11 @@ class Preferences:
     @classmethod
     def of(cls, request: Request) -> Preferences:
         """Reads the header; what is not understood is ignored."""
-        given = request.headers.getlist("prefer")
+        given = fields_of(request.scope).get("prefer")
         if not given:
             return _USUAL
         values = {}
-        for part in re.split(r"[,;]", ",".join(given)):
+        for part in re.split(r"[,;]", given):
             name, _, value = part.partition("=")
             values[name.strip().lower()] = value.strip().strip('"')
         returned = values.get("return", "")
@@ -64,7 +65,7 @@ class Layout:
         values = dict(query)
         return cls(
             media_type=negotiation.response_type(
-                ",".join(request.headers.getlist("accept")), values.get("_format"), also=also
+                fields_of(request.scope).get("accept"), values.get("_format"), also=also
             ),
             pretty=values.get("_pretty", "").lower() == "true",
         )
@@ -83,7 +84,7 @@ async def asked(request: Request, address: Address) -> tuple[Pairs, str]:
     body = await request.body()
     if not body:
         return given, ""
-    negotiation.check_type(request.headers.get("content-type"), _FORM)
+    negotiation.check_type(fields_of(request.scope).get("content-type"), _FORM)
     return given + criteria.pairs(body), body.decode()
 
 
@@ -91,7 +92,7 @@ async def call_of(
     request: Request, address: Address, *, query: Pairs, facts: RequestFacts, base: str
 ) -> Call:
     """The call that a request makes; ``query`` is what was ``asked``."""
-    headers = request.headers
+    fields = fields_of(request.scope)
     preferences = Preferences.of(request)
     pairs = tuple(pair for pair in query if pair[0] not in _LAYOUT)
     call = Call(
@@ -108,12 +109,12 @@ async def call_of(
             type_name=address.type,
             id=address.id,
             query=pairs,
-            if_none_exist=headers.get("if-none-exist"),
+            if_none_exist=fields.get("if-none-exist"),
             base=base,
         ),
-        if_match=_tags(request, "if-match"),
-        if_none_match=_tags(request, "if-none-match"),
-        if_modified_since=_moment(headers.get("if-modified-since")),
+        if_match=_tags(fields.get("if-match")),
+        if_none_match=_tags(fields.get("if-none-match")),
+        if_modified_since=_moment(fields.get("if-modified-since")),
         strict=preferences.strict,
         minimal=preferences.returned == "minimal",
         part=Part.asked(pairs),
@@ -122,7 +123,7 @@ async def call_of(
 
 
 async def _with_body(request: Request, call: Call) -> Call:
-    content_type = request.headers.get("content-type")
+    content_type = fields_of(request.scope).get("content-type")
     if call.operation is not None:
         operations.offered(
             Address(operation=call.operation, type=call.type, id=call.id), method=request.method
@@ -140,9 +141,8 @@ async def _with_body(request: Request, call: Call) -> Call:
     return call
 
 
-def _tags(request: Request, name: str) -> Tags | None:
-    given = request.headers.getlist(name)
-    return Tags.of(",".join(given)) if given else None
+def _tags(given: str | None) -> Tags | None:
+    return Tags.of(given) if given else None
 
 
 def _moment(header: str | None) -> int | None:

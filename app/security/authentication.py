@@ -99,15 +99,15 @@ class Authenticator:
         self._clock = clock
         self._verified: OrderedDict[bytes, _Known] = OrderedDict()
 
-    async def authenticate(self, authorization: Sequence[str], tokens: Tokens) -> Principal:
-        """The caller, or ``Unauthenticated``. ``authorization`` are the header's values."""
+    async def authenticate(self, authorization: str | None, tokens: Tokens) -> Principal:
+        """The caller, or ``Unauthenticated``. ``authorization`` is the header's value."""
         known = await self._bearer(authorization)
         principal = await self._principal(known, tokens)
         if principal is None:
             raise rejected("void")
         return principal
 
-    async def presume(self, authorization: Sequence[str]) -> tuple[Principal | None, Presumed]:
+    async def presume(self, authorization: str | None) -> tuple[Principal | None, Presumed]:
         """The caller as the token's last request left them, and what must still be so.
 
         No caller where the token is new here; ``Unauthenticated`` where it is none of ours.
@@ -168,10 +168,10 @@ class Authenticator:
         """The caller as the rows stand now, or None where the token is void."""
         return await self._principal(_Known(token), tokens)
 
-    async def _bearer(self, authorization: Sequence[str]) -> _Known:
+    async def _bearer(self, authorization: str | None) -> _Known:
         if not authorization:
             raise Unauthenticated("a token is needed", challenge=_REALM, reason="no token")
-        bearer = _BEARER.fullmatch(authorization[0]) if len(authorization) == 1 else None
+        bearer = _BEARER.fullmatch(authorization)
         if bearer is None:
             raise rejected("header")
         try:

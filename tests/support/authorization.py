@@ -186,7 +186,7 @@ class Door:
         """The caller that a token stands for."""
         async with self.units.read() as unit:
             return await self.server.authenticator.authenticate(
-                [f"Bearer {token}"], unit.accounts.tokens
+                f"Bearer {token}", unit.accounts.tokens
             )
 
 

@@ -143,9 +143,7 @@ class TokenStatus:
     async def _bearer(self, authorization: str) -> Client:
         async with self._units.read() as unit:
             try:
-                caller = await self._authenticator.authenticate(
-                    [authorization], unit.accounts.tokens
-                )
+                caller = await self._authenticator.authenticate(authorization, unit.accounts.tokens)
             except Unauthenticated as refusal:
                 raise invalid_client(refusal.reason) from None
             client = await unit.accounts.clients.find(caller.client_id, tenant=caller.tenant)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from app.security.authentication import Authenticator
@@ -18,7 +18,7 @@ class UserInfo:
         self._authenticator = authenticator
         self._audience = audience
 
-    async def answer(self, authorization: Sequence[str]) -> Mapping[str, Any]:
+    async def answer(self, authorization: str | None) -> Mapping[str, Any]:
         """The person's claims, or ``Unauthenticated``."""
         async with self._units.read() as unit:
             caller = await self._authenticator.authenticate(authorization, unit.accounts.tokens)
