@@ -19,7 +19,7 @@ from app.repositories.codec import (
     TenantKeyAbsent,
     Wrapped,
 )
-from app.search.values import AnyOf, bind
+from app.search.values import AnyOf, bind, in_clear
 
 T = TypeVar("T")
 
@@ -89,6 +89,11 @@ class DataKeys:
             await self._load(absent.tenant)
             return work()
 
+    async def secret(self, tenant: int, owner: str) -> bytes:
+        """The octets of a key that seals nothing, but keys hashes."""
+        key = (await self.of(tenant, [owner]))[owner]
+        return await self.opening(partial(self._codec.secret, key, tenant, owner))
+
     async def destroy(self, tenant: int, owner: str) -> int:
         """Makes all that is sealed with an owner's key unreadable, everywhere and for good."""
         return await self._connection.execute(
@@ -155,7 +160,7 @@ class DataKeys:
         await self._connection.lock(f"data keys of {tenant}")
 
     async def _find(self, tenant: int, owners: Collection[str]) -> dict[str, DataKey]:
-        listed = bind([tuple(sorted(owners))], self._connection.dialect)["v0"]
+        listed = bind([tuple(sorted(owners))], self._connection.dialect, in_clear)["v0"]
         rows = await self._connection.fetch(_FIND, {"this_tenant": tenant, "owners": listed})
         return {row[0]: DataKey(row[1], bytes(row[2])) for row in rows}
 

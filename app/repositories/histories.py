@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import (
@@ -34,6 +34,7 @@ from app.repositories.data_keys import DataKeys
 from app.repositories.versions import StoredVersion, as_seen, open_row
 from app.search.compiler import Compiler
 from app.search.expression import Shaper, Value
+from app.search.secrecy import IndexKey
 from app.search.sight import Sight
 from app.search.sources import Rows
 from app.search.values import bind, bound, equals, number
@@ -61,10 +62,13 @@ class HistoryQuery:
 class Histories:
     """Reads versions, current and superseded."""
 
-    def __init__(self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys) -> None:
+    def __init__(
+        self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys, index_key: IndexKey
+    ) -> None:
         self._connection = connection
         self._codec = codec
         self._keys = keys
+        self._index_key = index_key
 
     async def page(self, query: HistoryQuery, *, visible: Visible) -> Sequence[StoredVersion]:
         """At most ``query.limit`` versions, newest first."""
@@ -91,7 +95,11 @@ class Histories:
             at=query.at and tuple(shaper.slot(end) for end in query.at),
             before=query.before and tuple(shaper.slot(part) for part in query.before),
         )
-        return shape, bind(shaper.values, self._connection.dialect)
+        return shape, bind(
+            shaper.values,
+            self._connection.dialect,
+            partial(self._index_key.hashed, visible.tenant),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from app.repositories.codec import EnvelopeCodec
 from app.repositories.data_keys import DataKeys
 from app.repositories.versions import StoredVersion, open_row
 from app.search.indexer import Indexed
+from app.search.secrecy import IndexKey, at_rest
 from app.search.visibility import Visible
 
 _DELETE = [
@@ -34,10 +35,13 @@ _RID = _NAMES.index("rid")
 class Index:
     """Walks the current resources and replaces their rows."""
 
-    def __init__(self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys) -> None:
+    def __init__(
+        self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys, index_key: IndexKey
+    ) -> None:
         self._connection = connection
         self._codec = codec
         self._keys = keys
+        self._index_key = index_key
 
     async def after(
         self, rid: int, *, limit: int, visible: Visible, kind: int | None = None
@@ -78,7 +82,8 @@ class Index:
         key = {"tenant": stored.tenant, "rid": stored.rid}
         for statement in _DELETE:
             await self._connection.execute(statement, key)
-        for name, rows in indexed.rows.items():
+        at_hand = at_rest(indexed.rows, tenant=stored.tenant, kind=stored.kind, key=self._index_key)
+        for name, rows in at_hand.items():
             if rows:
                 await self._connection.execute_many(
                     _INSERT[name], [{**key, **values} for values in rows]

@@ -31,7 +31,7 @@ from app.search.compiler import Compiler
 from app.search.expression import Shaper
 from app.search.sight import Sight
 from app.search.sources import Rows
-from app.search.values import AnyOf, bind, equals
+from app.search.values import AnyOf, Hash, bind, equals, in_clear
 from app.search.visibility import Visible
 
 # read: the rows that are seen; lock: the rows, held, and whether they are seen; reach: whether.
@@ -52,7 +52,13 @@ _LABELS = Statement(
 
 
 def lookup(
-    purpose: Purpose, kind: int, ids: Sequence[str], *, visible: Visible, dialect: DialectName
+    purpose: Purpose,
+    kind: int,
+    ids: Sequence[str],
+    *,
+    visible: Visible,
+    dialect: DialectName,
+    hash: Hash,
 ) -> tuple[Statement, Params]:
     """The statement and its parameters. Its columns are ``COLUMNS``, patients, and ``seen``."""
     one = len(ids) == 1
@@ -61,7 +67,7 @@ def lookup(
         shaper = Shaper()
         sight = visible.sight([kind], shaper)
         statement = _lookup(purpose, kind, sight, dialect, one=one)
-        return statement, {**bind(shaper.values, dialect), "this_kind": kind}
+        return statement, {**bind(shaper.values, dialect, hash), "this_kind": kind}
 
     statement, params = visible.once((purpose, kind, dialect, one), made)
     named = {"this_id": ids[0]} if one else {"ids": _listed(ids, dialect)}
@@ -76,7 +82,7 @@ def labels(
 
 
 def _listed(ids: Sequence[str], dialect: DialectName) -> object:
-    return bind([tuple(ids)], dialect)["v0"]
+    return bind([tuple(ids)], dialect, in_clear)["v0"]
 
 
 @lru_cache(maxsize=1024)

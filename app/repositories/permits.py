@@ -10,7 +10,7 @@ from app.db.engine import Connection, Statement
 from app.search.asker import Asker
 from app.search.consents import opened
 from app.search.expression import Shaper, Value
-from app.search.values import bind
+from app.search.values import bind, in_clear
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ async def permits(
     shaped = asker.shaped(shaper)
     which, owner = shaper.slot(tuple(rids)), shaper.slot(tenant)
     statement = _statement(shaped, which, owner)
-    rows = await connection.fetch(statement, bind(shaper.values, connection.dialect))
+    rows = await connection.fetch(statement, bind(shaper.values, connection.dialect, in_clear))
     found: dict[str, Permit | None] = {}
     for patient, consent, version, path, _ in sorted(rows, key=lambda row: row[4]):
         found[patient] = Permit(consent, version, path) if consent else None

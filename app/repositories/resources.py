@@ -36,7 +36,8 @@ from app.repositories.lookups import COLUMNS
 from app.repositories.versions import StoredVersion, as_seen, open_row
 from app.search.expression import Slot
 from app.search.indexer import Indexed
-from app.search.values import bind, equals, number, one_of
+from app.search.secrecy import IndexKey, at_rest
+from app.search.values import bind, equals, in_clear, number, one_of
 from app.search.visibility import Alternative, Visible
 
 __all__ = ["Locked", "Resources", "StoredVersion"]
@@ -112,13 +113,19 @@ class Resources:
     """Current versions, their history, their owners and their index rows."""
 
     def __init__(
-        self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys, consents: Consents
+        self,
+        connection: Connection,
+        codec: EnvelopeCodec,
+        keys: DataKeys,
+        consents: Consents,
+        index_key: IndexKey,
     ) -> None:
         self._connection = connection
         self._codec = codec
         self._keys = keys
         self._unsealed: list[tuple[dict[str, Any], StoredVersion]] = []
         self._consents = consents
+        self._index_key = index_key
         self._retired: list[Params] = []
         self._inserted: list[Params] = []
         self._replaced: list[Params] = []
@@ -149,7 +156,8 @@ class Resources:
             return
         if previous is not None:
             self._disowned.append(key)
-        for name, rows in indexed.rows.items():
+        stored = at_rest(indexed.rows, tenant=new.tenant, kind=new.kind, key=self._index_key)
+        for name, rows in stored.items():
             if rows:
                 self._index.setdefault(name, []).extend({**key, **values} for values in rows)
         self._owners.extend(
@@ -250,7 +258,12 @@ class Resources:
     ) -> Sequence[Row]:
         await self.flush()
         statement, params = lookups.lookup(
-            purpose, kind, ids, visible=visible, dialect=self._connection.dialect
+            purpose,
+            kind,
+            ids,
+            visible=visible,
+            dialect=self._connection.dialect,
+            hash=partial(self._index_key.hashed, visible.tenant),
         )
         return await self._connection.fetch(statement, params)
 
@@ -297,7 +310,7 @@ class Resources:
         """The patients in whose compartments these rows are, for the audit record."""
         if not rids:
             return ()
-        params = bind([visible.tenant, tuple(rids)], self._connection.dialect)
+        params = bind([visible.tenant, tuple(rids)], self._connection.dialect, in_clear)
         rows = await self._connection.fetch(_PATIENTS_OF, params)
         return tuple(sorted(row[0] for row in rows))
 

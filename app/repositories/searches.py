@@ -5,23 +5,30 @@ Every row that is read here has come through ``search.compiler`` with the caller
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from app.core.errors import Issue, Severity
 from app.db.engine import Connection, Query, Row
+from app.db.scratch import scratch
+from app.repositories.apart import TABLES, fill
 from app.repositories.codec import EnvelopeCodec, Sealed
 from app.repositories.data_keys import DataKeys
 from app.repositories.recall import Recall
 from app.search import pages
 from app.search.compiler import source_of
 from app.search.cursor import Position
-from app.search.expression import Value
+from app.search.expression import Keyed, Value
 from app.search.found import Found, Page
+from app.search.hidden import MOST, Split, split, too_costly
 from app.search.inclusions import Inclusions
-from app.search.plans import Plan, plan
+from app.search.plans import Plan, plan, sees_one_patient
 from app.search.query import SearchQuery
+from app.search.secrecy import IndexKey
 from app.search.sources.resource import RESOURCES
 from app.search.values import bind
 from app.search.visibility import Visible
@@ -34,15 +41,29 @@ MAX_INCLUDES = 1000
 class Searches:
     """Carries out searches on one connection."""
 
-    def __init__(self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        codec: EnvelopeCodec,
+        keys: DataKeys,
+        index_key: IndexKey | None,
+    ) -> None:
+        """Without ``index_key`` the index of the connection is in clear."""
         self._connection = connection
         self._codec = codec
         self._keys = keys
+        self._index_key = index_key
 
     async def page(
         self, query: SearchQuery, *, visible: Visible, after: Position | None = None
     ) -> Page:
         """The page after a position, or the first."""
+        parts = self._split(query, visible)
+        if parts is not None:
+            async with self._apart(parts, visible) as apart:
+                page = await apart.page(parts.apart, visible=_all(visible.tenant), after=after)
+            includes, complete = await self._includes(query, page.matches, visible)
+            return replace(page, includes=includes, issues=() if complete else (_CUT,))
         planned = await self._looked(plan(query, visible=visible))
         if query.only_total:
             return Page(total=await self._total(planned))
@@ -66,6 +87,11 @@ class Searches:
 
     async def matches(self, query: SearchQuery, *, visible: Visible, limit: int) -> list[Found]:
         """The first matches, at most ``limit``, in the order of the query."""
+        parts = self._split(query, visible)
+        if parts is not None:
+            async with self._apart(parts, visible) as apart:
+                seen = _all(visible.tenant)
+                return await apart.matches(parts.apart, visible=seen, limit=limit)
         planned = await self._looked(plan(query, visible=visible))
         rows = await self._rows(planned, None, limit=limit)
         return await self._seen(query.kinds, rows, visible)
@@ -77,6 +103,10 @@ class Searches:
 
         For types of which everybody who sees them sees the same.
         """
+        if self._split(query, visible) is not None:
+            found = await self.matches(query, visible=visible, limit=limit)
+            return [by.read(each) for each in found]
+
         planned = await self._looked(plan(query, visible=visible))
         rows = await self._rows(planned, None, limit=limit)
 
@@ -92,13 +122,17 @@ class Searches:
 
     async def total(self, query: SearchQuery, *, visible: Visible) -> int:
         """How many match."""
+        parts = self._split(query, visible)
+        if parts is not None:
+            async with self._apart(parts, visible) as apart:
+                return await apart.total(parts.apart, visible=_all(visible.tenant))
         return await self._total(await self._looked(plan(query, visible=visible)))
 
     async def _looked(self, planned: Plan) -> Plan:
         if not planned.candidates:
             return planned
         look = pages.look(planned.shape, planned.candidates)
-        counts = await self._connection.fetch(look, self._bind(planned.values))
+        counts = await self._connection.fetch(look, self._bind(planned.values, planned.tenant))
         return planned.looked(counts[0])
 
     async def _rows(self, planned: Plan, after: Position | None, *, limit: int) -> list[Row]:
@@ -109,13 +143,13 @@ class Searches:
             begun = after is not None and (part != "absent" or after.order[0] is None)
             begin = planned.after(after if begun else None, values)
             statement = pages.page(planned.shape, part=part, after=begin, limit=limit)
-            found += await self._connection.fetch(statement, self._bind(values))
+            found += await self._connection.fetch(statement, self._bind(values, planned.tenant))
             if len(found) >= limit:
                 break
         return found[:limit]
 
     async def _rows_and_total(self, planned: Plan, *, limit: int) -> tuple[Sequence[Row], int]:
-        params = self._bind(planned.values)
+        params = self._bind(planned.values, planned.tenant)
         counted, rows = await self._connection.fetch_all(
             [
                 Query(pages.total(planned.counted), params),
@@ -126,7 +160,7 @@ class Searches:
 
     async def _total(self, planned: Plan) -> int:
         statement = pages.total(planned.counted)
-        rows = await self._connection.fetch(statement, self._bind(planned.values))
+        rows = await self._connection.fetch(statement, self._bind(planned.values, planned.tenant))
         return int(rows[0][0])
 
     async def _includes(
@@ -136,13 +170,33 @@ class Searches:
             return (), True
         inclusions = Inclusions(query, matches, limit=MAX_INCLUDES)
         while (step := inclusions.step(visible=visible)) is not None:
-            params = self._bind(step.values) | {"limit": inclusions.rows_to_ask}
+            params = self._bind(step.values, visible.tenant) | {"limit": inclusions.rows_to_ask}
             rows = await self._connection.fetch(step.statement, params)
             inclusions.add(await self._seen(step.kinds, rows, visible))
         return tuple(inclusions.found), inclusions.complete
 
-    def _bind(self, values: list[Value]) -> dict[str, object]:
-        return bind(values, self._connection.dialect)
+    def _bind(self, values: list[Value], tenant: int) -> dict[str, object]:
+        return bind(values, self._connection.dialect, partial(self._hash, tenant))
+
+    def _hash(self, tenant: int, keyed: Keyed) -> Value:
+        return self._index_key.hashed(tenant, keyed) if self._index_key else keyed.value
+
+    def _split(self, query: SearchQuery, visible: Visible) -> Split | None:
+        if self._index_key is None:
+            return None
+        return split(query, within_own=sees_one_patient(query, visible))
+
+    @asynccontextmanager
+    async def _apart(self, parts: Split, visible: Visible) -> AsyncIterator[Searches]:
+        """Searches over what the bounds find, opened and indexed in clear, in memory only."""
+        planned = await self._looked(plan(parts.bounds, visible=visible))
+        rows = await self._rows(planned, None, limit=MOST + 1)
+        if len(rows) > MOST:
+            raise too_costly()
+        found = await self._seen(parts.bounds.kinds, rows, visible)
+        with scratch(TABLES) as connection:
+            await asyncio.to_thread(fill, connection, found, tenant=visible.tenant)
+            yield Searches(connection, self._codec, self._keys, None)
 
     async def _seen(
         self, kinds: Sequence[int], rows: Sequence[Row], visible: Visible
@@ -156,6 +210,10 @@ class Searches:
         self, sealed: tuple[bytes, int, bytes | None, bytes | None], *, owner: str, context: str
     ) -> bytes:
         return self._codec.open(Sealed(*sealed), owner=owner, context=context)
+
+
+def _all(tenant: int) -> Visible:
+    return Visible.everything(tenant, reason="what was found apart has been seen already")
 
 
 def _shown(found: Found, visible: Visible) -> Found:

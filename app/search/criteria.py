@@ -145,7 +145,8 @@ class Criteria:
     def _component(self, asked: Asked) -> composite.ReadComponent:
         def read(which: int, text: str) -> Expression:
             component = asked.parameter.components[which]
-            part = SearchParameter(component.code, component.type, component.expression, (), (), "")
+            code = f"{asked.parameter.code}${which}"  # as its index rows are numbered
+            part = SearchParameter(code, component.type, component.expression, (), (), "")
             of_part = Asked(asked.kind, part, self.base, self.now)
             return TYPES[component.type].read([text], "", of_part)
 

@@ -20,7 +20,16 @@ class Slot:
     is_list: bool = False
 
 
-Value: TypeAlias = Scalar | tuple[Scalar, ...] | Slot
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A token's code, its system's number, or both as a pair, that is indexed as a hash."""
+
+    param: int
+    part: str
+    value: Scalar | tuple[Scalar, ...]
+
+
+Value: TypeAlias = Scalar | tuple[Scalar, ...] | Slot | Keyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +155,8 @@ class Shaper:
         if value is None or isinstance(value, Slot):
             return value
         self.values.append(value)
-        return Slot(len(self.values) - 1, isinstance(value, tuple))
+        plain = value.value if isinstance(value, Keyed) else value
+        return Slot(len(self.values) - 1, isinstance(plain, tuple))
 
     def tests(self, tests: tuple[Test, ...]) -> tuple[Test, ...]:
         """The tests with slots."""

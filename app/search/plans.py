@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from app.fhir.registry import REGISTRY
 from app.search import ranks, starts
 from app.search.compiler import source_of
 from app.search.cursor import Position
@@ -14,6 +15,7 @@ from app.search.query import SearchQuery
 from app.search.sources.resource import RESOURCES
 from app.search.visibility import Visible
 
+_PATIENT = REGISTRY["Patient"].code
 _IN_ROW = ("_id", "_lastUpdated")
 
 
@@ -27,6 +29,7 @@ class Plan:
 
     shape: Shape
     values: list[Value]
+    tenant: int
     narrow: bool
     candidates: tuple[int, ...] = ()
     has_reach: bool = False
@@ -86,19 +89,24 @@ def plan(query: SearchQuery, *, visible: Visible) -> Plan:
     sight = visible.sight({*query.kinds, *kinds(And(items))}, shaper)
     shape = Shape(query.kinds, criteria, sight, query.sort)
     if source_of(query.kinds[0]) is not RESOURCES:
-        return Plan(_merging(shape), shaper.values, narrow=False)
+        return Plan(_merging(shape), shaper.values, visible.tenant, narrow=False)
     ranked = [ranks.rank(item, query.kinds[0]) for item in items]
     if ranks.NARROW in ranked:
         start = ranked.index(ranks.NARROW)
-        return Plan(replace(shape, start=start), shaper.values, narrow=True)
+        return Plan(replace(shape, start=start), shaper.values, visible.tenant, narrow=True)
     if len(query.kinds) > 1:
-        return Plan(shape, shaper.values, narrow=False)
+        return Plan(shape, shaper.values, visible.tenant, narrow=False)
     has_reach = starts.has_reach(sight, query.kinds[0])
     candidates = [i for i, rank in enumerate(ranked) if rank is not None]
     if has_reach:
         candidates.append(starts.REACH)
     return Plan(
-        shape, shaper.values, narrow=False, candidates=tuple(candidates), has_reach=has_reach
+        shape,
+        shaper.values,
+        visible.tenant,
+        narrow=False,
+        candidates=tuple(candidates),
+        has_reach=has_reach,
     )
 
 
@@ -108,6 +116,14 @@ def _merging(shape: Shape) -> Shape:
     rows = source.rows(shape.kinds)
     ways = (which for which, node in enumerate(shape.criteria) if source.ways(rows, node))
     return replace(shape, start=next(ways, None))
+
+
+def sees_one_patient(query: SearchQuery, visible: Visible) -> bool:
+    """Whether all that the caller sees of the types is in one patient's compartment."""
+    return any(
+        isinstance(item, Compartment) and item.owner_kind == _PATIENT
+        for item in _own(query.kinds, visible)
+    )
 
 
 def _own(searched: tuple[int, ...], visible: Visible) -> tuple[Expression, ...]:

@@ -6,7 +6,7 @@ text does not depend on how many values there are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, cast
 
 import orjson
@@ -32,7 +32,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from app.db.engine import DialectName
-from app.search.expression import Slot, Value
+from app.search.expression import Keyed, Slot, Value
 
 Columns: TypeAlias = Any  # the columns of an aliased table, by name
 Choice: TypeAlias = Value | ColumnElement[Any] | SelectBase
@@ -168,12 +168,22 @@ def _in_order(element: Then, compiler: SQLCompiler, **options: Any) -> str:
     return f"{left} CROSS JOIN {right} ON {condition}"
 
 
-def bind(values: list[Value], dialect: DialectName) -> dict[str, Any]:
+# Gives what stands in the index for a keyed value.
+Hash = Callable[[Keyed], Value]
+
+
+def bind(values: list[Value], dialect: DialectName, hash: Hash) -> dict[str, Any]:
     """The parameters of a statement that was compiled from a shape with these values."""
+    plain = [hash(value) if isinstance(value, Keyed) else value for value in values]
     return {
         f"v{number}": _listed(value, dialect) if isinstance(value, tuple) else value
-        for number, value in enumerate(values)
+        for number, value in enumerate(plain)
     }
+
+
+def in_clear(keyed: Keyed) -> Value:
+    """The value itself, where rows are in clear."""
+    return keyed.value
 
 
 def _listed(values: tuple[Any, ...], dialect: DialectName) -> Any:

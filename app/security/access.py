@@ -16,6 +16,7 @@ from app.core.errors import AppError, Category
 from app.fhir.registry import REGISTRY, ResourceType
 from app.search.asker import Concern
 from app.search.expression import EVERYTHING, And, Chain, Expression, Has, Missing, Or
+from app.search.hidden import asks_for_hidden
 from app.search.parser import parse_criteria
 from app.search.sight import Ways
 from app.search.visibility import Alternative, Visible
@@ -250,7 +251,10 @@ def _scoped(
             way = _and(way, own.constraint)
     if scope.constraints:
         base = f"{principal.issuer}/fhir"
-        way = _and(way, _criteria(definition.name, scope.constraints, base))
+        narrowed = _criteria(definition.name, scope.constraints, base)
+        if asks_for_hidden(narrowed):
+            return  # nobody can tell of a row at hand whether it meets that: so none does
+        way = _and(way, narrowed)
     yield way
 
 

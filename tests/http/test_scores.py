@@ -299,6 +299,10 @@ async def test_a_transaction_of_answers_is_scored(clinic):
     ok(await clinic.http.post("", content=json.dumps(sent)))
     await clinic.settle()
     params = {"code": f"{SCALES}|total", "_sort": "value-quantity"}
+    refused = await clinic.http.get("Observation", params=params)
+    assert refused.json()["issue"][0]["code"] == "too-costly"
+    totals = resources(ok(await clinic.http.get("Observation", params={"code": params["code"]})))
+    params["_id"] = ",".join(one["id"] for one in totals)
     found = resources(ok(await clinic.http.get("Observation", params=params)))
     assert [one["valueQuantity"]["value"] for one in found] == [35, 55, 75]
 

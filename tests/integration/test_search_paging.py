@@ -34,7 +34,7 @@ def observation(id: str, day: int, *, patient: int = 0) -> dict[str, object]:
         "subject=Patient/0&_sort=date",
         "_sort=_id",
         "_sort=-_lastUpdated",
-        "code:not=goal&_sort=status,-date",
+        "code:not=goal&_sort=-date,_id",
     ],
 )
 async def test_pages_neither_skip_nor_repeat(database: Database, query):

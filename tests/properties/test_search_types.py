@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, insert, or_, select
 from sqlalchemy.pool import StaticPool
 
+from app.db.tables.indexes import idx_token
 from app.fhir import paths
 from app.fhir.json import number, to_decimal
 from app.fhir.registry import REGISTRY
-from app.search import numbers
-from app.search.expression import Not, Param
+from app.search import expression, numbers, secrecy
+from app.search.expression import Keyed, Not, Param
 from app.search.folding import fold
-from app.search.parameters import TYPES
+from app.search.parameters import TYPES, index_number
 from app.search.types import Asked
+from tests.support.sealing import INDEX_KEY
 from tests.support.search_model import _passes as model_passes
 from tests.support.searching import BASE, NOW
 
@@ -40,25 +42,35 @@ def found(type_name: str, code: str, values: Sequence[Any], text: str, modifier:
     negated, node = isinstance(node, Not), node.item if isinstance(node, Not) else node
     assert isinstance(node, Param)
     table = type_.INDEXES[node.index]
+    param = index_number(asked.kind, code, node.index)
     columns = [c.name for c in table.columns if c.name not in FRAME]
     path = paths.compile(parameter.expression)
     rows = [
         dict(zip(columns, row, strict=True))
-        | {"tenant": 1, "rid": position, "param": 1, "n": n, "position": 0}
+        | {"tenant": 1, "rid": position, "param": param, "n": n, "position": 0}
         for position, value in enumerate(values)
         for n, (index, row) in enumerate(
             type_.extract(path.nodes({"resourceType": name, **element(value)}), BASE)
         )
         if index == node.index
     ]
+    if table is idx_token:
+        stored = secrecy.at_rest({table.name: rows}, tenant=1, kind=asked.kind, key=INDEX_KEY)
+        rows = stored[table.name]
     with ENGINE.begin() as connection:
         table.drop(connection, checkfirst=True)
         table.create(connection)
         if rows:
             connection.execute(insert(table), rows)
-        passing = or_(*(type_.predicate(table.c, test) for test in node.tests))
+        passing = or_(*(type_.predicate(table.c, _hashed(test)) for test in node.tests))
         hits = set(connection.scalars(select(table.c.rid).where(passing)))
     return set(range(len(values))) - hits if negated else hits
+
+
+def _hashed(test: expression.Test) -> expression.Test:
+    """The test as it is asked of the index."""
+    values = [INDEX_KEY.hashed(1, v) if isinstance(v, Keyed) else v for v in test.values]
+    return expression.Test(test.form, tuple(values))
 
 
 FRAME = {"tenant", "rid", "param", "n", "position"}

@@ -12,6 +12,7 @@ from app.repositories.codec import EnvelopeCodec
 from app.repositories.consents import Consents
 from app.repositories.data_keys import DataKeys
 from app.repositories.resources import Resources
+from app.search.secrecy import IndexKey
 from app.security.root_key import RootKey
 
 
@@ -23,6 +24,7 @@ def derive(purpose: str) -> bytes:
 CODEC = EnvelopeCodec(derive, os.urandom)
 
 
+INDEX_KEY = IndexKey(bytes(range(32)))
 ROOT = RootKey(bytes(range(32)), RandomIds())
 
 
@@ -33,4 +35,4 @@ def data_keys(connection: Connection) -> DataKeys:
 
 def resources(connection: Connection) -> Resources:
     """The repository of resources on a connection."""
-    return Resources(connection, CODEC, data_keys(connection), Consents(connection))
+    return Resources(connection, CODEC, data_keys(connection), Consents(connection), INDEX_KEY)

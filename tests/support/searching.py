@@ -17,14 +17,14 @@ from app.db.tables.resources import tenant as tenant_table
 from app.fhir.json import dumps, parse_resource
 from app.fhir.registry import REGISTRY, by_code
 from app.repositories.searches import Searches
-from app.search import indexer, parser
+from app.search import indexer, parser, secrecy
 from app.search.cursor import Position
 from app.search.found import Found, Page
 from app.search.query import SearchQuery
 from app.search.types import Terminology
 from app.search.visibility import Visible
 from tests.support.databases import ANYBODY, Database
-from tests.support.sealing import CODEC, data_keys
+from tests.support.sealing import CODEC, INDEX_KEY, data_keys
 
 BASE = "http://127.0.0.1:8000/fhir"
 NOW = 1_767_225_600_000_000  # 2026-01-01
@@ -98,7 +98,8 @@ class World:
             "data_class": None,
         }
         await connection.execute(_INSERT["resource"], stored)
-        for table_name, rows in indexed.rows.items():
+        at_rest = secrecy.at_rest(indexed.rows, tenant=tenant, kind=kind, key=INDEX_KEY)
+        for table_name, rows in at_rest.items():
             await connection.execute_many(_INSERT[table_name], [key | row for row in rows])
         for owner_kind, owner_id in indexed.compartments:
             owner = {"owner_kind": owner_kind, "owner_id": owner_id, "kind": kind}
@@ -115,12 +116,16 @@ class World:
         visible: Visible = ALL,
         after: Position | None = None,
         terminology: Terminology | None = None,
+        bounded: bool = False,
         **options: Any,
     ) -> Page:
-        """One page."""
+        """One page; ``bounded`` names every id, since the index does not answer alone."""
+        if bounded:
+            named = {id for _, name, id in self._versions if name == type_name}
+            text = f"{text}&_id={','.join(sorted(named))}"
         query = parse(text, type_name, terminology=terminology, **options)
         async with self.database.snapshot(visible.tenant) as connection:
-            searches = Searches(connection, CODEC, data_keys(connection))
+            searches = Searches(connection, CODEC, data_keys(connection), INDEX_KEY)
             return await searches.page(query, visible=visible, after=after)
 
     async def pages(self, type_name: str | None, text: str, **options: Any) -> list[Page]:

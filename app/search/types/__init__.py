@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Table
 
 from app.fhir.paths.nodes import Node
 from app.fhir.registry import SearchParameter
+from app.search import secrecy
 from app.search.expression import Expression, Param, Scalar, Test
 from app.search.values import Columns
 
@@ -57,7 +58,14 @@ class Asked:
 
     def param(self, tests: tuple[Test, ...], index: str = "") -> Param:
         """The leaf for this parameter."""
-        return Param(self.kind, self.parameter.code, self.parameter.type, tests, index)
+        code, type_ = self.parameter.code, self.parameter.type
+        if _is_of_tokens(type_, index) and secrecy.is_keyed(self.kind, code):
+            tests = secrecy.keyed_tests(self.kind, code, index, tests)
+        return Param(self.kind, code, type_, tests, index)
+
+
+def _is_of_tokens(type_name: str, index: str) -> bool:
+    return index != ":text" if type_name == "token" else index == ":identifier"
 
 
 class ParameterType(Protocol):

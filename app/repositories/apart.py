@@ -1,0 +1,49 @@
+"""Opened resources and their index in clear, in a database in memory, for one search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from app.db.scratch import ScratchConnection
+from app.db.tables.indexes import INDEX_TABLES
+from app.db.tables.keys import data_key
+from app.db.tables.resources import compartment, resource, resource_author
+from app.fhir import json
+from app.fhir.registry import by_code
+from app.repositories.codec import IDENTITY
+from app.search import indexer
+from app.search.found import Found
+
+TABLES = (resource, compartment, resource_author, data_key, *INDEX_TABLES)
+
+
+def fill(connection: ScratchConnection, found: Iterable[Found], *, tenant: int) -> None:
+    """Puts in what was found, as the caller sees it."""
+    for each in found:
+        key = {"tenant": tenant, "rid": each.rid}
+        connection.add(resource, [key | _row(each)])
+        tree, name = json.parse_resource(each.text), by_code(each.kind).name
+        # No base: what refers to others was asked where they are.
+        indexed = indexer.index(tree, name, id=each.id, base="")
+        for table in INDEX_TABLES:
+            rows = indexed.rows.get(table.name, ())
+            connection.add(table, [key | row for row in rows])
+
+
+def _row(found: Found) -> dict[str, object]:
+    return {
+        "kind": found.kind,
+        "id": found.id,
+        "version": found.version,
+        "updated": found.updated,
+        "deleted": 0,
+        "interaction": 0,
+        "body": found.text,
+        "cipher": IDENTITY,
+        "key_id": None,
+        "nonce": None,
+        "key_owner": "",
+        "confidentiality": 0,
+        "sensitivity": 0,
+        "data_class": None,
+    }
