@@ -122,7 +122,8 @@ class SqliteConnection:
         """Runs one statement for each row of parameters."""
         text = compiled(statement, DIALECT)
         values = [text.bind(row) for row in rows]
-        await self.do(lambda raw: raw.executemany(text.sql, values))
+        # The cursor ends in the thread: ending elsewhere it resets a statement that runs again.
+        await self.do(lambda raw: raw.executemany(text.sql, values).rowcount)
 
     async def apply(self, changes: Sequence[Change]) -> None:
         """Makes changes in their order."""
@@ -139,7 +140,7 @@ class SqliteConnection:
 
     async def run(self, sql: str) -> None:
         """Runs a control statement."""
-        await self.do(lambda raw: raw.execute(sql))
+        await self.do(lambda raw: raw.execute(sql).rowcount)
 
     async def close(self) -> None:
         """Ends the thread when it has done what it was given."""
