@@ -20,6 +20,7 @@ from app.interactions.relay import Relay
 from app.main import create_app, opened, running, sequencer_of
 from app.security.root_key import KeyUnavailable, RootKey
 from app.services.audit_retention import PartitionsAhead
+from app.services.reindexing import is_indexed
 
 
 def with_relay() -> FastAPI:
@@ -47,7 +48,7 @@ async def reasons_not_to(settings: Settings) -> list[str]:
             reasons.append(f"{error}; `rapport keys create-root` makes a new installation's")
     current, weak = await _looked(settings)
     if not current:
-        reasons.append("the database has not the newest schema: run `rapport migrate`")
+        reasons.append("the database has not the newest schema and index: run `rapport migrate`")
     if settings.env == "production":
         reasons += [f"{each}: `docs/operation.md` tells how roles are made" for each in weak]
     return reasons
@@ -64,12 +65,13 @@ async def is_prepared(settings: Settings) -> bool:
 
 
 async def _looked(settings: Settings) -> tuple[bool, list[str]]:
-    """Whether the schema is the newest, and why the database would not keep tenants apart."""
+    """Whether schema and index are the newest, and why it would not keep tenants apart."""
     if settings.is_nowhere():
         return False, []  # looking would make the file
     database = await connect(settings.database, pool_size=1, lock_timeout=10, statement_timeout=10)
     try:
-        return await is_current(database), await weaknesses(database)
+        current = await is_current(database) and await is_indexed(database)
+        return current, await weaknesses(database)
     finally:
         await database.close()
 

@@ -51,20 +51,24 @@ serve.register(app)
 
 @app.command()
 def migrate() -> None:
-    """Brings the database to the newest schema and loads the shared definitions."""
+    """Brings the database to the newest schema and index, and loads the shared definitions."""
+    from app.db.compaction import compact
     from app.db.migrate import upgrade
     from app.main import opened
 
     settings = Settings()
     upgrade(settings.owner_database, app_url=settings.database)
 
-    async def load() -> int:
+    async def load() -> tuple[int, int]:
         async with opened(settings) as core:
-            return await core.tenants.load_shared()
+            return await core.tenants.load_shared(), await upkeep.reindexing(core).renew()
 
-    stored = asyncio.run(load())
+    stored, indexed = asyncio.run(load())
     if stored:
         typer.echo(f"stored {stored} definitions")
+    if indexed:
+        compact(settings.owner_database)  # what the index held before is not left behind
+        typer.echo(f"indexed {indexed} resources")
 
 
 @app.command()

@@ -48,7 +48,7 @@ def restore(path: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) 
         async with opened(settings) as core:
             rows = await backups(core).load(path)
         async with opened(settings) as core:
-            return rows, await _reindexing(core).run()
+            return rows, await reindexing(core).run()
 
     try:
         rows, indexed = asyncio.run(run())
@@ -64,7 +64,7 @@ def reindex() -> None:
 
     async def run() -> int:
         async with opened(Settings()) as core:
-            return await _reindexing(core).run()
+            return await reindexing(core).run()
 
     typer.echo(f"{asyncio.run(run())} resources indexed")
 
@@ -77,7 +77,8 @@ def backups(core: Core) -> Backups:
     return Backups(core.database, root=core.root, ids=core.ids, clock=core.clock, schema=newest())
 
 
-def _reindexing(core: Core) -> Reindexing:
+def reindexing(core: Core) -> Reindexing:
+    """What makes the search index anew."""
     from app.services.reindexing import Reindexing
 
     return Reindexing(core.units, base=core.settings.fhir_base)

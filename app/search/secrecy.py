@@ -12,11 +12,13 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 from app.fhir import json
 from app.fhir.registry import REGISTRY, by_code, param_id
 from app.search.expression import Keyed, Scalar, Test
+
+FORM_FACT: Final = "index-form"  # the fact of an installation: how its index was made
 
 _NO_SYSTEM = 0
 _PARTS: Mapping[str, tuple[str, ...]] = {
@@ -76,6 +78,12 @@ def _rules() -> json.Tree:
     return json.parse_resource(
         resources.files("app.definitions").joinpath("index.json").read_bytes()
     )
+
+
+@cache
+def form() -> str:
+    """The form of the index that this version makes: of another it finds what it asks no more."""
+    return hashlib.sha256(json.dumps(_rules())).hexdigest()[:16]
 
 
 @cache

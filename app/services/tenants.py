@@ -15,6 +15,7 @@ from app.fhir.json import Tree
 from app.fhir.registry import REGISTRY, Interaction
 from app.repositories.installation import SHARED, Tenant
 from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
+from app.search import secrecy
 from app.search.visibility import Visible
 from app.services import instruments, operation_definitions
 from app.services.changes import Change
@@ -60,6 +61,7 @@ class Tenants:
                 await uow.installation.add_tenant(
                     "shared", "Definitions", now=self._clock.now(), id=SHARED
                 )
+                await uow.installation.set_fact(secrecy.FORM_FACT, secrecy.form())
         for start in range(0, len(trees), _BATCH):
             async with self._units.write(SHARED, resources=_BATCH) as uow:
                 for tree in trees[start : start + _BATCH]:

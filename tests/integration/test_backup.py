@@ -20,6 +20,12 @@ from tests.support.application import Application, Clinic, clinic_of, running
 from tests.support.databases import DIALECTS, Databases, Dialect
 
 PATIENT = {"resourceType": "Patient", "name": [{"family": "Quintero"}], "birthDate": "1990-05"}
+GOAL = {
+    "resourceType": "Goal",
+    "id": "talk",
+    "lifecycleStatus": "active",
+    "description": {"text": "talk again"},
+}
 
 
 def backups(application: Application, root: RootKey | None = None) -> Backups:
@@ -46,6 +52,8 @@ async def saved(databases: Databases, dialect: Dialect, folder: Path) -> AsyncIt
         created = await clinic.http.post("Patient", json=PATIENT)
         id = created.json()["id"]
         await clinic.http.put(f"Patient/{id}", json={**PATIENT, "id": id, "active": True})
+        goal = {**GOAL, "subject": {"reference": f"Patient/{id}"}}
+        assert (await clinic.http.put("Goal/talk", json=goal)).status_code == 201
         await backups(application).save(folder / "backup")
         yield clinic
 
@@ -71,12 +79,13 @@ async def test_a_restored_clinic_answers_as_before(
         token = clinic.http.headers["Authorization"]
         async with empty(databases, dialect_after, tmp_path) as restored:
             await backups(restored).load(tmp_path / "backup")
-            services = restored.services
-            await Reindexing(services.units, base=restored.settings.fhir_base).run()
         async with (
             running(restored.database, tmp_path / "target") as again,
             again.http(headers={"Authorization": token}) as http,
         ):
+            await Reindexing(again.services.units, base=again.settings.fhir_base).run()
+            confidential = (await http.get("/fhir/Goal?lifecycle-status=active")).json()
+            assert [e["resource"]["id"] for e in confidential["entry"]] == ["talk"]
             found = (await http.get("/fhir/Patient?family=quintero")).json()
             assert [e["resource"] for e in found["entry"]] == [
                 e["resource"] for e in searched["entry"]

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.core.errors import AppError, Category
 from app.core.ids import RandomIds
+from app.repositories.installation import SHARED
 from app.security.key_service import KeyService
 from app.security.keyring import KeyRing
 from app.security.root_key import KeyUnavailable, RootKey
@@ -56,7 +57,7 @@ async def clinic(databases: Databases, dialect: Dialect, tmp_path: Path) -> Asyn
         yield clinic
 
 
-async def test_a_tenant_key_is_turned_over_while_it_is_read(clinic: Clinic):
+async def test_a_tenant_key_is_turned_over_while_it_is_read(clinic: Clinic, tmp_path: Path):
     assert (await clinic.http.put("Patient/rita", json=PATIENT)).status_code == 201
     turning = asyncio.create_task(rotation(clinic.application).turn_tenant(clinic.tenant.id))
     answers = await asyncio.gather(*(clinic.http.get("Patient/rita") for _ in range(8)))
@@ -65,6 +66,17 @@ async def test_a_tenant_key_is_turned_over_while_it_is_read(clinic: Clinic):
     await rotation(clinic.application).turn_tenant(clinic.tenant.id)  # which forgets the first one
     clinic.application.services.units._codec._held.clear()  # as a process that starts
     assert (await clinic.http.get("Patient/rita")).json()["active"] is True
+    # What the index is hashed under is wrapped like any key, and stays the same.
+    goal = {"lifecycleStatus": "active", "description": {"text": "talk again"}}
+    subject = {"reference": "Patient/rita"}
+    made = await clinic.http.post("Goal", json={"resourceType": "Goal", "subject": subject, **goal})
+    assert made.status_code == 201
+    await rotation(clinic.application).turn_tenant(SHARED)
+    async with (
+        running(clinic.application.database, tmp_path / "own") as again,
+        again.http(headers={"Authorization": clinic.http.headers["Authorization"]}) as http,
+    ):
+        assert (await http.get("/fhir/Goal?lifecycle-status=active")).json()["total"] == 1
     assert (await clinic.http.put("Patient/new", json={**PATIENT, "id": "new"})).is_success
 
 
