@@ -41,7 +41,7 @@ class UnitOfWork:
     """One transaction and the repositories that work in it, each made when it is first asked for.
 
     ``called`` are the reactions that what was written calls for once a patient, ``forms`` the
-    questionnaires that were looked for, until one is stored.
+    questionnaires that were looked for: a transaction stores its own before any answers.
     """
 
     def __init__(

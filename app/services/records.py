@@ -106,7 +106,6 @@ class Records:
         )
         uow.resources.append(stored, indexed=None, previous=previous)
         name = by_code(stored.kind).name
-        uow.forms.clear()
         projections.project(
             uow, None, name, stored.id, version=stored.version, tenant=stored.tenant
         )

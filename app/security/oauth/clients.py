@@ -102,13 +102,15 @@ class ClientAuthenticator:
 
     async def _clinic(self, form: Mapping[str, str]) -> int | None:
         """The tenant of what a form presents: which of a program's registrations it is from."""
+        presented = form.get("refresh_token") or form.get("token", "")
+        if "code" not in form and not presented:
+            return None
         async with self._units.read() as unit:
             grants = unit.accounts.grants
             if "code" in form:
                 code = await grants.code(hash_of(form["code"]))
                 return code.tenant if code is not None else None
-            presented = form.get("refresh_token") or form.get("token", "")
-            refresh = await grants.refresh(hash_of(presented)) if presented else None
+            refresh = await grants.refresh(hash_of(presented))
         return refresh.tenant if refresh is not None else _claimed(presented)
 
     async def _holder(self, refresh_token: str) -> str:
