@@ -29,4 +29,4 @@ class SystemClock:
 def format_instant(micros: int) -> str:
     """A FHIR ``instant`` in UTC with milliseconds: ``2026-11-25T20:00:00.123Z``."""
     moment = EPOCH + timedelta(microseconds=micros)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

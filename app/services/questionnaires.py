@@ -7,6 +7,7 @@ to the latest; a questionnaire is compiled once and kept by the version that was
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import cast
 
 from app.core.errors import AppError, Category, Severity
@@ -18,6 +19,7 @@ from app.repositories.unit_of_work import UnitOfWork
 from app.search import parser
 from app.search.escapes import escape
 from app.search.found import Found
+from app.search.query import SearchQuery
 from app.search.visibility import Visible
 from app.security.principal import Principal
 from app.services.changes import Change
@@ -89,17 +91,21 @@ class Questionnaires:
     async def _found(
         self, uow: UnitOfWork, url: str, version: str, *, tenant: int
     ) -> CompiledQuestionnaire | None:
-        criteria = [("url", escape(url))]
-        if version:
-            criteria.append(("version", escape(version)))
-        query = parser.parse_criteria("Questionnaire", criteria, base=self._base)
         matches = await uow.searches.recalled(
-            query,
+            _query(url, version, base=self._base),
             visible=Visible.everything(tenant, reason="answers are checked by their questionnaire"),
             limit=20,
             by=self._compiled,
         )
         return max(matches, key=lambda found: found[0])[1] if matches else None
+
+
+@lru_cache(maxsize=_KEPT)
+def _query(url: str, version: str, *, base: str) -> SearchQuery:
+    criteria = [("url", escape(url))]
+    if version:
+        criteria.append(("version", escape(version)))
+    return parser.parse_criteria("Questionnaire", criteria, base=base)
 
 
 def _compiled(found: Found) -> tuple[tuple[int, int], CompiledQuestionnaire]:
