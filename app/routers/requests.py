@@ -142,7 +142,7 @@ async def _with_body(request: Request, call: Call) -> Call:
 
 
 def _tags(given: str | None) -> Tags | None:
-    return Tags.of(given) if given else None
+    return Tags.of(given) if given is not None else None
 
 
 def _moment(header: str | None) -> int | None:
