@@ -100,10 +100,11 @@ def rescore(
 ) -> None:
     """Scores every response again by the definitions in use, or goes on doing so."""
     from app.main import opened
+    from app.serving import settled
 
     async def run() -> None:
         async with opened(Settings()) as core:
-            job = core.engine.services.rescoring
+            job = settled(core.engine.services.rescoring)
             async with core.units.accounts.read() as uow:
                 tenants = [t for t in await uow.installation.tenants() if t.id]
             for each in tenants:
