@@ -103,8 +103,8 @@ class Courses:
         self._definitions = definitions
         self._base = base
         # The figures of a score, not its text: a course is looked at again after every session.
-        self._read = Recall(lambda found: _score(json.parse_resource(found.text)), most=_KEPT)
-        self._held = Recall(lambda found: _sitting(json.parse_resource(found.text)), most=_KEPT)
+        self._read = Recall(lambda found: _score(json.parse_stored(found.text)), most=_KEPT)
+        self._held = Recall(lambda found: _sitting(json.parse_stored(found.text)), most=_KEPT)
 
     async def course(
         self, uow: UnitOfWork, episode: Tree, *, visible: Visible, scales: Iterable[str] = ()

@@ -93,7 +93,7 @@ class Definitions:
 
 def _read(found: Found, kind: str) -> object | None:
     try:
-        definition = definition_in(json.parse_resource(found.text))
+        definition = definition_in(json.parse_stored(found.text))
         return _READERS[kind](definition) if definition["kind"] == kind else None
     except AppError as error:
         # A clinic's own definition that cannot be read must not stop the others.

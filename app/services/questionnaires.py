@@ -110,5 +110,5 @@ def _query(url: str, version: str, *, base: str) -> SearchQuery:
 
 def _compiled(found: Found) -> tuple[tuple[int, int], CompiledQuestionnaire]:
     """A questionnaire, and when it was stored."""
-    compiled = compile_questionnaire(json.parse_resource(found.text))
+    compiled = compile_questionnaire(json.parse_stored(found.text))
     return (found.updated, found.rid), compiled

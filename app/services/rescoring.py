@@ -7,6 +7,7 @@ Provenance, and the version before stays in its history. What follows from score
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from app.core.clock import Clock, format_instant
 from app.fhir import json, splice
@@ -23,6 +24,13 @@ NAME = "rescore"
 _STEP = 200
 _RESPONSE = REGISTRY["QuestionnaireResponse"].code
 _OBSERVATION = REGISTRY["Observation"].code
+
+
+class _Step(NamedTuple):
+    """The ids of the scores of some responses, and of those that changed."""
+
+    scores: Sequence[str]
+    changed: Sequence[str]
 
 
 class Rescoring:
@@ -63,7 +71,7 @@ class Rescoring:
                 if last is None:
                     await uow.jobs.end(tenant, NAME)
                     return changed
-                changed += await self._step(uow, step, known, tenant=tenant)
+                changed += len((await self._step(uow, step, known, tenant=tenant)).changed)
                 at = Job(last, at.done + len(step))
                 await uow.jobs.move(tenant, NAME, at, now=self._clock.now())
             if told is not None:
@@ -74,18 +82,14 @@ class Rescoring:
         stored = await uow.resources.read(_RESPONSE, response, visible=_all(tenant))
         if stored is None or stored.deleted:
             return ()
-        known = Instruments()
-        await self._step(uow, [stored], known, tenant=tenant)
-        tree = json.parse_resource(stored.text)
-        scores = await self._scoring.scores(uow, tree, tenant=tenant, known=known)
-        return [each["id"] for each in scores]
+        return (await self._step(uow, [stored], Instruments(), tenant=tenant)).scores
 
     async def _step(
         self, uow: UnitOfWork, step: Sequence[StoredVersion], known: Instruments, *, tenant: int
-    ) -> int:
+    ) -> _Step:
         scored: dict[str, Tree] = {}
         for stored in step:
-            response = json.parse_resource(stored.text)
+            response = json.parse_stored(stored.text)
             if response.get("status") in COUNTED:
                 for tree in await self._scoring.scores(uow, response, tenant=tenant, known=known):
                     scored[tree["id"]] = tree
@@ -98,7 +102,7 @@ class Rescoring:
         await self._derived.store_all(uow, different, tenant=tenant)
         noted = [self._provenance(tree) for tree in different if tree["id"] in held]
         await self._derived.store_all(uow, noted, tenant=tenant)
-        return len(different)
+        return _Step(list(scored), [tree["id"] for tree in different])
 
     def _provenance(self, tree: Tree) -> Tree:
         target = f"Observation/{tree['id']}"
@@ -125,7 +129,7 @@ def _says(text: bytes, tree: Tree) -> bool:
     """Whether a stored score is this one."""
     if splice.holds(text, tree):  # nearly all are, and are told from their bytes
         return True
-    before = json.parse_resource(text) if text else {}
+    before = json.parse_stored(text) if text else {}
     return splice.same_content(before, {**tree, "meta": before.get("meta")})
 
 

@@ -83,7 +83,7 @@ class Scoring:
             return
         scored: Sequence[Tree] = ()
         if not stored.deleted:
-            response = json.parse_resource(stored.text)
+            response = json.parse_stored(stored.text)
             if response.get("status") in COUNTED:
                 scored = await self.scores(uow, response, tenant=written.tenant)
         await self._derived.store_all(uow, scored, tenant=written.tenant)

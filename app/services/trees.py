@@ -24,7 +24,7 @@ async def matching(
     """The first ``limit`` resources that match search parameters (``code``, ``system|value``)."""
     query = parser.parse_criteria(type_name, criteria, base=base)
     found = await uow.searches.matches(query, visible=visible, limit=limit)
-    return [json.parse_resource(each.text) for each in found]
+    return [json.parse_stored(each.text) for each in found]
 
 
 async def current(uow: UnitOfWork, type_name: str, id: str | None, *, visible: Visible) -> Tree:
@@ -32,4 +32,4 @@ async def current(uow: UnitOfWork, type_name: str, id: str | None, *, visible: V
     if id is None:
         return {}
     stored = await uow.resources.read(REGISTRY[type_name].code, id, visible=visible)
-    return json.parse_resource(stored.text) if stored and not stored.deleted else {}
+    return json.parse_stored(stored.text) if stored and not stored.deleted else {}
