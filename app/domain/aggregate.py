@@ -11,8 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypeVar
 
 from app.domain.measure import mean, sample_sd
+
+V = TypeVar("V")  # what is published of one client
 
 LEAST = 5
 
@@ -30,14 +33,14 @@ class Cell:
 SUPPRESSED = Cell(suppressed=True)
 
 
-def differ(one: Mapping[str, Decimal], other: Mapping[str, Decimal]) -> int:
+def differ(one: Mapping[str, V], other: Mapping[str, V]) -> int:
     """How many clients are in one release only, or have another value in the other."""
     return sum(one.get(client) != other.get(client) for client in one.keys() | other.keys())
 
 
 def release(
-    values: Mapping[str, Decimal], earlier: Iterable[Mapping[str, Decimal]] = ()
-) -> Mapping[str, Decimal] | None:
+    values: Mapping[str, V], earlier: Iterable[Mapping[str, V]] = ()
+) -> Mapping[str, V] | None:
     """What to publish of a cell, with one value per client.
 
     ``values`` where that is safe next to every earlier release; else the newest earlier release

@@ -21,6 +21,7 @@ from app.services.emergencies import Emergencies
 from app.services.episodes import Episodes
 from app.services.joint import Joint
 from app.services.population import Population
+from app.services.publishing import Publishing
 from app.services.questionnaires import Questionnaires
 from app.services.records import Records
 from app.services.reminders import Reminders
@@ -31,6 +32,7 @@ from app.services.schedules import Schedules
 from app.services.scoring import Scoring
 from app.services.signing import Signing
 from app.services.succession import Succession
+from app.services.supervision import Supervision
 from app.services.terminology import Terminology
 
 
@@ -51,6 +53,7 @@ class Services:
     couples: Couples
     caseloads: Caseloads
     benchmarks: Benchmarks
+    supervision: Supervision
     terminology: Terminology
     population: Population
     answering: Answering
@@ -77,6 +80,7 @@ def assembled(
     courses = Courses(definitions=definitions, base=base)
     terminology = Terminology(base=base)
     responsible = Responsible(clock=clock, base=base)
+    publishing = Publishing(clock=clock, key=root.derive("benchmark"))
     signing = Signing(derived=derived, root=root, clock=clock)
     scoring = Scoring(
         derived=derived, definitions=definitions, questionnaires=questionnaires, base=base
@@ -102,11 +106,10 @@ def assembled(
         couples=Couples(courses=courses, base=base),
         caseloads=Caseloads(courses=courses, definitions=definitions, clock=clock, base=base),
         benchmarks=Benchmarks(
-            courses=courses,
-            definitions=definitions,
-            clock=clock,
-            key=root.derive("benchmark"),  # for the pseudonyms behind published figures
-            base=base,
+            courses=courses, definitions=definitions, publishing=publishing, base=base
+        ),
+        supervision=Supervision(
+            courses=courses, definitions=definitions, publishing=publishing, base=base
         ),
         terminology=terminology,
         population=Population(base=base),

@@ -30,16 +30,26 @@ def treated_by(actor: str, *, base: str, now: int) -> Expression:
 
 def supervised_by(actor: str, *, base: str, now: int) -> Expression:
     """Patients treated by somebody whom ``actor`` supervises now."""
-    supervision = And(
+    supervision = _supervision(actor, base=base, now=now)
+    supervisee = ((_PRACTITIONER, Has(_TEAM, "participant", supervision)),)
+    manages = Chain(_EPISODE, "care-manager", supervisee)
+    return _patients(manages, Chain(_TEAM, "participant", supervisee), base=base, now=now)
+
+
+def supervises(actor: str, therapist: str, *, base: str, now: int) -> Expression:
+    """The CareTeams by which ``actor`` supervises a therapist now."""
+    belongs = _participates(therapist, base=base, now=now)
+    return And((_supervision(actor, base=base, now=now), belongs))
+
+
+def _supervision(actor: str, *, base: str, now: int) -> Expression:
+    return And(
         (
             _of("CareTeam", ("category", SUPERVISION), base=base),
             _open_team(base, now),
             _participates(actor, base=base, now=now),
         )
     )
-    supervisee = ((_PRACTITIONER, Has(_TEAM, "participant", supervision)),)
-    manages = Chain(_EPISODE, "care-manager", supervisee)
-    return _patients(manages, Chain(_TEAM, "participant", supervisee), base=base, now=now)
 
 
 def _patients(manages: Expression, belongs: Expression, *, base: str, now: int) -> Expression:

@@ -59,8 +59,7 @@ class Caseloads:
             limit=_MOST,
             base=self._base,
         )
-        keys = await self._definitions.scoring_keys(uow, tenant=visible.tenant)
-        tops = sorted({key.scales[-1].code for key in keys if key.scales})
+        tops = await self._definitions.top_scales(uow, tenant=visible.tenant)
         courses = await self._courses.courses(uow, episodes, visible=visible, scales=tops)
         patients = {course.patient for course in courses}
         alerts = await self._alerts(uow, patients, visible=visible)

@@ -1,4 +1,4 @@
-"""The measurement definitions of a tenant: scoring keys, rupture rules, norms, safety rules.
+"""The measurement definitions of a tenant: scoring keys, rules, norms, expected trajectories.
 
 A definition is read from its Library once for each version that was stored.
 """
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import structlog
 
 from app.core.errors import AppError
+from app.domain.expected import Table, table
 from app.domain.rupture import RuleSet, rule_set
 from app.domain.safety import SafetyRules, safety_rules
 from app.domain.scoring import ScoringKey, scoring_key
@@ -36,6 +37,7 @@ _READERS: Mapping[str, Callable[[Tree], Any]] = {
     "scoring-key": scoring_key,
     "rupture-rules": rule_set,
     "safety-rules": safety_rules,
+    "expected-trajectory": table,
 }
 
 
@@ -62,10 +64,20 @@ class Definitions:
         criteria = [("depends-on", questionnaire), ("status", "active")] if questionnaire else []
         return await self._all(uow, "scoring-key", ScoringKey, criteria, tenant=tenant)
 
+    async def top_scales(self, uow: UnitOfWork, *, tenant: int) -> Sequence[str]:
+        """The scales that sum up an instrument."""
+        keys = await self.scoring_keys(uow, tenant=tenant)
+        return sorted({key.scales[-1].code for key in keys if key.scales})
+
     async def rule_sets(self, uow: UnitOfWork, *, tenant: int) -> Sequence[RuleSet]:
         """The live rules in use."""
         criteria = [("status", "active")]
         return await self._all(uow, "rupture-rules", RuleSet, criteria, tenant=tenant)
+
+    async def expectations(self, uow: UnitOfWork, *, tenant: int) -> Sequence[Table]:
+        """The expected trajectories in use."""
+        criteria = [("status", "active")]
+        return await self._all(uow, "expected-trajectory", Table, criteria, tenant=tenant)
 
     async def safety_rules(
         self, uow: UnitOfWork, questionnaire: str, *, tenant: int

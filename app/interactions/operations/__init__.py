@@ -26,6 +26,7 @@ from app.interactions.operations import (
     rescore,
     resolve,
     score,
+    supervision_summary,
     validate,
     validate_code,
 )
@@ -49,6 +50,7 @@ OPERATIONS: Mapping[str, Operation] = {
         couple_summary.OPERATION,
         caseload.OPERATION,
         benchmark.OPERATION,
+        supervision_summary.OPERATION,
         resolve.OPERATION,
         expand.OPERATION,
         validate_code.OPERATION,
