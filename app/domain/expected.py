@@ -7,13 +7,13 @@ is here, with a table that the clinic supplies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from app.domain.measure import Direction, read
+from app.domain.measure import Direction, Point, read
 
 
 class Signal(StrEnum):
@@ -53,6 +53,15 @@ class Table:
         return max(near, key=lambda row: (row.intake, row.session), default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What was to be expected of a session, and where its score stands."""
+
+    target: Decimal
+    lower: Decimal
+    signal: Signal
+
+
 def table(definition: Mapping[str, Any]) -> Table:
     """The table that a definition document describes."""
     return read(Table, definition)
@@ -71,3 +80,21 @@ def signal(table: Table, intake: Decimal | None, session: int, value: Decimal | 
     if sign * value >= sign * row.target:
         return Signal.GREEN
     return Signal.ORANGE if sign * value >= sign * row.lower else Signal.RED
+
+
+def standings(table: Table, points: Sequence[Point]) -> Mapping[int, Standing]:
+    """Where the scores after the first, which is the intake's, stand by session.
+
+    Sessions for which the table has no row are left out.
+    """
+    if not points:
+        return {}
+    intake, *later = points
+    found = ((point, table.expectation(intake.value, point.session)) for point in later)
+    return {
+        point.session: Standing(
+            row.target, row.lower, signal(table, intake.value, point.session, point.value)
+        )
+        for point, row in found
+        if row is not None
+    }

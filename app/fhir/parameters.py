@@ -280,7 +280,9 @@ def group(name: str, *parts: Part | Iterable[Part]) -> Part:
     return {"name": name, "part": found} if found else None
 
 
-def value(name: str, kind: Literal["code", "string", "uri", "dateTime"], text: str | None) -> Part:
+def value(
+    name: str, kind: Literal["canonical", "code", "string", "uri", "dateTime"], text: str | None
+) -> Part:
     """A parameter whose value is text of some kind."""
     return None if text is None else {"name": name, f"value{kind[0].upper()}{kind[1:]}": text}
 

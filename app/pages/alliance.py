@@ -178,12 +178,21 @@ def _series(part: Mapping[str, Any], language: str) -> Mapping[str, Any]:
         "rater": display("rater", values["rater"], language),
         "scale": display("alliance-scale", values["scale"], language),
         "validated": values.get("validated", False),
-        "points": [
-            (each["session"], str(for_people(json.to_decimal(each["value"]))))
+        "points": [(each["session"], _shown(each["value"])) for each in points if "value" in each],
+        "expected": [
+            (_shown(each["target"]), TEXTS[f"alliance-{each['signal']}"][language])
+            if "target" in each
+            else ("", "")
             for each in points
             if "value" in each
-        ],
+        ]
+        if "expectation" in values
+        else [],
     }
+
+
+def _shown(number: Any) -> str:
+    return str(for_people(json.to_decimal(number)))
 
 
 def _values(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,12 @@ ALLIANCE_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     "alliance-title": {"en": "How the work is going", "ar": "كيف يسير العمل معًا"},
     "alliance-caseload": {"en": "Your clients", "ar": "عملاؤك"},
     "alliance-series": {"en": "Scores", "ar": "الدرجات"},
+    "alliance-expected": {"en": "Expected", "ar": "المتوقَّع"},
+    "alliance-standing": {"en": "Held against it", "ar": "مقارنةً به"},
+    "alliance-grey": {"en": "nothing to say", "ar": "لا شيء يُقال"},
+    "alliance-green": {"en": "as expected", "ar": "كما هو متوقَّع"},
+    "alliance-orange": {"en": "within tolerance", "ar": "ضمن حدّ السماح"},
+    "alliance-red": {"en": "worth checking in", "ar": "يستحق السؤال عنه"},
     "alliance-alerts": {"en": "Worth a word", "ar": "يستحق الحديث عنه"},
     "alliance-invitation": {
         "en": "An alert is an invitation to talk about how the work is going, not a finding.",

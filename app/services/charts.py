@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from app.domain.expected import Table
 from app.domain.measure import for_people
 from app.domain.rupture import RuleSet
 from app.domain.trajectory import Series, never_answered
@@ -16,6 +17,7 @@ from app.services.alert_steps import VOID, status_of
 from app.services.alerts import evaluation_of, rule_of
 from app.services.courses import Course
 from app.services.displays import display, instrument
+from app.services.trends import expected
 
 Language = Literal["en", "ar"]
 LANGUAGES: tuple[Language, ...] = ("en", "ar")
@@ -30,6 +32,8 @@ _TEXTS: Mapping[str, Mapping[Language, str]] = {
         "en": "Not validated: no norms, no cut-offs. A reason to talk, not a finding.",
         "ar": "لم يُتحقَّق من صدقه علميًّا: بلا معايير ولا درجات فاصلة. دعوة إلى الحديث، لا حُكم.",
     },
+    "expected": {"en": "Expected", "ar": "المتوقَّع"},
+    "tolerance": {"en": "Tolerance", "ar": "حدّ السماح"},
     "limit": {"en": "held against", "ar": "قورنت بـ"},
 }
 
@@ -96,9 +100,14 @@ class Picture:
 
 
 def picture(
-    course: Course, series: Sequence[Series], issues: Iterable[Tree], *, language: Language
+    course: Course,
+    series: Sequence[Series],
+    issues: Iterable[Tree],
+    *,
+    language: Language,
+    tables: Sequence[Table] = (),
 ) -> Picture:
-    """The picture of some series of a course and the alerts about them."""
+    """The picture of some series of a course, what is usual, and the alerts about them."""
     alerts = [each for each in issues if each.get("status") != VOID]
     panels: dict[tuple[str, Decimal, Decimal], list[Series]] = {}
     for each in series:
@@ -117,7 +126,7 @@ def picture(
         sessions=course.sessions.count,
         missing=never_answered(series, course.sessions.count),
         panels=tuple(
-            _panel(low, high, members, alerts, language)
+            _panel(low, high, members, alerts, tables=tables, language=language)
             for (_, low, high), members in panels.items()
         ),
     )
@@ -143,16 +152,19 @@ def _panel(
     high: Decimal,
     members: Sequence[Series],
     alerts: Sequence[Tree],
+    *,
+    tables: Sequence[Table],
     language: Language,
 ) -> Panel:
     several = len({each.track.scale for each in members}) > 1
-    lines = tuple(_line(each, language, with_scale=several) for each in members)
+    lines = [_line(each, language, with_scale=several) for each in members]
+    lines += [line for each in members for line in _usual(each, tables, language)]
     scale = "" if several else f": {display('alliance-scale', members[0].track.scale, language)}"
     return Panel(
         title=f"{instrument(members[0].track.instrument, language)}{scale}",
         low=low,
         high=high,
-        lines=lines,
+        lines=tuple(lines),
         marks=tuple(_marks(members, alerts, language)),
     )
 
@@ -168,6 +180,15 @@ def _line(series: Series, language: Language, *, with_scale: bool) -> Line:
             (each.session, each.value) for each in series.points if each.value is not None
         ),
     )
+
+
+def _usual(series: Series, tables: Sequence[Table], language: Language) -> Iterable[Line]:
+    usual = expected(series, tables)
+    if usual is not None and usual.at:
+        targets = tuple((session, each.target) for session, each in usual.at.items())
+        lower = tuple((session, each.lower) for session, each in usual.at.items())
+        yield Line(_TEXTS["expected"][language], str(series.track.rater), targets)
+        yield Line(_TEXTS["tolerance"][language], str(series.track.rater), lower)
 
 
 def _marks(members: Sequence[Series], alerts: Sequence[Tree], language: Language) -> Iterable[Mark]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from app.domain.congruence import Pair, congruence, pair
-from app.domain.measure import Rater
+from app.domain.expected import Standing, Table, standings
+from app.domain.measure import Point, Rater
 from app.domain.trajectory import Observed, Series, never_answered
 from app.fhir.json import Tree
 from app.fhir.parameters import (
@@ -25,7 +27,26 @@ from app.services.alerts import evaluation_of, rule_of, version_of
 from app.services.courses import Course
 
 
-def trend(course: Course, series: Sequence[Series], issues: Iterable[Tree]) -> Tree:
+class Expected(NamedTuple):
+    """What is usual by a clinic's table, named by its canonical, and where a series stands."""
+
+    table: str
+    at: Mapping[int, Standing]
+
+
+def expected(series: Series, tables: Iterable[Table]) -> Expected | None:
+    """What a series is held against; of several tables, the one stored last (the first)."""
+    asked = (series.track.instrument, series.track.scale)
+    table = next((each for each in tables if (each.instrument, each.scale) == asked), None)
+    if table is None:
+        return None
+    points = [Point(each.session, each.value) for each in series.points if each.value is not None]
+    return Expected(f"{table.url}|{table.version}", standings(table, points))
+
+
+def trend(
+    course: Course, series: Sequence[Series], issues: Iterable[Tree], tables: Sequence[Table] = ()
+) -> Tree:
     """The Parameters of ``$alliance-trend``."""
     tracks = {(each.track.instrument, each.track.scale) for each in series}
     alerts = [each for each in issues if each.get("status") != VOID and _about(each) in tracks]
@@ -35,7 +56,7 @@ def trend(course: Course, series: Sequence[Series], issues: Iterable[Tree]) -> T
         session for session in never_answered(series, course.sessions.count) if session not in owed
     ]
     return parameters(
-        [_series(course, each) for each in series],
+        [_series(course, each, expected(each, tables)) for each in series],
         [_alert(each) for each in alerts],
         [group("missing", integer("session", session)) for session in missing],
     )
@@ -96,19 +117,23 @@ def _both(course: Course, scale: str) -> Sequence[Pair]:
     return max(found, key=len, default=())
 
 
-def _series(course: Course, series: Series) -> Part:
-    track = series.track
+def _series(course: Course, series: Series, usual: Expected | None) -> Part:
+    track, at = series.track, usual.at if usual else {}
     return group(
         "series",
         value("instrument", "code", track.instrument),
         value("rater", "code", str(track.rater)),
         value("scale", "code", track.scale),
         boolean("validated", value=course.keys[track.instrument].validated),
-        [_point(point, course.dates[point.reference]) for point in series.points],
+        value("expectation", "canonical", usual.table if usual else None),
+        [
+            _point(point, course.dates[point.reference], at.get(point.session))
+            for point in series.points
+        ],
     )
 
 
-def _point(point: Observed, date: str) -> Tree:
+def _point(point: Observed, date: str, standing: Standing | None) -> Tree:
     # Written out: a course has thousands.
     parts: list[Tree] = [{"name": "session", "valueInteger": point.session}]
     if date:
@@ -116,6 +141,10 @@ def _point(point: Observed, date: str) -> Tree:
     if point.value is not None:
         parts.append({"name": "value", "valueDecimal": exact(point.value)})
     parts.append({"name": "observation", "valueReference": {"reference": point.reference}})
+    if standing is not None:
+        parts.append({"name": "target", "valueDecimal": exact(standing.target)})
+        parts.append({"name": "lower", "valueDecimal": exact(standing.lower)})
+        parts.append({"name": "signal", "valueCode": str(standing.signal)})
     return {"name": "point", "part": parts}
 
 

@@ -9,7 +9,7 @@ from app.fhir import parameters
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
 from app.interactions.operations.operation import Operation
-from app.interactions.operations.seeing import alerts_of, course_of
+from app.interactions.operations.seeing import alerts_of, course_of, expectations
 from app.interactions.operations.target import target
 from app.security import access
 from app.services import charts, drawing, trends
@@ -35,7 +35,13 @@ async def alliance_chart(context: Context, call: Call) -> Outcome:
         shown = charts.summary(course, rules)
         series = [each for each in series if each in shown]
     issues = await alerts_of(context, course)
-    picture = charts.picture(course, series, issues, language=given.get("language") or "en")
+    picture = charts.picture(
+        course,
+        series,
+        issues,
+        tables=await expectations(context),
+        language=given.get("language") or "en",
+    )
     image = await asyncio.to_thread(drawing.draw, picture, format)
     return Outcome("ok", document=image, media_type=drawing.MEDIA_TYPES[format])
 

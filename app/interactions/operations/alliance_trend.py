@@ -7,7 +7,7 @@ from app.fhir import json, parameters
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
 from app.interactions.operations.operation import Operation
-from app.interactions.operations.seeing import alerts_of, course_of
+from app.interactions.operations.seeing import alerts_of, course_of, expectations
 from app.interactions.operations.target import target
 from app.security import access
 from app.services import trends
@@ -25,7 +25,8 @@ async def alliance_trend(context: Context, call: Call) -> Outcome:
         course, instrument=given.get("instrument"), rater=given.get("rater"), scale=scale
     )
     issues = await alerts_of(context, course)
-    return Outcome("ok", document=json.dumps(trends.trend(course, series, issues)))
+    found = trends.trend(course, series, issues, await expectations(context))
+    return Outcome("ok", document=json.dumps(found))
 
 
 OPERATION = Operation(

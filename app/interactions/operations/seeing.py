@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from app.domain.expected import Table
 from app.fhir.json import Tree
 from app.interactions.context import Context
 from app.services.alerts import evaluation_of
@@ -30,3 +31,12 @@ async def alerts_of(context: Context, course: Course) -> Sequence[Tree]:
         context.uow, course, visible=context.visible("s")
     )
     return [each for each in found if evaluation_of(each).get("encounter") not in course.owed]
+
+
+async def expectations(context: Context) -> Sequence[Table]:
+    """The clinic's tables of what is usual; for clients none, to whom a colour is a verdict."""
+    if context.principal.role == "client":
+        return ()
+    return await context.engine.services.definitions.expectations(
+        context.uow, tenant=context.principal.tenant
+    )
