@@ -11,6 +11,7 @@ import typer
 
 from app.cli import accounts, clients, keys, retention, serve, tenants, upkeep
 from app.core.config import Settings
+from app.core.errors import AppError, Category
 
 
 class _Commands(typer.Typer):
@@ -236,5 +237,6 @@ def openapi_export(path: Annotated[Path, typer.Argument()] = Path("openapi/opena
 
 def _only_in_demo(settings: Settings) -> None:
     if settings.env != "demo":
-        typer.echo("refused: the demo clinic is for RAPPORT_ENV=demo", err=True)
-        raise typer.Exit(1)
+        raise AppError.of(
+            Category.FORBIDDEN, "forbidden", "the demo clinic is for RAPPORT_ENV=demo"
+        )

@@ -84,19 +84,14 @@ def print_roles() -> None:
 
 
 def do(work: Callable[[Core], Awaitable[str]]) -> None:
-    """Does a command's work on the opened program and prints what it tells, or why not."""
+    """Does a command's work on the opened program and prints what it tells."""
     from app.main import opened
 
     async def run() -> str:
         async with opened(Settings()) as core:
             return await work(core)
 
-    try:
-        typer.echo(asyncio.run(run()))
-    except AppError as refusal:
-        for issue in refusal.issues:
-            typer.echo(issue.diagnostics, err=True)
-        raise typer.Exit(1) from None
+    typer.echo(asyncio.run(run()))
 
 
 async def record(

@@ -18,6 +18,8 @@ def of(error: Exception) -> list[str]:
             return [f"{_variable(problem['loc'])}: {problem['msg']}" for problem in error.errors()]
         case KeyUnavailable():
             return [f"{error}; `rapport keys create-root` makes a new installation's"]
+        case FileExistsError():
+            return [f"{error.filename} exists"]
         case DatabaseBusy() | ConnectionError():
             return ["the database does not answer"]
         case _:

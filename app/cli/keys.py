@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EEXIST
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,8 +26,7 @@ def keys_create_root() -> None:
 
     path = Settings().root_key
     if path.exists():
-        typer.echo(f"refused: {path} exists", err=True)
-        raise typer.Exit(1)
+        raise FileExistsError(EEXIST, "exists", str(path))
     RootKey.ensure(path, RandomIds())
     typer.echo(f"root key: {path}")
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.core.config import Settings
-from app.core.errors import AppError
 
 if TYPE_CHECKING:  # a command that is not run costs no start-up time
     from app.main import Core
@@ -32,11 +31,7 @@ def backup(path: Annotated[Path, typer.Argument(help="A file that does not exist
         async with opened(Settings()) as core:
             return await backups(core).save(path)
 
-    try:
-        typer.echo(f"{asyncio.run(run())} rows in {path}")
-    except FileExistsError:
-        typer.echo(f"refused: {path} exists", err=True)
-        raise typer.Exit(1) from None
+    typer.echo(f"{asyncio.run(run())} rows in {path}")
 
 
 def restore(path: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
@@ -50,11 +45,7 @@ def restore(path: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) 
         async with opened(settings) as core:
             return rows, await reindexing(core).run()
 
-    try:
-        rows, indexed = asyncio.run(run())
-    except AppError as refusal:
-        typer.echo(f"refused: {refusal.issues[0].diagnostics}", err=True)
-        raise typer.Exit(1) from None
+    rows, indexed = asyncio.run(run())
     typer.echo(f"{rows} rows restored, {indexed} resources indexed")
 
 

@@ -8,11 +8,11 @@ that it was, and who saw it, stays provable.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from importlib import resources
 
-from app.core.clock import SECOND, Clock, format_instant
+from app.core.clock import EPOCH, SECOND, Clock, format_instant
 from app.core.errors import AppError, Category
 from app.core.ids import IdSource
 from app.fhir import json
@@ -90,8 +90,7 @@ class Retention:
         now = self._clock.now()
         async with self._units.write(by.tenant, resources=0) as uow:
             await uow.lock(f"destruction in {by.tenant}")
-            if not await uow.retention.has_key(by.tenant, f"Patient/{patient}"):
-                raise AppError.of(Category.NOT_FOUND, "not-found", "no such record")
+            await self._exists(uow, by.tenant, patient)
             await self._refuse_while_kept(uow, by.tenant, patient, now)
             asked = await uow.retention.asked(by.tenant, patient)
             stands = asked is not None and not asked.confirmed and now - asked.at < _SAYS
@@ -174,10 +173,10 @@ def _dates() -> tuple[int, ...]:
 def _after(instant: int, years: int) -> int | None:
     """The same day so many years later, None past what a calendar has."""
     try:
-        day = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=instant)
+        day = EPOCH + timedelta(microseconds=instant)
         # The 29th of February has no twin in most years: the day after is never too early.
         later = (day + timedelta(days=1)) if (day.month, day.day) == (2, 29) else day
         end = later.replace(year=later.year + years)
     except (OverflowError, ValueError):
         return None
-    return (end - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return (end - EPOCH) // timedelta(microseconds=1)

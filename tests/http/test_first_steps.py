@@ -57,6 +57,21 @@ def test_a_key_is_never_made_over_another(env, tmp_path):
     assert (tmp_path / "data" / "root.key").read_text() == made
 
 
+def test_every_command_says_why_not_in_the_same_words(env, tmp_path):
+    rapport("keys", "create-root", env=env)
+    rapport("migrate", env=env)
+    there = tmp_path / "kept"
+    there.write_text("kept")
+    assert refusals(env, "backup", str(there)) == [f"refused: {there} exists"]
+    assert there.read_text() == "kept"
+    assert refusals(env, "restore", str(there)) == [
+        "refused: there is no rapport.keys beside the backup: nothing could be read"
+    ]
+    assert refusals(env, "audit", "export", str(tmp_path)) == [f"refused: {tmp_path} exists"]
+    assert refusals(env, "keys", "rotate-tenant", "none") == ["refused: no tenant none"]
+    assert refusals(env, "demo") == ["refused: the demo clinic is for RAPPORT_ENV=demo"]
+
+
 def test_settings_that_cannot_be_read_are_named_all_at_once(env):
     wrong = {"RAPPORT_POOL_SIZE": "hunter2", "PORT": "http"}
     said = refusals({**env, **wrong}, "doctor")
