@@ -45,6 +45,11 @@ class Databases:
         self._root_key = run / "root.key"
         self._files = Path(tempfile.mkdtemp(prefix="db-", dir=run))
 
+    @property
+    def server(self) -> Server:
+        """The PostgreSQL server."""
+        return self._server()
+
     async def make(self, dialect: Dialect, *, migrated: bool = True) -> Database:
         """A new database, empty of rows; without tables where ``migrated`` is false."""
         name = f"rapport_{uuid4().hex[:12]}"
