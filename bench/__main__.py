@@ -14,15 +14,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import pgbench, seeding, validation
+from bench import audit_scale, pgbench, seeding, validation
 from bench.clinic import made
 from bench.driving import GENERATOR
-from bench.measures import Measure, at_most, line, measure, table
+from bench.measures import Measure, at_most, line, measure, table, tell
 from bench.stand import Stand
-from bench.suite import Plan, Suite, tell
+from bench.suite import Plan, Suite
 from tests.support import postgres
 
-PARTS = ("validation", "scale", "read", "search", "write", "profile", "audit", "consent", "storage")
+PARTS = (
+    "validation", "scale", "read", "search", "write", "profile", "audit", "consent", "storage",
+    "audit-scale",
+)  # fmt: skip
 SIZES = {
     "smoke": 100,
     "tiny": 1_000,
@@ -44,7 +47,10 @@ def main() -> None:
     notes = [_machine(plan)]
     if not wanted or "validation" in wanted:
         found += _validation()
-    for database in given.database:
+    if "postgresql" in given.database and (not wanted or "audit-scale" in wanted):
+        with stand("postgresql") as here:
+            found += audit_scale.run(here, count=10 * SIZES[size], seconds=plan.seconds)
+    for database in given.database if wanted != {"audit-scale"} else ():
         with stand(database) as here:
             suite = Suite(here, plan, wanted)
             found += suite.run()

@@ -23,7 +23,8 @@ from app.security.keys import new_es384_key
 from app.security.oauth.registration import NewClient, register_client
 from bench.processes import ROOT, free_port
 
-RECORDS, EXCHANGE = "records", "exchange"  # the clinic's own system, and another's
+# The clinic's own system, another's, and what an auditor uses.
+RECORDS, EXCHANGE, AUDITOR = "records", "exchange", "auditor"
 EXCHANGE_ACTOR = "Organization/exchange"
 RAPPORT = Path(sys.executable).with_name("rapport")
 
@@ -74,6 +75,7 @@ async def made(dialect: str, data_dir: Path, *, url: str = "", owner_url: str = 
             for client_id, role, actor in (
                 (RECORDS, "system", "Organization/bench"),
                 (EXCHANGE, "outside_system", EXCHANGE_ACTOR),
+                (AUDITOR, "auditor", "Organization/bench"),
             ):
                 new = NewClient(
                     tenant=tenant.id,

@@ -6,6 +6,7 @@ installed it is used; every side of a ratio is driven by the same one.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -26,10 +27,11 @@ _SCRIPT = Path(__file__).with_name("wrk.lua")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server by its base URL, and the token to show it."""
+    """A server by its base URL, and the token or the cookie to show it."""
 
     base: str
     token: str = ""
+    cookie: str = ""
 
     @property
     def host(self) -> str:
@@ -40,6 +42,17 @@ class Target:
     def port(self) -> int:
         """Where it listens."""
         return urlsplit(self.base).port or 80
+
+    def ask(self, connection: http.client.HTTPConnection, path: str) -> int:
+        """The status of an answer, which is read whole."""
+        head = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        cookie = {"Cookie": self.cookie} if self.cookie else {}
+        connection.request(
+            "GET", urlsplit(self.base).path.rstrip("/") + path, headers=head | cookie
+        )
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
 
     def request(self, method: str, path: str, body: bytes = b"") -> bytes:
         """A whole HTTP/1.1 request; ``path`` is below the base."""

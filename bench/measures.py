@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -82,3 +83,8 @@ def _row(each: Measure) -> tuple[str, ...]:
 def line(measures: Sequence[Measure]) -> str:
     """The measures as one JSON object on one line."""
     return json.dumps({"measures": [asdict(each) for each in measures]})
+
+
+def tell(text: str) -> None:
+    """Progress, for whoever waits."""
+    print(text, file=sys.stderr, flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from dataclasses import dataclass, replace
 from bench import load, records, seeding
 from bench.clinic import EXCHANGE, EXCHANGE_ACTOR
 from bench.driving import Load, Sample, Target, middle, ratio, sides
-from bench.measures import Goal, Measure, at_least, at_most, measure
+from bench.measures import Goal, Measure, at_least, at_most, measure, tell
 from bench.processes import Process, cpu_of
 from bench.profile import rooms
 from bench.stand import Stand
@@ -288,8 +287,3 @@ class Suite:
             )
             shares = ", ".join(f"{place} {share:.0%}" for place, share in found[:14])
             self.notes.append(f"{self._stand.dialect}, {name}: {shares or 'not allowed here'}")
-
-
-def tell(text: str) -> None:
-    """Progress, for whoever waits."""
-    print(text, file=sys.stderr, flush=True)

@@ -154,7 +154,7 @@ async def alerts(request: Request) -> Response:
     console = await _console(request)
     if isinstance(console, Response):
         return console
-    records = await console.found(Question(events=("alert",)), limit=ALERTS)
+    records = await console.found(Question(events=("alert",), failed=False), limit=ALERTS)
     return await console.page("alerts.html", records=records)
 
 

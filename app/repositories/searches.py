@@ -19,13 +19,14 @@ from app.repositories.apart import TABLES, fill
 from app.repositories.codec import EnvelopeCodec, Sealed
 from app.repositories.data_keys import DataKeys
 from app.repositories.recall import Recall
-from app.search import pages
+from app.search import merging, pages
 from app.search.compiler import source_of
 from app.search.cursor import Position
 from app.search.expression import Keyed, Value
 from app.search.found import Found, Page
 from app.search.hidden import MOST, Split, split, too_costly
 from app.search.inclusions import Inclusions
+from app.search.merging import Counted
 from app.search.plans import Plan, plan, sees_one_patient
 from app.search.query import SearchQuery
 from app.search.secrecy import IndexKey
@@ -64,13 +65,15 @@ class Searches:
                 page = await apart.page(parts.apart, visible=_all(visible.tenant), after=after)
             includes, complete = await self._includes(query, page.matches, visible)
             return replace(page, includes=includes, issues=() if complete else (_CUT,))
-        planned = await self._looked(plan(query, visible=visible))
+        planned = await self._planned(query, visible)
         if query.only_total:
-            return Page(total=await self._total(planned))
-        total = after.total if after else None
+            return Page(total=(await self._counted(planned)).total)
+        total, is_exact = after.total if after else None, True
         limit = query.count + 1
         if after is None and query.total != "none" and planned.parts(None) == ("all",):
-            rows, total = await self._rows_and_total(planned, limit=limit)
+            rows, (total, is_exact) = await self._rows_and_total(planned, limit=limit)
+            # A sample need not have what is on the page.
+            total = max(total, len(rows))
         else:
             rows = await self._rows(planned, after, limit=limit)
         matches = tuple(await self._seen(query.kinds, rows[: query.count], visible))
@@ -78,12 +81,13 @@ class Searches:
             total = None
         elif total is None:
             complete = after is None and len(rows) <= query.count
-            total = len(rows) if complete else await self._total(planned)
+            total = len(rows) if complete else (await self._counted(planned)).total
         following = None
         if len(rows) > query.count:
             following = _position(query, rows[query.count - 1], total)
         includes, complete = await self._includes(query, matches, visible)
-        return Page(matches, includes, total, following, () if complete else (_CUT,))
+        told = () if is_exact else (_ABOUT,)
+        return Page(matches, includes, total, following, told if complete else (*told, _CUT))
 
     async def matches(self, query: SearchQuery, *, visible: Visible, limit: int) -> list[Found]:
         """The first matches, at most ``limit``, in the order of the query."""
@@ -92,7 +96,7 @@ class Searches:
             async with self._apart(parts, visible) as apart:
                 seen = _all(visible.tenant)
                 return await apart.matches(parts.apart, visible=seen, limit=limit)
-        planned = await self._looked(plan(query, visible=visible))
+        planned = await self._planned(query, visible)
         rows = await self._rows(planned, None, limit=limit)
         return await self._seen(query.kinds, rows, visible)
 
@@ -107,7 +111,7 @@ class Searches:
             found = await self.matches(query, visible=visible, limit=limit)
             return [by.read(each) for each in found]
 
-        planned = await self._looked(plan(query, visible=visible))
+        planned = await self._planned(query, visible)
         rows = await self._rows(planned, None, limit=limit)
 
         def read(row: Row) -> T:
@@ -126,9 +130,16 @@ class Searches:
         if parts is not None:
             async with self._apart(parts, visible) as apart:
                 return await apart.total(parts.apart, visible=_all(visible.tenant))
-        return await self._total(await self._looked(plan(query, visible=visible)))
+        planned = replace(await self._planned(query, visible), most=None)
+        return (await self._counted(planned)).total
 
-    async def _looked(self, planned: Plan) -> Plan:
+    async def _planned(self, query: SearchQuery, visible: Visible) -> Plan:
+        laterals = self._connection.dialect == "postgresql"
+        planned = plan(query, visible=visible, laterals=laterals)
+        if doubtful := planned.doubtful:
+            few = merging.total(doubtful, most=merging.COUNTED + 1)
+            found = await self._connection.fetch(few, self._bind(planned.values, planned.tenant))
+            return planned if found[0][0] <= merging.COUNTED else planned.spread()
         if not planned.candidates:
             return planned
         look = pages.look(planned.shape, planned.candidates)
@@ -148,20 +159,34 @@ class Searches:
                 break
         return found[:limit]
 
-    async def _rows_and_total(self, planned: Plan, *, limit: int) -> tuple[Sequence[Row], int]:
+    async def _rows_and_total(self, planned: Plan, *, limit: int) -> tuple[Sequence[Row], Counted]:
         params = self._bind(planned.values, planned.tenant)
         counted, rows = await self._connection.fetch_all(
             [
-                Query(pages.total(planned.counted), params),
+                Query(planned.count(), params),
                 Query(pages.page(planned.shape, part="all", after=None, limit=limit), params),
             ]
         )
-        return rows, int(counted[0][0])
+        return rows, await self._number(planned, counted[0])
 
-    async def _total(self, planned: Plan) -> int:
-        statement = pages.total(planned.counted)
-        rows = await self._connection.fetch(statement, self._bind(planned.values, planned.tenant))
-        return int(rows[0][0])
+    async def _counted(self, planned: Plan) -> Counted:
+        rows = await self._connection.fetch(
+            planned.count(), self._bind(planned.values, planned.tenant)
+        )
+        return await self._number(planned, rows[0])
+
+    async def _number(self, planned: Plan, row: Row) -> Counted:
+        """How many match, where not all were counted about how many."""
+        if planned.is_sampled:
+            return merging.about(row, size=merging.GONE_THROUGH)
+        counted = int(row[0])
+        if planned.most is None or counted < planned.most:
+            return Counted(counted, is_exact=True)
+        size = merging.SAMPLED
+        sample = merging.sample(planned.shape, size=size)
+        rows = await self._connection.fetch(sample, self._bind(planned.values, planned.tenant))
+        about, is_exact = merging.about(rows[0], size=size)
+        return Counted(max(counted, about), is_exact)
 
     async def _includes(
         self, query: SearchQuery, matches: Sequence[Found], visible: Visible
@@ -189,7 +214,7 @@ class Searches:
     @asynccontextmanager
     async def _apart(self, parts: Split, visible: Visible) -> AsyncIterator[Searches]:
         """Searches over what the bounds find, opened and indexed in clear, in memory only."""
-        planned = await self._looked(plan(parts.bounds, visible=visible))
+        planned = await self._planned(parts.bounds, visible)
         rows = await self._rows(planned, None, limit=MOST + 1)
         if len(rows) > MOST:
             raise too_costly()
@@ -225,6 +250,13 @@ _CUT = Issue(
     "too-costly",
     f"more than {MAX_INCLUDES} resources go with this page: the rest was left out",
     severity=Severity.WARNING,
+)
+
+
+_ABOUT = Issue(
+    "informational",
+    "the total is an estimate; _total=accurate counts",
+    severity=Severity.INFORMATION,
 )
 
 

@@ -14,26 +14,22 @@ from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
-    FromClause,
     Select,
-    Subquery,
     and_,
     distinct,
     func,
     or_,
     select,
     tuple_,
-    union,
 )
 
-from app.search import starts
+from app.search import merging, starts
 from app.search.compiler import Compiler, source_of
-from app.search.expression import Expression, Param, Value
+from app.search.expression import Param, Value
 from app.search.keeping import kept
 from app.search.parameters import is_single
-from app.search.query import SortKey
-from app.search.sight import Sight
-from app.search.sources import Rows
+from app.search.shape import Shape
+from app.search.sources import Rows, Spread
 from app.search.sources.resource import passes
 from app.search.values import Then, bound, equals, number
 
@@ -41,21 +37,6 @@ LOOK = 1000
 
 # How rows join the first sort key: all of them, those that have it, those that lack it.
 Part = Literal["all", "present", "absent"]
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A search without its values: what its statements depend on.
-
-    ``start`` is the criterion that a statement starts from, ``starts.REACH`` or None to go
-    through the type.
-    """
-
-    kinds: tuple[int, ...]
-    criteria: tuple[Expression, ...]
-    sight: Sight
-    sort: tuple[SortKey, ...] = ()
-    start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +84,10 @@ def page(shape: Shape, *, part: Part, after: After | None, limit: int) -> Select
     source = source_of(shape.kinds[0])
     on_key = _on_first_key(shape) if part == "present" else ()
     others = [node for node in shape.criteria if node not in on_key]
-    ways: Sequence[ColumnElement[bool]] = ()
+    ways: Sequence[ColumnElement[bool] | Spread] = ()
+    begin = None
     if source.merges and shape.start is not None:
-        rows, joined, conditions, begin, ways = _merging(compiler, shape)
+        rows, joined, conditions, ways = merging.begun(compiler, shape)
     else:
         rows, joined, conditions, begin = starts.started(compiler, shape.kinds, others, shape.start)
     keys: list[_Key] = []
@@ -129,9 +111,9 @@ def page(shape: Shape, *, part: Part, after: After | None, limit: int) -> Select
     ordered = [each.column.label(f"o{i}") for i, each in enumerate(keys)]
     keyed = [each.label(f"k{i}") for i, each in enumerate(key)]
     if ways:
-        narrow = statement.add_columns(*ordered, *keyed).order_by(*_by(keys, key))
-        each_way = [narrow.where(way).limit(number(limit)) for way in ways]
-        return _whole(compiler, rows, _merged(each_way), keys).limit(number(limit))
+        narrow = statement.add_columns(*ordered, *keyed)
+        merged = merging.newest(narrow, ways, _by(keys, key), limit)
+        return _whole(compiler, rows, merged, keys).limit(number(limit))
     statement = statement.order_by(*_by(keys, key)).limit(number(limit))
     if not keys and not (begin and begin.repeats):
         return statement.add_columns(*source.columns(rows), *keyed)
@@ -140,26 +122,6 @@ def page(shape: Shape, *, part: Part, after: After | None, limit: int) -> Select
     if begin and begin.repeats:
         chosen = chosen.add_columns(*(k.column.is_(None) for k in keys if k.nullable)).distinct()
     return _whole(compiler, rows, chosen.subquery("page"), keys)
-
-
-def _merging(
-    compiler: Compiler, shape: Shape
-) -> tuple[Rows, FromClause, list[ColumnElement[bool]], None, Sequence[ColumnElement[bool]]]:
-    """What the statement has without the criterion it starts from, and the ways to meet that.
-
-    An index answers each way in the order of pages, and none answers several at once.
-    """
-    assert shape.start is not None
-    node = shape.criteria[shape.start]
-    others = [each for i, each in enumerate(shape.criteria) if i != shape.start]
-    rows, joined, conditions, _ = starts.started(compiler, shape.kinds, others, None)
-    return rows, joined, conditions, None, source_of(shape.kinds[0]).ways(rows, node)
-
-
-def _merged(each_way: Sequence[Select[Any]]) -> Subquery:
-    """The rows that any of the ways found, once."""
-    parts = [way.subquery() for way in each_way]
-    return union(*(select(*part.c) for part in parts)).subquery("page")
 
 
 def _on_first_key(shape: Shape) -> tuple[Param, ...]:
@@ -222,11 +184,6 @@ def _comes_after(
 def total(shape: Shape) -> Select[Any]:
     """How many rows match, over all pages."""
     compiler = Compiler(shape.sight)
-    if source_of(shape.kinds[0]).merges and shape.start is not None:
-        rows, joined, conditions, _, ways = _merging(compiler, shape)
-        narrow = select(*source_of(shape.kinds[0]).key(rows)).select_from(joined)
-        each_way = [narrow.where(*conditions, way) for way in ways]
-        return select(func.count()).select_from(_merged(each_way))
     found = starts.started(compiler, shape.kinds, shape.criteria, shape.start)
     repeats = found.begin is not None and found.begin.repeats
     key = _row_key(found.rows, found.begin)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from app.db.engine import Statement
 from app.fhir.registry import REGISTRY
-from app.search import ranks, starts
+from app.search import merging, pages, ranks, starts
 from app.search.compiler import source_of
 from app.search.cursor import Position
-from app.search.expression import And, Compartment, Expression, Shaper, Value, kinds
-from app.search.pages import LOOK, After, Part, Shape
+from app.search.expression import And, Compartment, Expression, Param, Shaper, Value, kinds
+from app.search.pages import LOOK, After, Part
 from app.search.query import SearchQuery
+from app.search.shape import Shape
 from app.search.sources.resource import RESOURCES
 from app.search.visibility import Visible
 
@@ -24,7 +26,8 @@ class Plan:
     """A shape and its values.
 
     ``narrow`` tells that few rows meet the criterion that it starts from; ``candidates`` are
-    criteria worth a look first, since none is narrow for certain.
+    criteria worth a look first, since none is narrow for certain; ``most`` is how many matches
+    are counted at all, None for every one.
     """
 
     shape: Shape
@@ -33,6 +36,7 @@ class Plan:
     narrow: bool
     candidates: tuple[int, ...] = ()
     has_reach: bool = False
+    most: int | None = None
 
     @property
     def counted(self) -> Shape:
@@ -40,6 +44,33 @@ class Plan:
         if self.narrow or not self.has_reach:
             return self.shape
         return replace(self.shape, start=starts.REACH)
+
+    def count(self) -> Statement:
+        """The statement that counts the matches, or a sample where no index answers."""
+        if not source_of(self.shape.kinds[0]).merges:
+            return pages.total(self.counted)
+        if self.is_sampled:
+            return merging.sample(self.shape, size=merging.GONE_THROUGH)
+        return merging.total(self.shape, most=self.most)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the number of matches is told by a sample alone."""
+        return self.most is not None and self.shape.start is None
+
+    @property
+    def doubtful(self) -> Shape | None:
+        """The criterion that it starts from, where it may be better to go by what is spread."""
+        start, criteria = self.shape.start, self.shape.criteria
+        if start in (None, merging.SPREAD) or self.most is None:
+            return None
+        assert start is not None
+        node = criteria[start]
+        if isinstance(node, Compartment) or (isinstance(node, Param) and node.code == "patient"):
+            return None  # of one person there are few
+        if not source_of(self.shape.kinds[0]).spread_by(criteria):
+            return None
+        return replace(self.shape, criteria=(node,), start=0)
 
     def parts(self, position: Position | None) -> tuple[Part, ...]:
         """The parts of the page, in order.
@@ -64,6 +95,10 @@ class Plan:
             tuple([shaper.slot(value) for value in position.key]),
         )
 
+    def spread(self) -> Plan:
+        """The plan that goes by the values that rows are spread over."""
+        return replace(self, shape=replace(self.shape, start=merging.SPREAD))
+
     def looked(self, counts: Sequence[int]) -> Plan:
         """The plan after a look at its candidates."""
         narrowest = min(range(len(counts)), key=counts.__getitem__)
@@ -81,15 +116,20 @@ class Plan:
         return replace(self, shape=replace(self.shape, start=start_in_order), candidates=())
 
 
-def plan(query: SearchQuery, *, visible: Visible) -> Plan:
-    """How to carry out a search for one pair of eyes."""
+def plan(query: SearchQuery, *, visible: Visible, laterals: bool = False) -> Plan:
+    """How to carry out a search for one pair of eyes.
+
+    ``laterals`` tells that the database can ask a question again for each row of another.
+    """
     items = (*_own(query.kinds, visible), *ranks.criteria(query.where))
     shaper = Shaper()
     criteria = tuple([shaper.expression(item) for item in items])
     sight = visible.sight({*query.kinds, *kinds(And(items))}, shaper)
     shape = Shape(query.kinds, criteria, sight, query.sort)
     if source_of(query.kinds[0]) is not RESOURCES:
-        return Plan(_merging(shape), shaper.values, visible.tenant, narrow=False)
+        most = merging.COUNTED + 1 if laterals and not _wants_number(query) else None
+        merged = _merging(shape, laterals=laterals)
+        return Plan(merged, shaper.values, visible.tenant, narrow=False, most=most)
     ranked = [ranks.rank(item, query.kinds[0]) for item in items]
     if ranks.NARROW in ranked:
         start = ranked.index(ranks.NARROW)
@@ -110,12 +150,19 @@ def plan(query: SearchQuery, *, visible: Visible) -> Plan:
     )
 
 
-def _merging(shape: Shape) -> Shape:
+def _wants_number(query: SearchQuery) -> bool:
+    return query.total == "accurate" or (query.only_total and query.total is None)
+
+
+def _merging(shape: Shape, *, laterals: bool) -> Shape:
     """The shape that starts from the first criterion whose every way an index answers."""
     source = source_of(shape.kinds[0])
     rows = source.rows(shape.kinds)
     ways = (which for which, node in enumerate(shape.criteria) if source.ways(rows, node))
-    return replace(shape, start=next(ways, None))
+    start = next(ways, None)
+    if start is None and laterals and source.spread_by(shape.criteria):
+        start = merging.SPREAD
+    return replace(shape, start=start)
 
 
 def sees_one_patient(query: SearchQuery, visible: Visible) -> bool:

@@ -22,8 +22,10 @@ from app.fhir.registry import REGISTRY
 from app.repositories.audit_log import AuditLog
 from app.repositories.resources import StoredVersion
 from app.repositories.searches import Searches
-from app.search import compiler, indexer, pages, plans
+from app.search import compiler, indexer, merging, pages, plans
+from app.search.found import Page
 from app.search.parser import parse
+from app.search.sources import audit_spread
 from app.search.sources.audit import AUDIT
 from app.search.sources.resource import RESOURCES
 from app.search.visibility import Alternative, Visible
@@ -97,19 +99,22 @@ async def database(request, databases) -> AsyncIterator[Database]:
         yield made
 
 
+KEPT = (pages.page, pages.total, pages.look, merging.total, merging.sample)
+
+
 @contextmanager
 def store(source: object) -> Iterator[None]:
     """AuditEvents are looked for here."""
     before = compiler.SOURCES.get("audit")
     compiler.SOURCES["audit"] = source  # type: ignore[assignment]
-    for cached in (pages.page, pages.total, pages.look):
+    for cached in KEPT:
         cached.cache_clear()
     try:
         yield
     finally:
         if before is not None:
             compiler.SOURCES["audit"] = before
-        for cached in (pages.page, pages.total, pages.look):
+        for cached in KEPT:
             cached.cache_clear()
 
 
@@ -257,6 +262,57 @@ SOME = [
     "_source:missing=true",
     "outcome=8&subtype=login",
 ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "agent-name=thea",
+        "agent-name=t",
+        "outcome=0",
+        "type=rest&outcome:not=0",
+        "agent=x",
+        "patient=p1",
+        "agent=Practitioner/pr1&subtype=read",
+        "site:missing=false",
+    ],
+)
+async def test_many_matches_are_counted_in_part_and_the_rest_is_estimated(
+    database: Database, monkeypatch, text
+):
+    """As a long log is searched, with numbers that a short one reaches."""
+    exact = len(await found(database, text, AUDIT))
+    monkeypatch.setattr(merging, "COUNTED", 3)
+    monkeypatch.setattr(merging, "SAMPLED", 20)
+    monkeypatch.setattr(merging, "GONE_THROUGH", 20)
+    monkeypatch.setattr(audit_spread, "MOST_NAMES", 1)
+    told = {}
+    for total in ("", "accurate", "estimate", "none"):
+        page = await asked(database, f"{text}&_count=2&_total={total}".removesuffix("&_total="))
+        told[total] = page.total
+        assert [issue.code for issue in page.issues] == (
+            ["informational"] if total in ("", "estimate") and is_cut(database, exact) else []
+        )
+    assert told["accurate"] == (await asked(database, f"{text}&_summary=count")).total == exact
+    assert told["none"] is None
+    assert told[""] == told["estimate"]
+    if not is_cut(database, exact):
+        assert told[""] == exact
+    else:
+        assert told[""] is not None
+        assert merging.COUNTED < told[""] <= 2 * len(RECORDS)
+
+
+def is_cut(database: Database, exact: int) -> bool:
+    return database.dialect == "postgresql" and exact > 3
+
+
+async def asked(database: Database, text: str) -> Page:
+    query = parse(parse_qsl(text), type_name="AuditEvent", base=BASE, now=NOON, max_count=500)
+    with store(AUDIT):
+        async with database.read(1) as connection:
+            searches = Searches(connection, CODEC, data_keys(connection), INDEX_KEY)
+            return await searches.page(query, visible=EVERYTHING)
 
 
 @pytest.mark.parametrize("text", SOME)

@@ -97,7 +97,19 @@ Index(
     sqlite_where=text(BREAK_GLASS),
 )
 SEARCHED = tuple(
-    _index(column) for column in ("patient", "actor_id", "entity_id", "consent", "organization")
+    _index(column)
+    for column in ("patient", "actor_id", "entity_id", "consent", "organization", "folded")
+)
+# What happened and how it ended are few: a search goes from one to the next. SQLite cannot, and
+# would take the index where it should go by time: there it holds no rows.
+Index(
+    "ix_audit_event_event",
+    audit_event.c.tenant,
+    audit_event.c.event,
+    audit_event.c.outcome,
+    audit_event.c.recorded,
+    audit_event.c.aid,
+    sqlite_where=text("0"),
 )
 
 audit_pending = Table(

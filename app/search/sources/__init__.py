@@ -6,14 +6,14 @@ has a file here that says the same things about them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from sqlalchemy import ColumnElement, FromClause
 
 from app.db.engine import Row
-from app.search.expression import Composite, Expression, Ids, Missing, Param
+from app.search.expression import Composite, Expression, Ids, Missing, Param, Value
 from app.search.found import Found
 from app.search.values import Choice, Columns
 
@@ -29,6 +29,18 @@ class Rows:
     def c(self) -> Columns:
         """The columns."""
         return self.table.c
+
+
+class Spread(NamedTuple):
+    """Values that rows are spread over, where an index has the rows of each in order of pages.
+
+    ``values`` are those that were asked for, ``on`` tells whether a row has one, and ``when``
+    whether to go this way at all: where they are few.
+    """
+
+    values: FromClause
+    on: ColumnElement[bool]
+    when: ColumnElement[bool]
 
 
 class Link(NamedTuple):
@@ -63,6 +75,10 @@ class Unseal(Protocol):
         ...
 
 
+# Compiles a criterion for a row.
+Where: TypeAlias = Callable[[Expression, Rows], ColumnElement[bool]]
+
+
 class Source(Protocol):
     """A store of rows that can be searched. Its conditions are true or false, never NULL."""
 
@@ -78,6 +94,16 @@ class Source(Protocol):
 
     def ways(self, rows: Rows, node: Expression) -> Sequence[ColumnElement[bool]]:
         """The ways in which a row may meet a criterion, where an index answers each; else none."""
+        ...
+
+    def spread_by(self, criteria: Sequence[Expression]) -> tuple[int, ...]:
+        """The places of the criteria that a few values of a row decide; none for any other."""
+        ...
+
+    def spread(
+        self, rows: Rows, met: Sequence[Expression], tenant: Value, where: Where
+    ) -> Sequence[ColumnElement[bool] | Spread]:
+        """The ways to meet those criteria, by the values that rows are spread over."""
         ...
 
     def rows(self, kinds: tuple[int, ...]) -> Rows:

@@ -18,10 +18,18 @@ from app.db.tables.audit import audit_event
 from app.fhir import json
 from app.fhir.audit.event import render
 from app.fhir.registry import REGISTRY, by_code
-from app.search.expression import Compartment, Composite, Expression, Ids, Missing, Param
+from app.search.expression import (
+    Compartment,
+    Composite,
+    Expression,
+    Ids,
+    Missing,
+    Param,
+    Value,
+)
 from app.search.found import Found
 from app.search.parameters import TYPES
-from app.search.sources import Link, Order, Rows, Unseal
+from app.search.sources import Link, Order, Rows, Spread, Unseal, Where, audit_spread
 from app.search.sources.audit_ids import key_is
 from app.search.sources.audit_rows import COLUMNS, record_of
 from app.search.sources.audit_values import Part, parts
@@ -60,6 +68,16 @@ class AuditSource:
                 return self._inside(rows, owner_kind, owner_id)
             case _:
                 return ()
+
+    def spread_by(self, criteria: Sequence[Expression]) -> tuple[int, ...]:
+        """What happened and how it ended, or the names of who did it."""
+        return audit_spread.spread_by(criteria)
+
+    def spread(
+        self, rows: Rows, met: Sequence[Expression], tenant: Value, where: Where
+    ) -> Sequence[ColumnElement[bool] | Spread]:
+        """See ``audit_spread.py``."""
+        return audit_spread.spread(rows, met, tenant, where)
 
     def rows(self, kinds: tuple[int, ...]) -> Rows:
         """The rows under a new name."""

@@ -37,7 +37,8 @@ def key_is(columns: Columns, ids: Value) -> ColumnElement[bool]:
 
 
 # What is no id of an event has no key. A number past 63 bits is none either.
-_KEYS = """SELECT CAST(substr(value, 1, 13) AS BIGINT) * 1000, CAST(substr(value, 15) AS BIGINT)
+_KEYS = """SELECT CAST(substr(value, 1, 13) AS BIGINT) * 1000 AS recorded,
+CAST(substr(value, 15) AS BIGINT) AS aid
 FROM {listed} WHERE length(value) = 33 AND substr(value, 15) <= '9223372036854775807'
 AND {shaped}"""
 
@@ -47,7 +48,13 @@ def _key_postgresql(element: _KeyIs, compiler: SQLCompiler, **options: Any) -> s
     many = isinstance(element.ids.type, ARRAY)
     given = compiler.process(element.ids, **options)
     listed = f"unnest({given if many else f'ARRAY[{given}]'}::text[]) AS given (value)"
-    return _key(element, compiler, listed, "value ~ '^[0-9]{13}-[0-9]{19}$'", **options)
+    shaped = "value ~ '^[0-9]{13}-[0-9]{19}$'"
+    recorded = compiler.process(element.recorded, **options)
+    # The instants by themselves too, which lead into the key's index whatever the order.
+    known = _KEYS.format(listed=listed, shaped=shaped)
+    instants = f"SELECT known.recorded FROM ({known}) AS known"  # noqa: S608 - compiled
+    keys = _key(element, compiler, listed, shaped, **options)
+    return f"({recorded} = ANY (ARRAY({instants})) AND {keys})"
 
 
 @compiles(_KeyIs, "sqlite")

@@ -12,10 +12,10 @@ from app.db.tables.indexes import idx_reference, idx_token, idx_uri
 from app.db.tables.keys import readable
 from app.db.tables.resources import compartment, resource, resource_author
 from app.fhir.registry import by_code
-from app.search.expression import Composite, Expression, Ids, Missing, Param, Test
+from app.search.expression import Composite, Expression, Ids, Missing, Param, Test, Value
 from app.search.found import Found
 from app.search.parameters import TYPES, index_number
-from app.search.sources import Link, Order, Rows, Unseal
+from app.search.sources import Link, Order, Rows, Unseal, Where
 from app.search.types import composite
 from app.search.values import Choice, Columns, number, one_of, some
 
@@ -36,6 +36,16 @@ class ResourceSource:
 
     def ways(self, rows: Rows, node: Expression) -> Sequence[ColumnElement[bool]]:
         """None: a statement over this store starts from one index table."""
+        return ()
+
+    def spread_by(self, criteria: Sequence[Expression]) -> tuple[int, ...]:
+        """None of them."""
+        return ()
+
+    def spread(
+        self, rows: Rows, met: Sequence[Expression], tenant: Value, where: Where
+    ) -> Sequence[ColumnElement[bool]]:
+        """None: see ``ways``."""
         return ()
 
     def rows(self, kinds: tuple[int, ...]) -> Rows:
