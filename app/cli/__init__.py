@@ -117,6 +117,8 @@ def rescore(
                             bar.update(done - bar.pos)
 
                         changed = await job.run(core.units, each.id, anew=anew, told=told)
+                    counts = {"responses": str(total), "changed": str(changed)}
+                    await accounts.keep(core, "rescored", tenant=each.id, **counts)
                     typer.echo(f"{each.slug}: {total} responses, {changed} scores changed")
 
     asyncio.run(run())
@@ -171,6 +173,7 @@ def audit_export(directory: Path) -> None:
 
     async def run() -> None:
         async with opened(Settings()) as core:
+            await accounts.keep(core, "export-finished", name="audit log")
             async for name, piece in exported(Proofs(core.units)):
                 with (directory / name).open("ab") as file:
                     file.write(piece)

@@ -112,6 +112,14 @@ async def record(
     await Sink(core.units, core.trail).record(event)
 
 
+async def keep(
+    core: Core, event: str, *, tenant: int = 0, name: str | None = None, **detail: str
+) -> None:
+    """Keeps in the audit log what a command does to a clinic, or to the installation."""
+    record = core.trail.internal(event, tenant=tenant, name=name, detail=detail)
+    await core.units.audit.write([record])
+
+
 async def tenant_named(core: Core, slug: str) -> int:
     """The number of a clinic; ``not-found`` for a slug that there is none of."""
     async with core.units.accounts.read() as uow:

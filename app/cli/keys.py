@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.accounts import do, record, tenant_named
+from app.cli.accounts import do, keep, record, tenant_named
 from app.core.clock import SECOND
 from app.core.config import Settings
 
@@ -71,6 +71,7 @@ def keys_rotate_root(
     async def run(core: Core) -> str:
         if prepare:
             core.root.prepare()
+            await keep(core, "key-used", name="next root key")
             return "the next root key is in the file"
         if finish:
             await _rotation(core).finish()

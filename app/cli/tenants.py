@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.accounts import do, record, tenant_named
+from app.cli.accounts import do, keep, record, tenant_named
 from app.domain.consent import Implicit
 
 if TYPE_CHECKING:  # a command that is not run costs no start-up time
@@ -20,7 +20,9 @@ def tenant_add(slug: str, name: str) -> None:
     """Adds a clinic with the shipped instruments."""
 
     async def run(core: Core) -> str:
-        return f"tenant {(await core.tenants.add(slug, name)).id}: {slug}"
+        added = await core.tenants.add(slug, name)
+        await keep(core, "settings-changed", tenant=added.id, name="tenant added")
+        return f"tenant {added.id}: {slug}"
 
     do(run)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from errno import EEXIST
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.accounts import keep
 from app.core.config import Settings
 
 if TYPE_CHECKING:  # a command that is not run costs no start-up time
@@ -29,6 +31,10 @@ def backup(path: Annotated[Path, typer.Argument(help="A file that does not exist
 
     async def run() -> int:
         async with opened(Settings()) as core:
+            if path.exists():
+                raise FileExistsError(EEXIST, "exists", str(path))
+            # First, so that no copy of the records is made without the log's knowing.
+            await keep(core, "backup-written", name=path.name)
             return await backups(core).save(path)
 
     typer.echo(f"{asyncio.run(run())} rows in {path}")
@@ -42,6 +48,7 @@ def restore(path: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) 
         settings = Settings()
         async with opened(settings) as core:
             rows = await backups(core).load(path)
+            await keep(core, "backup-restored", name=path.name, rows=str(rows))
         async with opened(settings) as core:
             return rows, await reindexing(core).run()
 

@@ -60,6 +60,8 @@ class KeyRotation:
             raise AppError.of(
                 Category.CONFLICT, "conflict", "tenants' keys are still under a former root key"
             )
+        record = self._trail.internal("key-destroyed", tenant=_HOME, name="former root keys")
+        await self._units.audit.write([record])
         self._root.forget_former()
 
     async def turn_tenant(self, tenant: int) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
+from contextlib import closing
 
 import httpx
 import pytest
@@ -84,3 +86,54 @@ def test_a_database_that_does_not_answer_is_said_in_a_line(env):
     nobody = {**env, "RAPPORT_DATABASE_URL": "postgresql://rapport@127.0.0.1:9/rapport"}
     for command in ("serve", "migrate"):
         assert refusals(nobody, command) == ["refused: the database does not answer"]
+
+
+def test_what_an_operator_does_is_in_the_log(env, tmp_path):
+    """Each command that changes, copies or ends something, and what it is called in the log."""
+    clinic = ("--tenant", "harbour")
+    kept = str(tmp_path / "kept")
+    person = ("--username", "ana", "--name", "Ana", "--role", "admin")
+    program = ("--name", "Portal", "--kind", "public", "--scope", "openid")
+    rapport("keys", "create-root", env=env)
+    rapport("migrate", env=env)
+    told = {
+        ("tenant", "add", "harbour", "Harbour"): "settings-changed",
+        ("tenant", "zone", "harbour", "Asia/Riyadh"): "settings-changed",
+        ("tenant", "policy", "harbour", "deny"): "policy-changed",
+        ("user", "add", *clinic, *person): "account-created",
+        ("client", "register", *clinic, *program, "--redirect-uri", "https://portal.example/"):
+            "client-registered",
+        ("keys", "rotate"): "key-rotated",
+        ("keys", "rotate-tenant", "harbour"): "key-rotated",
+        ("keys", "rotate-root", "--prepare"): "key-used",
+        ("keys", "rotate-root"): "key-rotated",
+        ("keys", "rotate-root", "--finish"): "key-destroyed",
+        ("audit", "rotate-key"): "key-rotated",
+        ("audit", "export", str(tmp_path / "exported")): "export-finished",
+        ("retention", "years", *clinic, "40"): "retention-changed",
+        ("rescore",): "rescored",
+        ("backup", kept): "backup-written",
+    }  # fmt: skip
+    path = env["RAPPORT_DATA_DIR"] + "/rapport.db"
+    rapport("audit", "checkpoint", env=env)  # there is something to export
+    known = 0
+    for words, event in told.items():
+        rapport(*words, env=env)
+        events = records(path)
+        assert event in events[known:], (words, events[known:])
+        known = len(events)
+    again = environment(
+        tmp_path / "again", RAPPORT_ENV="production", RAPPORT_BASE_URL=ORIGIN,
+        RAPPORT_ROOT_KEY_FILE=str(tmp_path / "data" / "root.key"),
+    )  # fmt: skip
+    rapport("migrate", env=again)
+    rapport("restore", kept, env=again)
+    restored = records(again["RAPPORT_DATA_DIR"] + "/rapport.db")
+    assert restored == [*records(path), "backup-restored"]
+
+
+def records(path):
+    """What happened by the log, in its order."""
+    with closing(sqlite3.connect(path)) as database:
+        found = database.execute("SELECT event FROM audit_event ORDER BY recorded, aid")
+        return [event for (event,) in found]

@@ -51,6 +51,7 @@ _REST_TYPE = _coding(
 _AUTHENTICATION = _coding(DCM, "110114", "User Authentication")
 _ALERT = _coding(DCM, "110113", "Security Alert")
 _EXPORT = _coding(DCM, "110106", "Export")
+_IMPORT = _coding(DCM, "110107", "Import")
 _LOG_USED = _coding(DCM, "110101", "Audit Log Used")
 
 
@@ -141,6 +142,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "export-started": _ours(_EXPORT, "export-started", "Export started", Shape.QUERY),
         "export-finished": _ours(_EXPORT, "export-finished", "Export finished", Shape.INTERNAL),
         "export-downloaded": _ours(_EXPORT, "export-downloaded", "Export downloaded", Shape.READ),
+        "backup-written": _ours(_EXPORT, "backup-written", "Backup written", Shape.INTERNAL),
+        "backup-restored": _ours(_IMPORT, "backup-restored", "Backup restored", Shape.INTERNAL),
+        "rescored": _ours(_ALERT, "rescored", "Responses scored again", Shape.INTERNAL),
         "notification": _ours(
             _EXPORT, "notification", "Subscription notification delivered", Shape.INTERNAL
         ),
