@@ -194,7 +194,7 @@ class Suite:
         cost = ratio(found["none"], found["exchange"], lambda of: of.rate)
         yield self._of(
             f"search by an exchange, {count} Consents", 1, cost, "ratio", "the clinic's own",
-            at_most(1.5),
+            at_most(2),
         )  # fmt: skip
 
     def _searches(self, target: Target, count: int, first: int = 0) -> list[bytes]:

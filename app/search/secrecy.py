@@ -83,7 +83,8 @@ def _rules() -> json.Tree:
 @cache
 def form() -> str:
     """The form of the index that this version makes: of another it finds what it asks no more."""
-    return hashlib.sha256(json.dumps(_rules())).hexdigest()[:16]
+    hashed = {name: _rules()[name] for name in ("keyed", "keyedEverywhere")}
+    return hashlib.sha256(json.dumps(hashed)).hexdigest()[:16]
 
 
 @cache
@@ -101,6 +102,12 @@ def is_keyed(kind: int, code: str) -> bool:
     if code in _rules()["keyedEverywhere"]:
         return by_code(kind).store == "resource"
     return is_confidential(kind)
+
+
+@cache
+def answers() -> frozenset[str]:
+    """The parameters whose tokens are answers, or tell who somebody is elsewhere."""
+    return frozenset(_rules()["answers"])
 
 
 def keyed_tests(kind: int, code: str, index: str, tests: Iterable[Test]) -> tuple[Test, ...]:

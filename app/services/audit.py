@@ -19,6 +19,7 @@ from app.core.errors import AppError, Category
 from app.core.ids import IdSource
 from app.fhir.audit.kinds import KINDS, Shape
 from app.fhir.audit.record import MAJOR, MINOR, SERIOUS, SUCCESS, AuditRecord
+from app.search.retelling import retold
 from app.security.ports import EventName, SecurityEvent
 from app.security.principal import Principal
 
@@ -283,11 +284,14 @@ def _outcome(category: Category) -> str:
 
 
 def _query(facts: RequestFacts | None, event: str) -> str:
-    """The request as it was sent: its line, and below it the form of a POST search."""
+    """The request as it was sent: its line, and below it the form of a POST search.
+
+    What the search index does not show of confidential data is left out.
+    """
     if facts is None:
         return event
-    line = clean(f"{facts.method} {facts.target}"[:_LONGEST_QUERY])
-    form = clean(facts.body[:_LONGEST_QUERY])
+    target, body = retold(facts.target[:_LONGEST_QUERY], facts.body[:_LONGEST_QUERY])
+    line, form = clean(f"{facts.method} {target}"), clean(body)
     return f"{line}\n\n{form}" if form else line or event
 
 

@@ -26,7 +26,7 @@ class AuditRecord:
     (63 bits: the microseconds left over, then random) it makes the event's id.
     ``event`` is a key of ``KINDS``; ``outcome`` an audit-event-outcome code, ``reason`` the
     issue code of a refusal. ``actor``, ``entity`` and ``consent`` are relative references,
-    ``patient`` a Patient's id, ``token`` a JWT's id, ``query`` the request as it was sent;
+    ``patient`` a Patient's id, ``token`` a JWT's id, ``query`` the request as the log tells it;
     ``basis`` says on what a decision rested, ``provision`` which rule of the Consent it was;
     ``organization`` is the caller's; ``detail`` is a flat JSON object of strings.
     """

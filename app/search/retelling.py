@@ -1,0 +1,78 @@
+"""How the audit log tells what was searched for: without the values that the index does not show.
+
+``definitions/index.json`` names the types and the tokens that are answers. What a parameter is
+called is told, what nobody knows is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote_plus
+
+from app.fhir.registry import REGISTRY, SearchParameter
+from app.search import secrecy
+
+LEFT_OUT = "***"
+_SHAPING = frozenset(
+    (
+        "_at", "_count", "_cursor", "_elements", "_format", "_id", "_include", "_lastUpdated",
+        "_pretty", "_profile", "_revinclude", "_security", "_since", "_sort", "_source",
+        "_summary", "_tag", "_total", "_type",
+    )
+)  # fmt: skip
+# Of an operation's inputs: a reference or address, and a date.
+_NAMED = re.compile(r"[A-Z][A-Za-z]+/[\w.\-]+|https?://\S+|\d{4}(-\d\d){0,2}", re.ASCII)
+_INPUT = re.compile(r"[a-z][A-Za-z\-]{0,30}", re.ASCII)
+
+
+def retold(target: str, form: str) -> tuple[str, str]:
+    """An address (path and query) and the form of a POST search, as the log tells them."""
+    path, mark, query = target.partition("?")
+    segments = path.split("/")
+    if "fhir" not in segments:
+        return target, form
+    if any(segment.startswith("$") for segment in segments):
+        return path + mark + _joined(query, None, operation=True), form and LEFT_OUT
+    searched = next((each for each in reversed(segments) if each in REGISTRY), None)
+    return path + mark + _joined(query, searched), _joined(form, searched)
+
+
+def _joined(query: str, type_name: str | None, *, operation: bool = False) -> str:
+    return "&".join(_pair(each, type_name, operation=operation) for each in query.split("&"))
+
+
+def _pair(text: str, type_name: str | None, *, operation: bool) -> str:
+    name, sign, value = text.partition("=")
+    if not text:
+        return text
+    told, known = unquote_plus(name), False
+    if operation:
+        known = told in _SHAPING or _INPUT.fullmatch(told) is not None
+        shown = told in _SHAPING or _NAMED.fullmatch(unquote_plus(value)) is not None
+    else:
+        found = list(_meant(told, type_name))
+        known = told.partition(":")[0] in _SHAPING or bool(found)
+        shown = known and not any(found)
+    return f"{name if known else LEFT_OUT}{sign}{value if shown else LEFT_OUT}"
+
+
+def _meant(name: str, type_name: str | None) -> Iterator[bool]:
+    """For every parameter that a name may mean, whether its values are left out."""
+    if name.startswith("_has:"):
+        _, source, _, *rest = [*name.split(":"), "", ""]
+        yield from _meant(":".join(rest).rstrip(":"), source)
+        return
+    _, dot, last = name.rpartition(".")
+    code, _, modifier = last.partition(":")
+    for other, entry in REGISTRY.items():
+        if code in entry.search and (dot or type_name is None or other == type_name):
+            yield secrecy.is_confidential(entry.code) and _is_left_out(entry.search[code], modifier)
+
+
+def _is_left_out(parameter: SearchParameter, modifier: str) -> bool:
+    return (
+        parameter.type in ("string", "number", "quantity", "composite", "special")
+        or modifier in ("text", "identifier")
+        or parameter.code in secrecy.answers()
+    )
