@@ -23,7 +23,7 @@ from app.services.audit_sequencer import Sequencer
 from tests.support.audit_records import NOON, a_record
 from tests.support.databases import ANYBODY
 from tests.support.databases import Database as Made
-from tests.support.sealing import CODEC, ROOT
+from tests.support.sealing import CODEC
 
 SITE = "https://rapport.test/fhir"
 
@@ -41,10 +41,11 @@ class Hand:
 class Log:
     """A log with its owner's hands."""
 
-    def __init__(self, database: Database, owner: str) -> None:
+    def __init__(self, database: Database, owner: str, root: RootKey) -> None:
+        """``root`` is the key that the database was migrated under."""
         self.database, self.owner = database, owner
         self.clock, self.ids = Hand(), RandomIds()
-        self.units = UnitsOfWork(database, codec=CODEC, encryption=ROOT, clock=self.clock)
+        self.units = UnitsOfWork(database, codec=CODEC, encryption=root, clock=self.clock)
         self.trail = AuditTrail(clock=self.clock, ids=self.ids, site=SITE)
         self.keys = LogKeys(
             root=RootKey(bytes(32), self.ids),
@@ -108,6 +109,7 @@ async def a_log(made: Made) -> AsyncIterator[Log]:
             if not await connection.fetch(select(tenant.c.id).where(tenant.c.id == 1)):
                 values = {"id": 1, "slug": "t", "name": "T", "created": 0, "suspended": 0}
                 await connection.execute(insert(tenant).values(**values))
-        yield Log(database, made.owner_url)
+        assert made.root_key is not None
+        yield Log(database, made.owner_url, RootKey.load(made.root_key, RandomIds()))
     finally:
         await database.close()
