@@ -1,11 +1,12 @@
 """How a drop went on: whether the score came back.
 
-A rule that holds a score against an earlier level has its drop repaired when a score is back within
-``tolerance`` of that level; one that holds it against a border, when a score is on the good side of
-the border that was drawn then; tension that was told, when a session is told of without it. What a
-score is held against was fixed when the flag was raised, so a verdict never changes. Only a V
-episode is ever unrepaired by itself: its shape has an end, ``window`` sessions on. The other flags
-stay open until the score is back or a person ends them, since what nobody looked at must not pass.
+A rule that looks back to a level, of the session before or of a baseline, has its drop repaired
+when a score is back within ``tolerance`` of that level: to be inside the limit again is less than
+to be back. A cut-off has no level, so there a score on its good side will do; tension that was told
+is over when a session is told of without it. What a score is held against was fixed when the flag
+was raised, so a verdict never changes. Only a V episode is ever unrepaired by itself: its shape has
+an end, ``window`` sessions on. The other flags stay open until the score is back or a person ends
+them, since what nobody looked at must not pass.
 """
 
 from __future__ import annotations
@@ -21,8 +22,15 @@ from app.domain.rupture.model import Flag, Parameters, Repair, Rule
 
 Back: TypeAlias = Callable[[Decimal], bool]
 
-_FROM_A_LEVEL = frozenset((Rule.STEP_DROP, Rule.STRICTER_OF_TWO, Rule.RELIABLE_DROP))
-_FROM_A_BORDER = frozenset((Rule.TRAILING_BASELINE, Rule.CONTROL_CHART))
+_FROM_A_LEVEL = frozenset(
+    (
+        Rule.STEP_DROP,
+        Rule.STRICTER_OF_TWO,
+        Rule.RELIABLE_DROP,
+        Rule.TRAILING_BASELINE,
+        Rule.CONTROL_CHART,
+    )
+)
 
 
 def returned(later: Sequence[Point], back: Back) -> int | None:
@@ -52,8 +60,6 @@ def _back(rule: Rule, flag: Flag, given: Parameters) -> Back | None:
     limit, tolerance = settle(flag.limit), given.tolerance
     if rule in _FROM_A_LEVEL and flag.pre is not None:
         return back_to(flag.pre, tolerance)
-    if rule in _FROM_A_BORDER:
-        return back_to(flag.limit, Decimal(0))
     if rule is Rule.BELOW_CUTOFF:
         if given.inclusive:
             return lambda value: settle(value) > limit

@@ -51,7 +51,7 @@ def _trailing_baseline(points: Sequence[Point], given: Parameters) -> Iterator[J
     for point in points:
         if prior.count >= given.minPrior:
             margin = max(_factor(given) * prior.sd, given.floor)
-            yield _below(point, prior.mean - margin, inclusive=False)
+            yield _below(point, prior.mean - margin, inclusive=False, pre=prior.mean)
         prior.add(point.value)
 
 
@@ -61,9 +61,10 @@ def _control_chart(points: Sequence[Point], given: Parameters) -> Iterator[Judge
         return
     first = [point.value for point in points[: given.baseline]]
     factor = _CHART if given.k is None else given.k
-    limit = mean(first) - factor * mean_moving_range(first)
+    level = mean(first)
+    limit = level - factor * mean_moving_range(first)
     for point in later:
-        yield _below(point, limit, inclusive=False)
+        yield _below(point, limit, inclusive=False, pre=level)
 
 
 def _stricter_of_two(points: Sequence[Point], given: Parameters) -> Iterator[Judgement]:

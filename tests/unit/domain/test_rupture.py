@@ -209,15 +209,17 @@ def test_r10_the_gap_widens():
         ("stricter-of-two", {"sdBetween": 3}, S, 6, "repaired", 8),
         ("reliable-drop", {"criterion": 6}, S, 6, "repaired", 8),
         ("reliable-drop", {"criterion": 6, "tolerance": 4}, S, 6, "repaired", 7),
-        # On the good side again of the border that was drawn then.
+        ("trailing-baseline", {"k": 1, "floor": 3}, S, 6, "repaired", 8),
+        ("trailing-baseline", {"k": 1}, "50 50 50 45 50", 4, "repaired", 5),
+        ("trailing-baseline", {"k": 1, "floor": 3}, "50 50 50 45 49 50", 4, "repaired", 6),
+        ("control-chart", {}, S, 6, "repaired", 8),
+        ("control-chart", {}, "50 52 50 52 51 45 49", 6, "open", None),
+        # On the good side of the cut-off again.
         ("below-cutoff", {"cutoff": 36}, "38 35.9 36", 2, "repaired", 3),
         ("below-cutoff", {"cutoff": 36, "inclusive": True}, "38 35.9 36", 2, "open", None),
         ("below-cutoff", {"cutoff": 36, "inclusive": True}, "38 36 36.1", 2, "repaired", 3),
         ("below-cutoff", {"cutoff": 36}, "35 35 35 35 36", 1, "repaired", 5),
         ("below-cutoff", {"cutoff": 36}, "35 35 35 35 36", 2, "repaired", 5),
-        ("trailing-baseline", {"k": 1, "floor": 3}, S, 6, "repaired", 8),
-        ("trailing-baseline", {"k": 1}, "50 50 50 45 50", 4, "repaired", 5),
-        ("control-chart", {}, S, 6, "repaired", 8),
         # No tension told of; as near to each other as before.
         ("self-report", {}, "0 1 0", 2, "repaired", 3),
         ("self-report", {}, "0 1 1 - 2", 2, "open", None),
