@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from app.db.tables.consents import consent_rule
 from app.db.tables.resources import compartment, resource, resource_author
+from app.domain.consent.policy import RANKS
 from app.fhir.registry import REGISTRY
 from app.search.asker import Asker, Form
 from app.search.expression import Value
@@ -43,7 +44,7 @@ from app.search.sources import Rows
 from app.search.values import bound, equals, number, one_of, some
 
 GROUP = REGISTRY["Group"].code
-VERY_RESTRICTED = 5
+VERY_RESTRICTED = RANKS["V"]
 
 
 def condition(rows: Rows, asker: Asker) -> ColumnElement[bool]:

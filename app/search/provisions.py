@@ -27,8 +27,7 @@ from app.search.asker import Asker
 from app.search.sources import Rows
 from app.search.values import bound, number, one_of, within
 
-PATIENT, GROUP = REGISTRY["Patient"].code, REGISTRY["Group"].code
-VERY_RESTRICTED = 5
+PATIENT = REGISTRY["Patient"].code
 NOTE_BIT = 1 << 2
 _EMERGENCY = ("BTG", "ETREAT")
 # When the data of a type are of: the first of these parameters that the type has.
