@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
-from sqlalchemy import Executable, Table, insert
+from sqlalchemy import Executable, Table
 from sqlalchemy.schema import CreateTable
 
-from app.db.engine import Change, DialectName, Params, Query, Row, Statement, Whose, compiled
-from app.db.sqlite_statements import DIALECT
+from app.db.engine import (
+    Change,
+    DialectName,
+    Insert,
+    Params,
+    Query,
+    Row,
+    Statement,
+    Whose,
+    compiled,
+)
+from app.db.sqlite_statements import DIALECT, applied
 
 
 class ScratchConnection:
@@ -22,11 +31,9 @@ class ScratchConnection:
     def __init__(self, raw: sqlite3.Connection) -> None:
         self._raw = raw
 
-    def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Adds rows, each with the same columns."""
-        if rows:
-            statement = compiled(insert(table).values(dict.fromkeys(rows[0])), DIALECT)
-            self._raw.executemany(statement.sql, [statement.bind(row) for row in rows])
+    def add(self, statement: Insert, rows: Sequence[Params]) -> None:
+        """Adds rows."""
+        applied(self._raw, [Change(statement, rows)])
 
     async def fetch(
         self, statement: Statement | Executable, params: Params | None = None

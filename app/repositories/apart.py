@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from app.db.engine import Insert, Params
 from app.db.scratch import ScratchConnection
 from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.keys import data_key
@@ -16,18 +17,25 @@ from app.search.found import Found
 
 TABLES = (resource, compartment, resource_author, data_key, *INDEX_TABLES)
 
+_RESOURCE = Insert(resource)
+_INDEX = [Insert(table) for table in INDEX_TABLES]
+
 
 def fill(connection: ScratchConnection, found: Iterable[Found], *, tenant: int) -> None:
     """Puts in what was found, as the caller sees it."""
+    resources: list[Params] = []
+    index: dict[str, list[Params]] = {table.name: [] for table in INDEX_TABLES}
     for each in found:
         key = {"tenant": tenant, "rid": each.rid}
-        connection.add(resource, [key | _row(each)])
+        resources.append(key | _row(each))
         tree, name = json.parse_resource(each.text), by_code(each.kind).name
         # No base: what refers to others was asked where they are.
         indexed = indexer.index(tree, name, id=each.id, base="")
-        for table in INDEX_TABLES:
-            rows = indexed.rows.get(table.name, ())
-            connection.add(table, [key | row for row in rows])
+        for table_name, rows in indexed.rows.items():
+            index[table_name].extend([key | row for row in rows])
+    connection.add(_RESOURCE, resources)
+    for statement in _INDEX:
+        connection.add(statement, index[statement.table.name])
 
 
 def _row(found: Found) -> dict[str, object]:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from app.core.errors import AppError
 from app.fhir.json import number
 from app.fhir.registry import REGISTRY
+from app.search import secrecy
 from app.search.found import Page
 from app.search.visibility import Alternative, Visible
 from tests.support.databases import DIALECTS, Databases
@@ -346,7 +347,7 @@ class Question:
     @property
     def is_confidential(self) -> bool:
         """Whether it may ask for what the index does not have."""
-        return self.type_name in ("Observation", "QuestionnaireResponse") or self.leads_on
+        return secrecy.is_confidential(REGISTRY[self.type_name].code) or self.leads_on
 
     @property
     def leads_on(self) -> bool:
