@@ -20,6 +20,7 @@ from app.core.errors import AppError, Category
 from app.fhir.audit.kinds import KINDS, Shape
 from app.fhir.audit.record import SUCCESS, AuditRecord, event_key
 from app.fhir.registry import REGISTRY
+from app.pages import audit_words
 from app.pages.audit_timeline import form_of, picture, who
 from app.pages.browser import Browser
 from app.pages.route import PageRoute
@@ -39,8 +40,8 @@ router = APIRouter(prefix="/audit", route_class=PageRoute, include_in_schema=Fal
 
 PAGE, PICTURE, ALERTS = 50, 400, 200
 _LONGEST = 200
-PURPOSES = ("TREAT", "BTG", "ETREAT", "HOPERAT", "HPAYMT", "PATRQT", "HRESCH", "PUBHLTH")
 _EVENT = REGISTRY["AuditEvent"].code
+_WORDS = {"role": audit_words.role, "purpose": audit_words.purpose, "alert": audit_words.alert}
 _FILTERS = (
     "patient", "user", "program", "purpose", "since", "until", "outcome", "glass", "entity",
 )  # fmt: skip
@@ -74,16 +75,18 @@ class Console:
         copies = [FileCopy(self.services.settings.audit_copies)]
         stands = await standing(self.services.units, copies, clock=self.services.clock)
         asked = dict(self.asked)
+        language = self.browser.language
         return self.browser.page(
             f"audit/{template}",
             stands=stands,
             asked=dict.fromkeys(_FILTERS, "") | asked,
             query=urlencode(asked),
-            purposes=PURPOSES,
+            purposes=audit_words.PURPOSES,
             when=_when,
             who=who,
             form_of=form_of,
-            did=_did,
+            did=lambda record: audit_words.event(record.event, language),
+            word=lambda of, code: _WORDS[of](code, language),
             success=SUCCESS,
             link=urlencode,
             **values,
@@ -247,11 +250,6 @@ def _day(text: str | None, *, later: timedelta = timedelta(0)) -> int | None:
 
 def _when(micros: int) -> str:
     return format_instant(micros)[:19].replace("T", " ")
-
-
-def _did(record: AuditRecord) -> str:
-    """What was done, as FHIR or DICOM calls it."""
-    return str(KINDS[record.event].subtype.get("display", record.event))
 
 
 def _names(record: AuditRecord) -> str:

@@ -7,6 +7,7 @@ import re
 import httpx
 import pytest
 
+from tests.browser.test_alliance import direction, outside, signed_in
 from tests.support.webdriver import ENTER, chromium
 
 
@@ -69,6 +70,59 @@ def test_console_fits_a_phone(demo, credentials):
         shown.press(auditor["password"] + ENTER)
         shown.wait_for("Access log")
         assert shown.all("tbody tr")
+
+
+WORDS = {
+    "en": ("Access log", "entries, checkpoint of", "Entry in the tree", "Access to", "create"),
+    "ar": ("سجل الاطلاع", "قيداً، نقطة التحقق", "رقم القيد في الشجرة", "الاطلاع على", "إنشاء"),
+}
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+@pytest.mark.parametrize("language, side", [("en", "ltr"), ("ar", "rtl")])
+def test_every_page_of_the_console_in_both_languages(demo, credentials, language, side, width):
+    """By keyboard from page to page; without script, since the pages' own policy forbids it."""
+    title, stands, entry, of, did = WORDS[language]
+
+    def fits(shown):
+        shown.wait_for(stands)
+        assert direction(shown) == side
+        assert outside(shown, width) == []
+        assert "audit-" not in shown.text, "a text has no words"
+
+    with chromium(width=width) as shown:
+        signed_in(shown, demo, credentials["users"]["auditor"], "/audit")
+        shown.wait_for("Access log")
+        shown.open(f"{demo.base_url}/audit?lang={language}")
+        shown.wait_for(title)
+        fits(shown)
+        patient = re.search(r"timeline\?patient=([^\"&]+)", source(shown))
+        assert patient is not None
+        shown.tab_to("#patient")
+        shown.press(patient[1] + ENTER)
+        shown.wait_for(patient[1])
+        fits(shown)
+        assert did in shown.text
+        shown.tab_to("tbody a")
+        shown.press(ENTER)
+        shown.wait_for(entry)
+        fits(shown)
+        shown.tab_to("a[href*='timeline?patient']")
+        shown.press(ENTER)
+        shown.wait_for(of)
+        fits(shown)
+        # The other language shows the same page, and back.
+        shown.tab_to("a.language", most=1000)
+        shown.press(ENTER)
+        other = WORDS["ar" if language == "en" else "en"]
+        shown.wait_for(other[3])
+        assert f"patient={patient[1]}" in shown.address
+        assert patient[1] in shown.text
+        shown.open(f"{demo.base_url}/audit/alerts?lang={language}")
+        fits(shown)
+        shown.open(f"{demo.base_url}/audit/event/none?lang={language}")
+        assert direction(shown) == side
+        assert outside(shown, width) == []
 
 
 def test_the_table_comes_as_a_file(demo, page):
