@@ -7,16 +7,19 @@ from dataclasses import replace
 from app.core.errors import AppError, Category, Issue
 from app.fhir import json
 from app.fhir.json import Tree
-from app.fhir.registry import Interaction
+from app.fhir.registry import REGISTRY, Interaction
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
 from app.interactions.rules import BEFORE_STORE
 from app.repositories.versions import StoredVersion, as_seen
+from app.search.visibility import Visible
 from app.security import access
 from app.services import labels, projections
 from app.services.changes import Change
 
 __all__ = ["Change", "check_rules", "check_version", "store"]
+
+_PATIENT = REGISTRY["Patient"].code
 
 
 async def store(context: Context, change: Change, *, action: str) -> Outcome:
@@ -67,6 +70,30 @@ async def _check_reach(
     )
     if not await context.uow.resources.reaches(stored, visible=context.visible(action)):
         raise access.forbidden()
+    if previous is None and context.principal.is_person:
+        await _check_patients(context, stored)
+
+
+async def _check_patients(context: Context, made: StoredVersion) -> None:
+    """Refuses what a person makes about a patient who is not there for them.
+
+    Whoever may write of everybody is refused where a Consent denies it; were they not refused
+    where there is no patient, the refusal would tell that there is one. Systems load in any order.
+    """
+    own = {access.own_patient(context.principal), *context.making}
+    if made.kind == _PATIENT:
+        own.add(made.id)
+    resources, tenant = context.uow.resources, context.principal.tenant
+    unknown = Visible.everything(tenant, reason="is there a patient, whatever the scope")
+    within = access.in_sight_of_role(context.principal, context.concern)
+    if made.kind not in within.denials:  # a Consent, which no denial closes
+        within = replace(within, denials={})
+    for id in set(made.patients) - own:
+        patient = await resources.read(_PATIENT, id, visible=unknown)
+        if patient is None or patient.deleted:
+            raise access.forbidden()
+        if not await resources.reaches(patient, visible=within):
+            raise access.forbidden()
 
 
 def check_version(call: Call, current: StoredVersion | None) -> None:

@@ -46,6 +46,7 @@ class Context:
 
     ``touched`` and ``patients`` (ids of those not named by ``touched``) are what the audit
     record will tell, ``grounds`` (by patient) what opened to the caller what was found of them.
+    ``making`` are the ids of the Patients that a transaction makes, before or after what is theirs.
     """
 
     engine: Engine
@@ -54,6 +55,7 @@ class Context:
     uow: UnitOfWork
     touched: list[Shown] = field(default_factory=list)
     patients: tuple[str, ...] = ()
+    making: frozenset[str] = frozenset()
     concern: Concern = field(default_factory=Concern)
     grounds: Mapping[str, Grounds] = field(default_factory=dict)
 

@@ -38,6 +38,14 @@ async def transaction(
     entries = await _identified(context, planned)
     _check_overlap(entries)
     await _hold(context, entries)
+    context.making = frozenset(
+        entry.call.id
+        for entry in entries
+        if entry.call.type == "Patient"
+        and entry.call.id
+        and entry.call.interaction in (Interaction.CREATE, Interaction.UPDATE)
+        and entry.call.identity != "found"
+    )
     links = Links.to(
         ((e.full_url, identity) for e in entries if e.full_url and (identity := _identity(e))),
         base=base,
