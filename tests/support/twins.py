@@ -1,10 +1,10 @@
-"""Two worlds that differ only in what a caller may not see, in two running applications."""
+"""Two worlds that differ only in what no caller may see, in two running applications."""
 
 from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,19 +30,13 @@ from tests.support.people import (
     enrol,
     redeem,
 )
+from tests.support.twin_records import ELSEWHERE, OURS, about, decided, hidden, shared
 
 LASTING: dict[str, Any] = {"access_token_seconds": 100_000, "cursor_seconds": 100_000}
 RATE: dict[str, Any] = {
     "client_requests_per_second": 100_000,
     "address_requests_per_second": 100_000,
 }
-MRN = "https://clinic.example.org/mrn"
-SUPERVISION = {
-    "system": "https://rapport.example.org/CodeSystem/care-team-category",
-    "code": "supervision",
-}
-VERY = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"}
-STAFF = ("tess", "theo")
 
 
 class Stopped(TurnedClock):
@@ -80,6 +74,7 @@ class Twin:
     clock: Stopped
     ids: Seeded
     callers: dict[str, httpx.AsyncClient] = field(default_factory=dict)
+    browsers: dict[str, httpx.AsyncClient] = field(default_factory=dict)
 
     async def ask(self, caller: str, number: int, **request: Any) -> httpx.Response:
         """The answer to a request made in its own second of time and randomness."""
@@ -87,83 +82,23 @@ class Twin:
         self.clock.at += SECOND // 100
         return await self.callers[caller].request(**request)
 
+    async def look(self, caller: str, number: int, page: str) -> httpx.Response:
+        """A page, in a browser where the caller is signed in."""
+        self.ids.seed(number)
+        self.clock.at += SECOND // 100
+        return await self.browsers[caller].get(page)
+
 
 @dataclass(frozen=True)
 class Twins:
-    """The world without and the world with what is hidden."""
+    """The world without and the world with what is hidden.
+
+    ``callers`` are those from whom all of that is hidden.
+    """
 
     without: Twin
     with_hidden: Twin
-
-
-def about(name: str, theirs: str, *, prefix: str = "") -> list[dict[str, Any]]:
-    """A person's record; ``theirs`` is the therapist."""
-    subject = {"reference": f"Patient/{prefix}{name}"}
-    by = {"reference": f"Practitioner/{theirs}"}
-
-    def one(kind: str, id: str, **members: Any) -> dict[str, Any]:
-        return {"resourceType": kind, "id": f"{prefix}{id}-{name}", **members}
-
-    def score(id: str, value: int, **members: Any) -> dict[str, Any]:
-        return one(
-            "Observation", id, status="final", code={"text": "score"}, subject=subject,
-            effectiveDateTime=f"2026-01-{value + 1:02d}", valueInteger=value, performer=[by],
-            **members,
-        )  # fmt: skip
-
-    person = {
-        "resourceType": "Patient",
-        "id": f"{prefix}{name}",
-        "name": [{"family": name.title(), "given": ["Alex"]}],
-        "identifier": [{"system": MRN, "value": f"{prefix}{name}"}],
-        "birthDate": "1990-01-01",
-        "gender": "female",
-        "generalPractitioner": [by],
-    }
-    met = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"}
-    return [
-        person,
-        one(
-            "EpisodeOfCare", "e", status="active", patient=subject, careManager=by,
-            period={"start": "2026-01-01"}, identifier=[{"system": MRN, "value": name}],
-        ),
-        one(
-            "Encounter", "v", status="finished", subject=subject, period={"start": "2026-01-02"},
-            **{"class": met}, participant=[{"individual": by}],
-        ),
-        *(score(f"o{value}", value) for value in range(4)),
-        score("secret", 9, meta={"security": [VERY]}),
-        one(
-            "Goal", "g", lifecycleStatus="active", description={"text": "sleep"}, subject=subject,
-        ),
-        one("Flag", "f", status="active", code={"text": "risk"}, subject=subject),
-        one(
-            "Communication", "c", status="completed", subject=subject, sender=by,
-            payload=[{"contentString": f"of {name}"}],
-        ),
-    ]  # fmt: skip
-
-
-def shared() -> list[dict[str, Any]]:
-    """What is in both: two therapists, two records of the first, references to who is hidden."""
-    return [
-        *({"resourceType": "Practitioner", "id": one, "name": [{"family": one}]} for one in STAFF),
-        *about("anna", "tess"),
-        *about("carla", "tess"),
-    ]
-
-
-def hidden() -> list[dict[str, Any]]:
-    """What only one has: records of the other therapist."""
-    team = {
-        "resourceType": "CareTeam",
-        "id": "t-berta",
-        "status": "active",
-        "subject": {"reference": "Patient/berta"},
-        "participant": [{"member": {"reference": "Practitioner/theo"}}],
-        "period": {"start": "2026-01-01"},
-    }
-    return [*about("berta", "theo"), *about("dora", "theo"), team]
+    callers: Collection[str]
 
 
 async def put_all(http: httpx.AsyncClient, resources: list[dict[str, Any]]) -> None:
@@ -173,7 +108,10 @@ async def put_all(http: httpx.AsyncClient, resources: list[dict[str, Any]]) -> N
         assert answer.status_code in (200, 201), answer.text
 
 
-async def _token(clinic: Clinic, name: str, role: str, person: str, scope: str) -> str:
+async def _signed(
+    clinic: Clinic, name: str, role: str, person: str | None, scope: str
+) -> tuple[str, httpx.Cookies]:
+    """A person's access token for a program, and the cookies of the browser that got it."""
     application = clinic.application
     portal = await add_client(clinic, name=f"Portal of {name}")
     account = await add_person(clinic, name, role, fhir_user=person)
@@ -185,26 +123,60 @@ async def _token(clinic: Clinic, name: str, role: str, person: str, scope: str) 
         await who.submit("/login/second", code=code_now(application, secret))
     code = answered(await who.submit("/oauth/approve", decision="allow"))["code"]
     await who.http.aclose()
-    return str((await redeem(application, portal, code)).json()["access_token"])
+    token = str((await redeem(application, portal, code)).json()["access_token"])
+    return token, who.http.cookies
 
 
-async def _shared_world(database: Database, place: Path) -> dict[str, str]:
-    """Makes what both have; the callers' tokens."""
+THEIR_OWN, STAFFS = "openid patient/*.cruds", "openid user/*.cruds"
+PEOPLE = {
+    "therapist": ("tess", "therapist", "Practitioner/tess", STAFFS),
+    "co_therapist": ("cora", "co_therapist", "Practitioner/cora", STAFFS),
+    "supervisor": ("sam", "supervisor", "Practitioner/sam", STAFFS),
+    "clinical_lead": ("lea", "clinical_lead", "Practitioner/lea", STAFFS),
+    "reception": ("rita", "reception", "Practitioner/rita", STAFFS),
+    "researcher": ("rosa", "researcher", None, STAFFS),
+    "admin": ("adam", "admin", None, STAFFS),
+    "client": ("anna", "client", "Patient/anna", THEIR_OWN),
+    "partner": ("pia", "client", "Patient/pia", THEIR_OWN),
+}
+# Reads all that was done in the clinic, so only another clinic's rows are hidden.
+AUDITOR = ("otto", "auditor", None, STAFFS)
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "ehr": {"actor": OURS},
+    "narrow": {
+        "actor": OURS,
+        "scope": "system/Patient.rs system/Observation.rs?performer=Practitioner/tess",
+    },
+    "hie": {
+        "actor": ELSEWHERE,
+        "role": "outside_system",
+        "clearance": "N",
+        "scope": "system/*.rs",
+    },
+}
+BROWSING = (*PEOPLE, "auditor")
+ASKING = (*BROWSING, *SYSTEMS, "stranger")
+MOSTLY = ("therapist", "clinical_lead", "supervisor", "reception", "client", "partner", "ehr")
+SEE_CONSENTS = ("clinical_lead", "ehr")
+
+
+async def _shared_world(
+    database: Database, place: Path, records: list[dict[str, Any]]
+) -> tuple[dict[str, str], dict[str, httpx.Cookies]]:
+    """Makes what both have; the callers' tokens, and their cookies."""
     async with running(database, place, **LASTING) as application, clinic_of(application) as own:
-        await put_all(own.http, shared())
-        other = await application.add_tenant("elsewhere")
-        stranger = await application.register(other)
-        tokens = {
-            "therapist": await _token(
-                own, "tess", "therapist", "Practitioner/tess", "openid user/*.cruds"
-            ),
-            "client": await _token(own, "anna", "client", "Patient/anna", "openid patient/*.cruds"),
-            "stranger": await stranger.token(),
-            "ehr": await own.ehr.token(),
-        }
-        empty = await application.add_tenant("third")
-        tokens["third"] = await (await application.register(empty)).token()
-    return tokens
+        await put_all(own.http, records)
+        tokens, cookies = {"keeper": await own.ehr.token()}, {}
+        for caller, fields in SYSTEMS.items():
+            tokens[caller] = await (await application.register(own.tenant, **fields)).token()
+        for caller, person in PEOPLE.items():
+            tokens[caller], cookies[caller] = await _signed(own, *person)
+        async with clinic_of(application) as other:
+            tokens["stranger"] = await other.ehr.token()
+            tokens["auditor"], cookies["auditor"] = await _signed(other, *AUDITOR)
+        async with clinic_of(application) as third:
+            tokens["third"] = await third.ehr.token()
+    return tokens, cookies
 
 
 def _signed_in(application: Application, token: str) -> httpx.AsyncClient:
@@ -212,13 +184,15 @@ def _signed_in(application: Application, token: str) -> httpx.AsyncClient:
     return application.http(headers=headers)
 
 
-async def _hide(database: Database, place: Path, tokens: dict[str, str]) -> None:
+async def _hide(
+    database: Database, place: Path, tokens: dict[str, str], records: list[dict[str, Any]]
+) -> None:
     async with running(database, place, **LASTING) as application:
-        for caller in ("ehr", "third"):
+        for caller in ("keeper", "third"):
             async with _signed_in(application, tokens[caller]) as http:
                 http.base_url = httpx.URL(f"{http.base_url}/fhir/")
-                await put_all(http, hidden())
-                await put_all(http, hidden()[:3])  # with a history
+                await put_all(http, records)
+                await put_all(http, records[:3])  # with a history
                 for gone in ("Observation/o1-berta", "Goal/g-dora"):
                     assert (await http.delete(gone)).is_success
                 if caller == "third":  # another clinic's, of the same name
@@ -239,12 +213,18 @@ async def _same_numbers(one: Database, other: Database) -> None:
 
 
 @asynccontextmanager
-async def twins(databases: Databases, dialect: Dialect, place: Path) -> AsyncIterator[Twins]:
-    """Both applications on their databases, with one clock's time and one source of ids."""
+async def twins(
+    databases: Databases, dialect: Dialect, place: Path, *, consents_too: bool
+) -> AsyncIterator[Twins]:
+    """Both applications on their databases, with one clock's time and one source of ids.
+
+    Where ``consents_too``, only one of them has the Consents of those who are hidden.
+    """
+    everywhere, there = (shared(), decided()) if consents_too else ([*shared(), *decided()], [])
     one = await databases.make(dialect)
-    tokens = await _shared_world(one, place)
+    tokens, cookies = await _shared_world(one, place, everywhere)
     other = await databases.copy(one)
-    await _hide(other, place, tokens)
+    await _hide(other, place, tokens, [*hidden(), *there])
     await _same_numbers(one, other)
     at = TurnedClock().now() + SECOND
     async with AsyncExitStack() as stack:
@@ -261,5 +241,10 @@ async def twins(databases: Databases, dialect: Dialect, place: Path) -> AsyncIte
             for caller, token in tokens.items():
                 http = _signed_in(application, token)
                 twin.callers[caller] = await stack.enter_async_context(http)
+            for caller, jar in cookies.items():
+                http = application.http(cookies=jar)
+                twin.browsers[caller] = await stack.enter_async_context(http)
             made.append(twin)
-        yield Twins(*made)
+        callers = set(ASKING) - set(SEE_CONSENTS if consents_too else ())
+        without, with_hidden = made
+        yield Twins(without, with_hidden, callers)
