@@ -60,6 +60,14 @@ class Page:
         value = self._ask("GET", f"/element/{element}/attribute/{name}")
         return None if value is None else str(value)
 
+    def add_authenticator(self) -> None:
+        """Plugs in a security key that somebody touches whenever it is asked.
+
+        https://www.w3.org/TR/webauthn-2/#sctn-automation-add-virtual-authenticator
+        """
+        key = {"protocol": "ctap2", "transport": "usb", "isUserConsenting": True}
+        self._ask("POST", "/webauthn/authenticator", key)
+
     @property
     def focused(self) -> str:
         return str(self._ask("GET", "/element/active")[ELEMENT])
