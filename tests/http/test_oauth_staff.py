@@ -503,6 +503,21 @@ async def test_nobody_else_administers(application, world, dashboard):
             assert (await http.get("/admin/clients")).status_code == 403
 
 
+async def test_an_auditor_reads_who_may_what(application, clinic, dashboard):
+    auditor = await token_of(application, clinic, dashboard, "otto", "auditor")
+    async with application.http(headers={"Authorization": f"Bearer {auditor}"}) as http:
+        table = (await http.get("/admin/roles")).json()
+        assert table["auditor"]["AuditEvent"] == ["rs@all"]
+        assert table["reception"]["Observation"] == []
+        for path in ("users", "clients", "tenant"):
+            assert (await http.get(f"/admin/{path}")).status_code == 403
+    therapist = await token_of(
+        application, clinic, dashboard, "tess", "therapist", "Practitioner/t"
+    )
+    async with application.http(headers={"Authorization": f"Bearer {therapist}"}) as http:
+        assert (await http.get("/admin/roles")).status_code == 403
+
+
 async def test_a_leaver_s_patients_pass_to_a_colleague(application, world, dashboard):
     leaver = await token_of(application, world, dashboard, "tess", "therapist", "Practitioner/tess")
     colleague = await token_of(

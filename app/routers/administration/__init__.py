@@ -1,7 +1,7 @@
 """The administrator's API: clients, people, the clinic. JSON in and out, errors as on ``/oauth``.
 
 It takes a token of a person whose role is admin, granted ``rapport/admin``, signed in within
-the last five minutes (RFC 9470).
+the last five minutes (RFC 9470). An auditor reads the role table as well, and nothing else.
 """
 
 from __future__ import annotations

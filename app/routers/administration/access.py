@@ -28,8 +28,21 @@ class Strict(BaseModel):
 
 
 async def _admin(request: Request, server: Server) -> Principal:
+    return await _administrator(request, server, await services_of(request).authenticate(request))
+
+
+async def _overseer(request: Request, server: Server) -> Principal:
+    """An administrator, or an auditor, who sees by what rules the clinic lives."""
     services = services_of(request)
     caller = await services.authenticate(request)
+    if caller.role != "auditor":
+        return await _administrator(request, server, caller)
+    await _look(request, caller)
+    return caller
+
+
+async def _administrator(request: Request, server: Server, caller: Principal) -> Principal:
+    services = services_of(request)
     try:
         async with server.units.read() as unit:
             account = await unit.accounts.people.find(caller.tenant, caller.subject)
@@ -41,12 +54,18 @@ async def _admin(request: Request, server: Server) -> Principal:
         await services.record_refusal(request, caller, refusal)
         raise
     if request.method == "GET":  # a change is told by what it changed
-        looked = services.trail.success("operation", caller, services.facts(request))
-        await services.units.audit.write(looked)
+        await _look(request, caller)
     return caller
 
 
+async def _look(request: Request, caller: Principal) -> None:
+    services = services_of(request)
+    looked = services.trail.success("operation", caller, services.facts(request))
+    await services.units.audit.write(looked)
+
+
 Admin = Annotated[Principal, Depends(_admin)]
+Overseer = Annotated[Principal, Depends(_overseer)]
 
 
 async def read(request: Request, model: type[Body]) -> Body:

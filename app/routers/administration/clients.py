@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from app.core.errors import AppError, Category
 from app.db.engine import UniqueViolation
 from app.repositories.accounts_clients import Client
-from app.routers.administration.access import Admin, Strict, read, record, unknown
+from app.routers.administration.access import Admin, Overseer, Strict, read, record, unknown
 from app.routers.oauth import OAuthRoute, Server
 from app.security import roles
 from app.security.federation import NewProvider
@@ -57,7 +57,7 @@ class ProviderBody(Strict):
 
 
 @router.get("/roles")
-async def role_table(_admin: Admin) -> Response:
+async def role_table(_overseer: Overseer) -> Response:
     """Who may do what, as it is decided."""
     return JSONResponse(
         {
