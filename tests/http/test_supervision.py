@@ -9,7 +9,7 @@ from tests.support import therapy
 from tests.support.operations import all_of
 from tests.support.staff import signed_in
 from tests.support.therapy import wai
-from tests.support.twins import SUPERVISION
+from tests.support.twin_records import SUPERVISION
 
 AMAL = "Practitioner/amal"
 LEVELS = {"amal": (50, 52, 51, 53, 49), "chidi": (40, 42, 41, 43, 39), "dana": (45, 47, 46, 48)}

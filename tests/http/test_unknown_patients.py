@@ -13,6 +13,16 @@ def episode(patient, **members):
     return {"resourceType": "EpisodeOfCare", "status": "active", "patient": subject, **members}
 
 
+def goal(patient):
+    return {
+        "resourceType": "Goal",
+        "id": f"g-{patient}",
+        "lifecycleStatus": "active",
+        "description": {"text": "sleep"},
+        "subject": {"reference": f"Patient/{patient}"},
+    }
+
+
 def message(patient, *more):
     return {
         "resourceType": "Communication",
@@ -65,3 +75,18 @@ async def test_a_patient_and_what_is_theirs_come_together_in_any_order(lead):
         whole = {"resourceType": "Bundle", "type": "transaction", "entry": entry}
         answer = await lead.post("", json=whole)
         assert answer.status_code == 200, answer.text
+
+
+async def test_what_was_deleted_stays_hidden_from_whom_its_patient_denies(lead, clinic):
+    for patient in ("anna", "berta"):
+        for tree in ({**episode(patient), "id": f"e-{patient}"}, goal(patient)):
+            path = f"{tree['resourceType']}/{tree['id']}"
+            assert (await clinic.http.put(path, json=tree)).status_code == 201
+            assert (await clinic.http.delete(path)).is_success
+            answer = await lead.get(path)
+            past = await lead.get(f"{path}/_history")
+            wanted = (410, 200) if patient == "anna" else (404, 404)
+            assert (answer.status_code, past.status_code) == wanted, path
+    for path in ("_history", "Goal/_history", "EpisodeOfCare/_history"):
+        past = (await lead.get(f"{path}?_count=100")).content
+        assert b"/e-berta" not in past and b"/g-berta" not in past, path
