@@ -216,8 +216,20 @@ async def fails(clinic: Clinic, course: therapy.Therapy, monkeypatch: pytest.Mon
     assert FAILED not in answer.text
 
 
-async def files_of(clinic: Clinic, postgres: Any) -> list[Path]:
-    """Where the database and the program keep their files, all written out."""
+async def log_place(postgres: Any) -> str:
+    """The file of PostgreSQL's own log that is written now."""
+    connection = await asyncpg.connect(postgres().url("postgres"))
+    try:
+        return str(await connection.fetchval("SELECT pg_walfile_name(pg_current_wal_lsn())"))
+    finally:
+        await connection.close()
+
+
+async def files_of(clinic: Clinic, postgres: Any, *, since: str) -> list[Path]:
+    """Where the database and the program keep their files, all written out.
+
+    Of PostgreSQL's own log those from a file on: before it others wrote, whose canaries are none.
+    """
     database, own = clinic.application.database, clinic.application.settings.data_dir
     if database.dialect == "sqlite":
         path = Path(database.url.removeprefix("sqlite:///"))
@@ -225,7 +237,13 @@ async def files_of(clinic: Clinic, postgres: Any) -> list[Path]:
     connection = await asyncpg.connect(postgres().url("postgres"))
     try:
         await connection.execute("CHECKPOINT")
-        return [own, Path(await connection.fetchval("SHOW data_directory"))]
+        data = Path(await connection.fetchval("SHOW data_directory"))
+        name = database.url.rpartition("/")[2]
+        oid = await connection.fetchval("SELECT oid FROM pg_database WHERE datname = $1", name)
+        base = [data / "base" / str(oid), data / "base" / "pgsql_tmp", data / "global"]
+        last = await log_place(postgres)  # those after it wait to be written over
+        log = [each for each in (data / "pg_wal").iterdir() if since <= each.name <= last]
+        return [own, *base, *log]
     finally:
         await connection.close()
 
@@ -239,6 +257,11 @@ async def test_no_file_holds_an_answer_a_note_a_narrative_or_a_score(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ):
+    def postgres() -> Any:
+        return request.getfixturevalue("postgres")
+
+    of_postgres = clinic.application.dialect == "postgresql"
+    since = await log_place(postgres) if of_postgres else ""
     course = await therapy.begin(clinic)
     await course.put(course.sitting(1))
     await written(course)
@@ -250,7 +273,7 @@ async def test_no_file_holds_an_answer_a_note_a_narrative_or_a_score(
 
     (tmp_path / "kept").mkdir()
     await backups(clinic.application).save(tmp_path / "kept" / "backup")
-    files = await files_of(clinic, lambda: request.getfixturevalue("postgres"))
+    files = await files_of(clinic, postgres, since=since)
     rows = await contents(clinic.application.database)
     printed = capfd.readouterr()
     assert "request_id" in printed.out + printed.err

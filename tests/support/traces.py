@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 _STREAM = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")  # zlib and gzip begin so
 _LONGEST = 1 << 20
+_PACKED = 1 << 16
 
 
 def forms(word: str) -> Iterator[bytes]:
@@ -38,7 +39,9 @@ def traces(content: bytes, words: Iterable[str], *, deep: bool = True) -> set[st
     if deep:
         for match in _STREAM.finditer(content):
             try:
-                inside = zlib.decompressobj(47).decompress(content[match.start() :], _LONGEST)
+                start = match.start()
+                packed = content[start : start + _PACKED]
+                inside = zlib.decompressobj(47).decompress(packed, _LONGEST)
             except zlib.error:
                 continue
             found |= {word for form, word in sought.items() if form in inside}
