@@ -165,7 +165,10 @@ async def test_alerts_have_their_list(auditor: Browser, clinic):
         await AuditLog(connection).append([alert])
     page = await auditor.open("/audit/alerts")
     assert "bulk-reading" in page.text
+    assert "One person read of many clients" in page.text
     assert "Practitioner/pr1" in page.text
+    page = await auditor.open("/audit/alerts?lang=ar")
+    assert "قرأ شخص واحد سجلات عملاء كثيرين" in page.text
 
 
 async def test_table_is_safe_for_spreadsheets(auditor: Browser, seen, clinic):
