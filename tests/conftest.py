@@ -84,6 +84,12 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 
 
 @pytest.fixture
+async def bare(databases: Databases, dialect: Dialect) -> Database:
+    """A database without tables, for an installation under a root key of its own."""
+    return await databases.make(dialect, migrated=False)
+
+
+@pytest.fixture
 async def database(dialect: Dialect, databases: Databases) -> AsyncIterator[Database]:
     """A migrated database of the test's own."""
     made = await databases.make(dialect)

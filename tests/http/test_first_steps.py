@@ -28,8 +28,8 @@ def refusals(env, *words):
     return done.stderr.splitlines()
 
 
-def test_a_clinic_from_nothing(env, tmp_path, database):
-    env |= {"RAPPORT_DATABASE_URL": database.url, "RAPPORT_MIGRATION_URL": database.owner_url}
+def test_a_clinic_from_nothing(env, tmp_path, bare):
+    env |= {"RAPPORT_DATABASE_URL": bare.url, "RAPPORT_MIGRATION_URL": bare.owner_url}
     key = tmp_path / "data" / "root.key"
     rapport("keys", "create-root", env=env)
     assert key.stat().st_mode & 0o777 == 0o600

@@ -422,6 +422,6 @@ async def test_a_person_asks_for_themselves(application, at_home, anna, portal):
     services = application.services
     async with services.units.accounts.read() as unit:
         principal = await services.authorization.authenticator.authenticate(
-            [f"Bearer {token}"], unit.accounts.tokens
+            f"Bearer {token}", unit.accounts.tokens
         )
     assert (principal.role, principal.purpose) == ("client", "PATRQT")

@@ -12,11 +12,11 @@ from tests.support.databases import Database
 from tests.support.serving import RAPPORT, Serving, environment, serving
 
 
-def test_it_prepares_itself_serves_and_ends_in_order(tmp_path: Path, database: Database):
+def test_it_prepares_itself_serves_and_ends_in_order(tmp_path: Path, bare: Database):
     env = environment(
         tmp_path,
-        RAPPORT_DATABASE_URL=database.url,
-        RAPPORT_MIGRATION_URL=database.owner_url,
+        RAPPORT_DATABASE_URL=bare.url,
+        RAPPORT_MIGRATION_URL=bare.owner_url,
     )
     with serving(env, "--prepare") as first:
         assert httpx.get(f"{first.base_url}/fhir/metadata").is_success
