@@ -58,7 +58,10 @@ async def compared(worlds: Twins, caller: str, number: int, request: dict[str, A
     answers = [
         await twin.ask(caller, number, **request) for twin in (worlds.without, worlds.with_hidden)
     ]
-    return alike(answers, f"{caller} tells the worlds apart by {request}")
+    answer = alike(answers, f"{caller} tells the worlds apart by {request} after {worlds.changes}")
+    if answer.is_success and request["method"] not in ("GET", "HEAD"):
+        worlds.changes.append((caller, request))
+    return answer
 
 
 def alike(answers: list[httpx.Response], otherwise: str) -> httpx.Response:

@@ -112,11 +112,16 @@ def couple() -> list[dict[str, Any]]:
     return [*mine, *theirs[:3], group, denial("paul", *DENIED)]
 
 
+def record(name: str) -> list[dict[str, Any]]:
+    """A record of theo's without what is very restricted."""
+    return [one for one in about(name, "theo") if one["id"] != f"secret-{name}"]
+
+
 def of_the_partner() -> list[dict[str, Any]]:
     """What only one world has of the other partner, and of the two together."""
     subject = {"reference": "Patient/paul"}
     return [
-        *about("paul", "theo")[3:],
+        *record("paul")[3:],
         {
             "resourceType": "CarePlan", "id": "p-paul", "status": "active", "intent": "plan",
             "subject": subject, "title": "What paul means to try",
@@ -175,12 +180,15 @@ def shared() -> list[dict[str, Any]]:
 
 
 def hidden() -> list[dict[str, Any]]:
-    """What only one has: another therapist's records and notes, one who denies all, a partner's."""
+    """What only one has: another therapist's records and notes, one who denies all, a partner's.
+
+    None of it is very restricted: of that the clinical lead hears whatever Consents say.
+    """
     return [
-        *about("berta", "theo"),
-        *about("dora", "theo"),
+        *record("berta"),
+        *record("dora"),
         team("berta", "theo", subject={"reference": "Patient/berta"}),
-        *about("erna", "uma")[1:],
+        *record("erna")[1:],
         *of_the_partner(),
         *of_the_author(),
     ]

@@ -209,11 +209,14 @@ def look(draw: Any) -> dict[str, Any]:
 def written(draw: Any) -> dict[str, Any]:
     """A resource of somebody's record, about somebody."""
     who = draw(name)
-    resources = about(who, draw(st.sampled_from(["tess", "theo", "nobody"])))
+    # Whoever comes to treat one of the couple sees what is of both.
+    treated = ["theo", "nobody"] if who in ("pia", "paul") else ["tess", "theo", "nobody"]
+    resources = about(who, draw(st.sampled_from(treated)))
     whom = draw(st.sampled_from([OURS, ELSEWHERE, "Practitioner/tess", "Group/couple"]))
     rules = provision(draw(st.sampled_from(["permit", "deny"])), actor=[actor(whom)])
-    decided = consent(who, rules, id=f"k-{who}", status=draw(status))
-    return dict(draw(st.sampled_from([*resources, decided])))
+    if who != "erna":  # whose decision is all that hides her
+        resources.append(consent(who, rules, id=f"k-{who}", status=draw(status)))
+    return dict(draw(st.sampled_from(resources)))
 
 
 @st.composite
@@ -274,12 +277,19 @@ def names_an_id(request: dict[str, Any]) -> bool:
     return request["method"] in ("PUT", "PATCH", "DELETE") and "?" not in request["url"]
 
 
+def decides(request: dict[str, Any]) -> bool:
+    """Whether it changes a Consent, as only a system may: what was hidden would be no more."""
+    if request["method"] == "POST" and not request["url"]:
+        return any(decides(entry["request"]) for entry in request["json"]["entry"])
+    return request["method"] not in ("GET", "HEAD") and request["url"].startswith("Consent")
+
+
 @st.composite
 def call(draw: Any) -> tuple[str, dict[str, Any]]:
     """Who asks what of the FHIR base."""
     caller = draw(st.sampled_from([*ASKING, *MOSTLY, *MOSTLY]))
     request = draw(st.one_of(look(), look(), look(), change(), change(), bundle()))
-    assume(caller != "ehr" or not names_an_id(request))
+    assume(caller != "ehr" or not (names_an_id(request) or decides(request)))
     return caller, request
 
 

@@ -11,15 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import select, update
 
 from app.core.clock import SECOND
 from app.core.ids import RandomIds
-from app.db import engine
-from app.db.tables.queue import allocator
 from app.repositories.codec import EnvelopeCodec
 from tests.support.application import Application, Clinic, TurnedClock, clinic_of, running
-from tests.support.databases import ANYBODY, Database, Databases, Dialect
+from tests.support.databases import Database, Databases, Dialect
 from tests.support.people import (
     add_client,
     add_person,
@@ -73,32 +70,39 @@ class Twin:
     application: Application
     clock: Stopped
     ids: Seeded
+    audited: Seeded
     callers: dict[str, httpx.AsyncClient] = field(default_factory=dict)
     browsers: dict[str, httpx.AsyncClient] = field(default_factory=dict)
 
     async def ask(self, caller: str, number: int, **request: Any) -> httpx.Response:
-        """The answer to a request made in its own second of time and randomness."""
-        self.ids.seed(number)
-        self.clock.at += SECOND // 100
+        """The answer to a request with its own time, randomness and row numbers."""
+        self._begin(number)
         return await self.callers[caller].request(**request)
 
     async def look(self, caller: str, number: int, page: str) -> httpx.Response:
         """A page, in a browser where the caller is signed in."""
-        self.ids.seed(number)
-        self.clock.at += SECOND // 100
+        self._begin(number)
         return await self.browsers[caller].get(page)
+
+    def _begin(self, number: int) -> None:
+        self.ids.seed(number)
+        self.audited.seed(number)
+        self.clock.at += SECOND // 100
+        rows = self.application.services.units._allocator
+        rows._next, rows._end = FIRST_ROW + ROWS * number, FIRST_ROW + ROWS * (number + 1)
 
 
 @dataclass(frozen=True)
 class Twins:
     """The world without and the world with what is hidden.
 
-    ``callers`` are those from whom all of that is hidden.
+    ``callers`` are those from whom all of that is hidden, ``changes`` what they wrote since.
     """
 
     without: Twin
     with_hidden: Twin
     callers: Collection[str]
+    changes: list[tuple[str, Any]] = field(default_factory=list)
 
 
 async def put_all(http: httpx.AsyncClient, resources: list[dict[str, Any]]) -> None:
@@ -156,6 +160,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 }
 BROWSING = (*PEOPLE, "auditor")
 ASKING = (*BROWSING, *SYSTEMS, "stranger")
+FIRST_ROW, ROWS = 1_000_000_000, 10_000  # where a request's row numbers begin, and how many
 MOSTLY = ("therapist", "clinical_lead", "supervisor", "reception", "client", "partner", "ehr")
 SEE_CONSENTS = ("clinical_lead", "ehr")
 
@@ -199,19 +204,6 @@ async def _hide(
                     await put_all(http, about("anna", "theo"))
 
 
-async def _same_numbers(one: Database, other: Database) -> None:
-    """Lets both give the next row the same number: numbers are injected as ids are."""
-    options: dict[str, Any] = {"pool_size": 1, "lock_timeout": 5, "statement_timeout": 5}
-    source = await engine.connect(other.url, **options)
-    target = await engine.connect(one.url, **options)
-    async with source.read(ANYBODY) as reading, target.write(ANYBODY) as writing:
-        for name, following in await reading.fetch(select(allocator.c.name, allocator.c.next)):
-            there = update(allocator).where(allocator.c.name == name)
-            await writing.execute(there.values(next=following))
-    await source.close()
-    await target.close()
-
-
 @asynccontextmanager
 async def twins(
     databases: Databases, dialect: Dialect, place: Path, *, consents_too: bool
@@ -225,7 +217,6 @@ async def twins(
     tokens, cookies = await _shared_world(one, place, everywhere)
     other = await databases.copy(one)
     await _hide(other, place, tokens, [*hidden(), *there])
-    await _same_numbers(one, other)
     at = TurnedClock().now() + SECOND
     async with AsyncExitStack() as stack:
         made = []
@@ -234,10 +225,12 @@ async def twins(
             application = await stack.enter_async_context(
                 running(database, place, clock=clock, ids=ids, **LASTING, **RATE)
             )
-            # Sealing draws on a source of its own: whose key is made anew must not show in ids.
-            sealing = EnvelopeCodec(application.services.root.derive, RandomIds().random)
-            application.services.units._codec = sealing
-            twin = Twin(application, clock, ids)
+            # Sealing and the audit log draw on sources of their own: how often, nobody is shown.
+            services = application.services
+            services.units._codec = EnvelopeCodec(services.root.derive, RandomIds().random)
+            audited = Seeded()
+            services.trail._ids = audited
+            twin = Twin(application, clock, ids, audited)
             for caller, token in tokens.items():
                 http = _signed_in(application, token)
                 twin.callers[caller] = await stack.enter_async_context(http)
