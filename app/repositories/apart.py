@@ -28,7 +28,7 @@ def fill(connection: ScratchConnection, found: Iterable[Found], *, tenant: int) 
     for each in found:
         key = {"tenant": tenant, "rid": each.rid}
         resources.append(key | _row(each))
-        tree, name = json.parse_resource(each.text), by_code(each.kind).name
+        tree, name = json.parse_stored(each.text), by_code(each.kind).name
         # No base: what refers to others was asked where they are.
         indexed = indexer.index(tree, name, id=each.id, base="")
         for table_name, rows in indexed.rows.items():

@@ -88,7 +88,7 @@ class Alliance:
         self, uow: UnitOfWork, stored: StoredVersion, *, visible: Visible
     ) -> Iterable[Tree]:
         found: dict[str, Tree] = {}
-        tree = {} if stored.deleted else json.parse_resource(stored.text)
+        tree = {} if stored.deleted else json.parse_stored(stored.text)
         named = [id_in(each, "EpisodeOfCare") for each in tree.get("episodeOfCare", ())]
         for id in filter(None, named):
             episode = await current(uow, "EpisodeOfCare", id, visible=visible)
@@ -113,7 +113,7 @@ class Alliance:
         held = await self._derived.current(
             uow, "DetectedIssue", alert_id(course, alert), tenant=tenant
         )
-        before = json.parse_resource(held.text) if held and not held.deleted else None
+        before = json.parse_stored(held.text) if held and not held.deleted else None
         tree = issue(course, alert, before=before)
         await self._derived.follow(uow, tree, previous=held, tenant=tenant)
 

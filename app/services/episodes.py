@@ -19,7 +19,7 @@ class Episodes:
     def step(self, change: Change) -> Change:
         """The change with its ``statusHistory``; refuses a step that does not exist."""
         previous = change.previous
-        stored = json.parse_resource(previous.text) if previous and not previous.deleted else None
+        stored = json.parse_stored(previous.text) if previous and not previous.deleted else None
         now = format_instant(self._clock.now())
         history = keep_history(stored, change.tree, now=now)
         if change.tree.get("statusHistory") == history:

@@ -30,7 +30,7 @@ class Joint:
         self, uow: UnitOfWork, tree: Tree | None, previous: StoredVersion | None, *, tenant: int
     ) -> None:
         """``unprocessable`` where a separated couple's record would change; None: it would end."""
-        before = json.parse_resource(previous.text) if previous and not previous.deleted else {}
+        before = json.parse_stored(previous.text) if previous and not previous.deleted else {}
         if "Group" in (before.get("resourceType"), (tree or {}).get("resourceType")):
             self._check_group(tree, before)
             return

@@ -56,7 +56,7 @@ class Records:
         previous = change.previous
         before = None
         if previous is not None and not previous.deleted:
-            before = json.parse_resource(previous.text)
+            before = json.parse_stored(previous.text)
         tree, marks = labels.labelled(
             change.tree, change.type, before=before, inherited=change.inherited
         )

@@ -63,7 +63,7 @@ class Reindexing:
         visible = Visible.everything(tenant, reason="the index is made anew")
         after, found = await uow.index.after(rid, limit=_STEP, visible=visible)
         for stored in found:
-            tree = json.parse_resource(stored.text)
+            tree = json.parse_stored(stored.text)
             name = by_code(stored.kind).name
             indexed = indexer.index(tree, name, id=stored.id, base=self._base)
             await uow.index.replace(stored, indexed)

@@ -37,7 +37,7 @@ class Reminders:
         stored = await uow.resources.read(written.kind, written.id, visible=visible)
         if stored is None or stored.deleted:
             return None
-        task = json.parse_resource(stored.text)
+        task = json.parse_stored(stored.text)
         when, now = _reminder(task), self._clock.now()
         if when is None or task.get("status") not in OPEN or _is_late(task, now):
             return None

@@ -70,7 +70,7 @@ def check_task(change: Change, principal: Principal) -> Change:
     Who has one to do sees what it is about, so nobody gives one to themselves.
     """
     previous = change.previous
-    before = json.parse_resource(previous.text) if previous and not previous.deleted else {}
+    before = json.parse_stored(previous.text) if previous and not previous.deleted else {}
     if not (_is_of_safety(before) or _is_of_safety(change.tree)):
         return change
     if not principal.is_person or principal.role == "system":  # so acts a leaver's handover
@@ -110,7 +110,7 @@ class Safety:
         stored = await uow.resources.read(written.kind, written.id, visible=visible)
         if stored is None or stored.deleted:
             return
-        response = json.parse_resource(stored.text)
+        response = json.parse_stored(stored.text)
         if response.get("status") not in _COUNTED:
             return
         for concern in await self._concerns(uow, response, tenant=written.tenant):

@@ -66,7 +66,7 @@ class Schedules:
         stored = await uow.resources.read(written.kind, written.id, visible=visible)
         if stored is None or stored.deleted:
             return
-        tree = json.parse_resource(stored.text)
+        tree = json.parse_stored(stored.text)
         match by_code(written.kind).name:
             case "Encounter" if tree.get("status") in _HELD:
                 await self._after_session(uow, tree, stored.patients, visible=visible)
@@ -143,7 +143,7 @@ class Schedules:
         for task in fitting[:1]:
             held = await self._derived.current(uow, "Task", task["id"], tenant=visible.tenant)
             if held is not None and not held.deleted:
-                done = {**json.parse_resource(held.text), "status": "completed"}
+                done = {**json.parse_stored(held.text), "status": "completed"}
                 await self._derived.follow(uow, done, previous=held, tenant=visible.tenant)
 
     def _task(
