@@ -20,7 +20,7 @@ from app.db.engine import (
     Whose,
     compiled,
 )
-from app.db.sqlite_statements import DIALECT, applied
+from app.db.sqlite_statements import DIALECT, applied, fetched
 
 
 class ScratchConnection:
@@ -44,7 +44,7 @@ class ScratchConnection:
 
     async def fetch_all(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         """What several questions find."""
-        return [await self.fetch(query.statement, query.params) for query in queries]
+        return [fetched(self._raw, query) for query in queries]
 
     async def execute(self, statement: Statement | Executable, params: Params | None = None) -> int:
         """Runs a statement that returns no rows."""
@@ -53,13 +53,12 @@ class ScratchConnection:
 
     async def execute_many(self, statement: Statement | Executable, rows: Sequence[Params]) -> None:
         """Runs one statement for each row of parameters."""
-        for row in rows:
-            await self.execute(statement, row)
+        text = compiled(statement, DIALECT)
+        self._raw.executemany(text.sql, [text.bind(row) for row in rows])
 
     async def apply(self, changes: Sequence[Change]) -> None:
         """Makes changes in their order."""
-        for change in changes:
-            await self.execute_many(change.statement, change.rows)
+        applied(self._raw, changes)
 
     async def begin(self) -> None:
         """It is a transaction of its own."""
