@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.clock import SECOND
 from app.db.engine import DatabaseBusy
+from app.routers.fields import fields_of
 from app.security.oauth.server import AuthorizationServer
 
 _KEPT_FOR: Final = 10 * SECOND
@@ -44,7 +45,7 @@ class RegisteredOrigins(CORSMiddleware):
         if scope["type"] == "http" and scope["path"] in OPEN:
             await self._to_all(scope, receive, send)
             return
-        if scope["type"] == "http" and any(name == b"origin" for name, _ in scope["headers"]):
+        if scope["type"] == "http" and "origin" in fields_of(scope):
             await self._refresh(scope["app"].state.authorization_server)
         await super().__call__(scope, receive, send)
 
