@@ -169,7 +169,7 @@ class Authenticator:
         return await self._principal(_Known(token), tokens)
 
     async def _bearer(self, authorization: str | None) -> _Known:
-        if not authorization:
+        if authorization is None:
             raise Unauthenticated("a token is needed", challenge=_REALM, reason="no token")
         bearer = _BEARER.fullmatch(authorization)
         if bearer is None:
