@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from importlib import resources
+from functools import lru_cache
 from typing import Literal
 
 import orjson
 
 from app.fhir.json import Tree, dumps
+from app.fhir.security_labels import sensitivities
 
 _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _SENSITIVITY = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -122,17 +122,11 @@ def _read(security: bytes) -> frozenset[tuple[str, str]] | None:
 
 
 def _told(codings: Iterable[Tree]) -> frozenset[tuple[str, str]]:
-    known = {_CONFIDENTIALITY: _ORDER, _SENSITIVITY: _sensitivities()}
+    known = {_CONFIDENTIALITY: _ORDER, _SENSITIVITY: sensitivities()}
     labels = ((each.get("system", ""), each.get("code", "")) for each in codings)
     return frozenset(
         (system, code) for system, code in labels if code and code in known.get(system, ())
     )
-
-
-@cache
-def _sensitivities() -> frozenset[str]:
-    text = resources.files("app.definitions").joinpath("labels.json").read_bytes()
-    return frozenset(orjson.loads(text)["sensitivity"])
 
 
 def _entry(entry: Entry) -> Tree:

@@ -8,10 +8,9 @@ author's alone, whatever the role.
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
 from typing import Final
 
-from app.fhir import json
+from app.fhir.security_labels import sensitivities
 
 RANKS: Final = {"U": 0, "L": 1, "M": 2, "N": 3, "R": 4, "V": 5}
 VERY_RESTRICTED: Final = "V"
@@ -52,6 +51,4 @@ def in_emergency() -> int:
 
 @cache
 def _bit(code: str) -> int:
-    text = resources.files("app.definitions").joinpath("labels.json").read_bytes()
-    codes: list[str] = json.parse_resource(text)["sensitivity"]
-    return 1 << codes.index(code)
+    return 1 << sensitivities().index(code)

@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any, Final
 
 from app.domain.consent.policy import RANKS
-from app.fhir import json
 from app.fhir.json import Tree
 from app.fhir.registry import REGISTRY
+from app.fhir.security_labels import rules
 from app.repositories.unit_of_work import UnitOfWork
 from app.search.visibility import Visible
 
@@ -144,7 +143,7 @@ def _of_codes(codes: Iterable[str]) -> Labels:
         if code in RANKS:
             labels |= Labels(RANKS[code])
         else:
-            rank = RANKS[_rules()["implied"].get(code, "N")]
+            rank = RANKS[rules()["implied"].get(code, "N")]
             labels |= Labels(rank, _bits().get(code, _UNKNOWN))
     return labels
 
@@ -154,7 +153,7 @@ def _codings(tree: Tree) -> list[Tree]:
 
 
 def _sources(tree: Tree, type_name: str) -> Iterator[tuple[int, str]]:
-    for path in _rules()["inherited"].get(type_name, ()):
+    for path in rules()["inherited"].get(type_name, ()):
         nodes: list[Any] = [tree]
         for name in path.split("."):
             values = [node.get(name) for node in nodes if isinstance(node, dict)]
@@ -169,13 +168,8 @@ def _sources(tree: Tree, type_name: str) -> Iterator[tuple[int, str]]:
 
 
 @cache
-def _rules() -> Any:
-    return json.parse(resources.files("app.definitions").joinpath("labels.json").read_bytes())
-
-
-@cache
 def _default_rank(type_name: str) -> int:
-    for code, types in _rules()["confidentiality"].items():
+    for code, types in rules()["confidentiality"].items():
         if type_name in types:
             return RANKS[code]
     return RANKS["R"]
@@ -183,13 +177,13 @@ def _default_rank(type_name: str) -> int:
 
 @cache
 def _bits() -> dict[str, int]:
-    return {code: 1 << place for place, code in enumerate(_rules()["sensitivity"])}
+    return {code: 1 << place for place, code in enumerate(rules()["sensitivity"])}
 
 
 @cache
 def _content() -> dict[str, list[tuple[frozenset[str], Labels]]]:
     found: dict[str, list[tuple[frozenset[str], Labels]]] = {}
-    for rule in _rules()["content"]:
+    for rule in rules()["content"]:
         named = frozenset(rule["class"])
         found.setdefault(rule["type"], []).append((named, _of_codes(rule["labels"])))
     return found
