@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from app.fhir.registry import REGISTRY, SearchParameter
@@ -46,15 +47,21 @@ def _pair(text: str, type_name: str | None, *, operation: bool) -> str:
     name, sign, value = text.partition("=")
     if not text:
         return text
-    told, known = unquote_plus(name), False
+    told = unquote_plus(name)
     if operation:
         known = told in _SHAPING or _INPUT.fullmatch(told) is not None
         shown = told in _SHAPING or _NAMED.fullmatch(unquote_plus(value)) is not None
     else:
-        found = list(_meant(told, type_name))
-        known = told.partition(":")[0] in _SHAPING or bool(found)
-        shown = known and not any(found)
+        known, shown = _by_name(told, type_name)
     return f"{name if known else LEFT_OUT}{sign}{value if shown else LEFT_OUT}"
+
+
+@lru_cache(maxsize=1024)  # programs ask the same each time
+def _by_name(name: str, type_name: str | None) -> tuple[bool, bool]:
+    """Whether a search parameter is known, and whether its values are told."""
+    found = list(_meant(name, type_name))
+    known = name.partition(":")[0] in _SHAPING or bool(found)
+    return known, known and not any(found)
 
 
 def _meant(name: str, type_name: str | None) -> Iterator[bool]:
