@@ -66,10 +66,8 @@ def _by_name(name: str, type_name: str | None) -> tuple[bool, bool]:
 
 def _meant(name: str, type_name: str | None) -> Iterator[bool]:
     """For every parameter that a name may mean, whether its values are left out."""
-    if name.startswith("_has:"):
-        _, source, _, *rest = [*name.split(":"), "", ""]
-        yield from _meant(":".join(rest).rstrip(":"), source)
-        return
+    while name.startswith("_has:"):
+        _, type_name, _, name = [*name.split(":", 3), "", ""][:4]
     _, dot, last = name.rpartition(".")
     code, _, modifier = last.partition(":")
     for other, entry in REGISTRY.items():

@@ -136,3 +136,14 @@ async def test_a_patch_may_not_grow_without_end(ehr):
     double = [{"op": "copy", "from": "/contact/0", "path": "/contact/-"}] * 20_000
     headers = {"Content-Type": "application/json-patch+json"}
     refused(await ehr.patch(where, content=json.dumps(double), headers=headers), 422, "too-costly")
+
+
+@pytest.mark.parametrize("name", ["_has:a:b:" * 1700 + "code", "a." * 4000 + "code", ":" * 8000])
+async def test_a_parameter_may_have_any_name(ehr, name):
+    """It is refused, or ignored as one that nobody knows."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for answer in (
+        await ehr.get(f"Patient?{name}=1"),
+        await ehr.post("Patient/_search", content=f"{name}=1", headers=form),
+    ):
+        assert answer.status_code in (200, 400), answer.text
