@@ -17,7 +17,8 @@ from app.fhir.json import Tree
 PRIVATE: Final = "X1"
 _BASE: Final = "https://rapport.example.org/Questionnaire"
 FORMS: Final = frozenset((f"{_BASE}/asc-client", f"{_BASE}/asc-couple"))
-_HINTS: Final = (f'"{PRIVATE}"'.encode(), *(form.encode() for form in FORMS))
+_ESCAPE: Final = b"\\"  # JSON may say every character by one
+_HINTS: Final = (_ESCAPE, f'"{PRIVATE}"'.encode(), *(form.encode() for form in FORMS))
 
 
 def shown(text: bytes, *, rated: Collection[str] | None = None) -> bytes:

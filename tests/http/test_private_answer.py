@@ -76,6 +76,24 @@ async def test_everybody_else_sees_a_response_without_it(asked):
     assert [links(tree) for tree in responses] == [["C1"], ["C1"]]
 
 
+@pytest.mark.parametrize("id", ["with", "without"])
+async def test_another_way_to_write_the_same_text_does_not_show_it(asked, id):
+    """JSON may write any character as an escape: ``/`` often, ``X`` by who means harm."""
+    anna = eyes(asked, "client", "Patient/anna")
+    whole = await anna.read(f"QuestionnaireResponse/{id}")
+    text = json.dumps({**whole, "id": "again"}).replace('"X1"', r'"\u00581"')
+    put = await asked.http.put(
+        "QuestionnaireResponse/again",
+        content=text.replace("/Questionnaire/asc-couple", r"\/Questionnaire\/asc\u002dcouple"),
+        headers={"Content-Type": "application/fhir+json"},
+    )
+    assert put.status_code == 201, put.text
+    seen = await asked.http.get("QuestionnaireResponse/again")
+    assert links(seen.json()) == ["C1"]
+    assert "SUBSETTED" in seen.text
+    assert links(await anna.read("QuestionnaireResponse/again")) == links(whole)
+
+
 async def test_the_person_and_the_lead_see_it(asked):
     lead = eyes(asked, "clinical_lead", "Practitioner/lea", clearance="V")
     anna = eyes(asked, "client", "Patient/anna")
