@@ -13,6 +13,7 @@ from app.db.metadata import metadata
 from app.db.row_security import seeing
 from tests.support.databases import ANYBODY, Database
 from tests.support.eyes import eyes
+from tests.support.octets import octets
 
 CANARY = "q7canary7q"
 
@@ -50,7 +51,7 @@ async def contents(database: Database) -> bytes:
     """Every octet of the database's files, or every row as text where it is a server's."""
     if database.dialect == "sqlite":
         files = [Path(database.url.split("///", 1)[1] + end) for end in ("", "-wal")]
-        return b"".join([file.read_bytes() for file in files if file.exists()])
+        return b"".join(map(octets, files))
     connection = await asyncpg.connect(database.owner_url)
     rows = []
     try:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.support.octets import octets
+
 _STREAM = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")  # zlib and gzip begin so
 _LONGEST = 1 << 20
 _PACKED = 1 << 16
@@ -54,10 +56,6 @@ def traces_in_files(places: Iterable[Path], words: Iterable[str]) -> Mapping[str
     found: dict[str, set[str]] = {}
     for place in places:
         for file in [place] if place.is_file() else sorted(place.rglob("*")):
-            try:
-                content = file.read_bytes() if file.is_file() else b""
-            except OSError:  # a database's files come and go
-                continue
-            if seen := traces(content, words):
+            if file.is_file() and (seen := traces(octets(file), words)):
                 found[str(file)] = seen
     return found
