@@ -81,6 +81,7 @@ async def test_another_way_to_write_the_same_text_does_not_show_it(asked, id):
     """JSON may write any character as an escape: ``/`` often, ``X`` by who means harm."""
     anna = eyes(asked, "client", "Patient/anna")
     whole = await anna.read(f"QuestionnaireResponse/{id}")
+    assert whole is not None
     text = json.dumps({**whole, "id": "again"}).replace('"X1"', r'"\u00581"')
     put = await asked.http.put(
         "QuestionnaireResponse/again",
