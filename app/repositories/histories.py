@@ -137,8 +137,9 @@ def _versions(shape: _Shape) -> Any:
         sight = shape.sight
         same = (sight.tenant_of(kind), sight.ways(kind), sight.barred(kind))
         groups.setdefault(same, []).append(kind)
+    compiler = Compiler(shape.sight)  # one for all parts: who is looked after is asked once
     parts = [
-        _part(table, shape, kinds)
+        _part(table, shape, kinds, compiler)
         for kinds in groups.values()
         for table in (resource, resource_history)
     ]
@@ -147,12 +148,12 @@ def _versions(shape: _Shape) -> Any:
     return union_all(*parts)
 
 
-def _part(table: FromClause, shape: _Shape, kinds: list[int]) -> Select[Any]:
+def _part(table: FromClause, shape: _Shape, kinds: list[int], compiler: Compiler) -> Select[Any]:
     current = resource if table is resource else resource.alias("current_version")
     statement = select(*(readable(table, name) for name in _NAMES)).where(
         equals(table.c.tenant, shape.sight.tenant_of(kinds[0])),
         table.c.kind.in_(map(number, kinds)),
-        Compiler(shape.sight).seen(Rows(current, (kinds[0],)), kinds[0]),
+        compiler.seen(Rows(current, (kinds[0],)), kinds[0]),
     )
     if current is not table:
         statement = statement.join(
