@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from app.core.errors import Issue, Severity
+from app.core.errors import AppError, Category, Issue, Severity
 from app.db.engine import Connection, Query, Row
 from app.db.scratch import scratch
 from app.repositories.apart import TABLES, fill
@@ -69,8 +69,14 @@ class Searches:
         if query.only_total:
             return Page(total=(await self._counted(planned)).total)
         total, is_exact = after.total if after else None, True
-        limit = query.count + 1
-        if after is None and query.total != "none" and planned.parts(None) == ("all",):
+        limit, edge = query.count + 1, None
+        rows: Sequence[Row]
+        if planned.goes_through:
+            rows, edge = await self._gone_through(planned, after, limit=limit)
+            if after is None and query.total != "none":
+                total, is_exact = await self._counted(planned)
+                total = max(total, len(rows))
+        elif after is None and query.total != "none" and planned.parts(None) == ("all",):
             rows, (total, is_exact) = await self._rows_and_total(planned, limit=limit)
             # A sample need not have what is on the page.
             total = max(total, len(rows))
@@ -85,8 +91,10 @@ class Searches:
         following = None
         if len(rows) > query.count:
             following = _position(query, rows[query.count - 1], total)
+        elif edge is not None:
+            following = _onward(query, edge, total)
         includes, complete = await self._includes(query, matches, visible)
-        told = () if is_exact else (_ABOUT,)
+        told = (*(() if is_exact else (_ABOUT,)), *(() if edge is None else (_SO_FAR,)))
         return Page(matches, includes, total, following, told if complete else (*told, _CUT))
 
     async def matches(self, query: SearchQuery, *, visible: Visible, limit: int) -> list[Found]:
@@ -146,18 +154,43 @@ class Searches:
         counts = await self._connection.fetch(look, self._bind(planned.values, planned.tenant))
         return planned.looked(counts[0])
 
-    async def _rows(self, planned: Plan, after: Position | None, *, limit: int) -> list[Row]:
+    async def _rows(
+        self, planned: Plan, after: Position | None, *, limit: int, edge: int | None = None
+    ) -> list[Row]:
         found: list[Row] = []
         for part in planned.parts(after):
             values = list(planned.values)
             # A part is continued where the page before ended in it, else begun.
             begun = after is not None and (part != "absent" or after.order[0] is None)
             begin = planned.after(after if begun else None, values)
-            statement = pages.page(planned.shape, part=part, after=begin, limit=limit)
+            ends = planned.slot(edge, values)
+            statement = pages.page(planned.shape, part=part, after=begin, limit=limit, edge=ends)
             found += await self._connection.fetch(statement, self._bind(values, planned.tenant))
             if len(found) >= limit:
                 break
         return found[:limit]
+
+    async def _gone_through(
+        self, planned: Plan, after: Position | None, *, limit: int
+    ) -> tuple[Sequence[Row], int | None]:
+        """The rows of a page and, where it ends for having gone so far back, its last instant.
+
+        Raises ``too-costly`` where rows that are gone through should come in another order.
+        """
+        in_time = merging.is_in_time(planned.shape)
+        found: list[Row] = []
+        edge: int | None = None
+        for most in merging.GOES_BACK if in_time else merging.GOES_BACK[-1:]:
+            values = list(planned.values)
+            statement = planned.edge(after, values, most=most)
+            ends = await self._connection.fetch(statement, self._bind(values, planned.tenant))
+            edge = int(ends[0][0]) if ends else None
+            if edge is not None and not in_time:
+                raise _unordered()
+            found = await self._rows(planned, after, limit=limit, edge=edge)
+            if edge is None or len(found) >= limit:
+                return found, None
+        return found, edge
 
     async def _rows_and_total(self, planned: Plan, *, limit: int) -> tuple[Sequence[Row], Counted]:
         params = self._bind(planned.values, planned.tenant)
@@ -258,6 +291,29 @@ _ABOUT = Issue(
     "the total is an estimate; _total=accurate counts",
     severity=Severity.INFORMATION,
 )
+
+
+_SO_FAR = Issue(
+    "informational",
+    "no index answers this: so many records were gone through as one page may, and the next page"
+    " goes on where it ends; a patient, an agent, an entity or a date says where to look",
+    severity=Severity.INFORMATION,
+)
+
+
+def _unordered() -> AppError:
+    return AppError.of(
+        Category.INVALID,
+        "too-costly",
+        "this is too much to put in another order than that of time: ask for less of it, by"
+        " date, patient, agent or entity",
+    )
+
+
+def _onward(query: SearchQuery, edge: int, total: int | None) -> Position:
+    """After all of an instant, whichever way pages go in time."""
+    others = (None,) * (len(query.sort) - 1)
+    return Position(order=(edge, *others) if query.sort else (), key=(edge, -1), total=total)
 
 
 def _position(query: SearchQuery, row: Row, total: int | None) -> Position:

@@ -4,7 +4,7 @@ An index answers each way to meet a criterion in the order of pages, and none an
 at once. So each way is asked for a page of its own, and what they found is merged. Where no
 criterion has such ways, the values that rows are spread over may: each value that was asked
 for is then asked for a page. What neither helps is gone through, the newest first, until the
-page is full.
+page is full; but no further back than so many rows at once, where the next page goes on.
 """
 
 from __future__ import annotations
@@ -28,16 +28,18 @@ from sqlalchemy import (
 from app.db.engine import Row
 from app.search import starts
 from app.search.compiler import Compiler, source_of
-from app.search.expression import Expression, Param, Updated
+from app.search.expression import Expression, Ids, Param, Updated, Value
 from app.search.keeping import kept
 from app.search.shape import Shape
 from app.search.sources import Rows, Spread
-from app.search.values import equals, number
+from app.search.values import bound, equals, number
 
 SPREAD = -2  # in place of a criterion's position: start from the values that rows are spread over
 COUNTED = 2000  # matches that are counted one by one
 # Rows that are sampled: for the rest of so many matches, and for what no index answers.
 SAMPLED, GONE_THROUGH = 4000, 10_000
+# Rows that one page goes back through: a few where they fill it, else so many as are soon read.
+GOES_BACK = (GONE_THROUGH, 200_000)
 _IN_ORDER = ("date", "_lastUpdated")
 
 
@@ -122,15 +124,9 @@ def sample(shape: Shape, *, size: int) -> Select[Any]:
     compiler = Compiler(shape.sight)
     source = source_of(shape.kinds[0])
     rows = source.rows(shape.kinds)
-    tenant = equals(source.tenant(rows), compiler.sight.tenant_of(shape.kinds[0]))
-    of_time = [node for node in shape.criteria if _is_of_time(node)]
-    others = [compiler.where(node, rows) for node in shape.criteria if node not in of_time]
+    others = [compiler.where(node, rows) for node in shape.criteria if not _is_of_time(node)]
     at = source.updated(rows)
-    within = and_(
-        tenant,
-        compiler.seen(rows, shape.kinds[0]),
-        *(compiler.where(node, rows) for node in of_time),
-    )
+    within = _in_time(compiler, shape, rows)
     seen = (
         select(at.label("at"), and_(true(), *others).label("matches"))
         .where(within)
@@ -141,6 +137,58 @@ def sample(shape: Shape, *, size: int) -> Select[Any]:
     first = select(at).where(within).order_by(at).limit(number(1)).scalar_subquery()
     matched = func.count().filter(seen.c.matches)
     return select(matched, func.count(), func.min(seen.c.at), func.max(seen.c.at), first)
+
+
+def _in_time(compiler: Compiler, shape: Shape, rows: Rows) -> ColumnElement[bool]:
+    """Whether a row may be seen and is of the time that was asked about."""
+    tenant = equals(
+        source_of(shape.kinds[0]).tenant(rows), compiler.sight.tenant_of(shape.kinds[0])
+    )
+    return and_(
+        tenant,
+        compiler.seen(rows, shape.kinds[0]),
+        *(compiler.where(node, rows) for node in shape.criteria if _is_of_time(node)),
+    )
+
+
+def goes_through(shape: Shape) -> bool:
+    """Whether rows must be looked at one by one, since no index leads to those that match."""
+    return shape.start is None and not all(
+        isinstance(node, Ids) or _is_of_time(node) for node in shape.criteria
+    )
+
+
+def is_in_time(shape: Shape) -> bool:
+    """Whether pages are in the order of time, either way."""
+    return not shape.sort or shape.sort[0].code in (*_IN_ORDER, "_id")
+
+
+def goes_forward(shape: Shape) -> bool:
+    """Whether the oldest come first."""
+    return bool(shape.sort) and is_in_time(shape) and not shape.sort[0].descending
+
+
+def past(shape: Shape, at: ColumnElement[int], edge: Value) -> ColumnElement[bool]:
+    """Whether an instant is the edge, or comes after it in the order of pages."""
+    return at >= bound(edge, at) if goes_forward(shape) else at <= bound(edge, at)
+
+
+def until(shape: Shape, at: ColumnElement[int], edge: Value) -> ColumnElement[bool]:
+    """Whether an instant is the edge, or comes before it in the order of pages."""
+    return at <= bound(edge, at) if goes_forward(shape) else at >= bound(edge, at)
+
+
+@kept
+def edge(shape: Shape, *, begin: Value, most: int) -> Select[Any]:
+    """The instant so many rows after the one where a page begins; no row where they are fewer."""
+    compiler = Compiler(shape.sight)
+    source = source_of(shape.kinds[0])
+    rows = source.rows(shape.kinds)
+    at = source.updated(rows)
+    reached = true() if begin is None else past(shape, at, begin)
+    order = at.asc() if goes_forward(shape) else at.desc()
+    found = select(at).where(_in_time(compiler, shape, rows), reached).order_by(order)
+    return found.offset(number(most)).limit(number(1))
 
 
 class Counted(NamedTuple):

@@ -75,10 +75,13 @@ class _Key:
 
 
 @kept
-def page(shape: Shape, *, part: Part, after: After | None, limit: int) -> Select[Any]:
+def page(
+    shape: Shape, *, part: Part, after: After | None, limit: int, edge: Value = None
+) -> Select[Any]:
     """A page of at most ``limit`` rows: what ``Source.columns`` names, sort values, key.
 
-    The limit is written into the text: a planner that does not know it plans for them all.
+    With an ``edge`` none that comes after that instant (``merging.edge``). The limit is written
+    into the text: a planner that does not know it plans for them all.
     """
     compiler = Compiler(shape.sight)
     source = source_of(shape.kinds[0])
@@ -102,6 +105,8 @@ def page(shape: Shape, *, part: Part, after: After | None, limit: int) -> Select
         if position == 0 and part == "absent":
             conditions.append(column.is_(None))
         keys.append(_Key(column, sort.descending, nullable=table is not None and not is_leading))
+    if edge is not None:
+        conditions = [*conditions, merging.until(shape, source.updated(rows), edge)]
     statement: Select[Any] = select().select_from(joined).where(*conditions)
     key = _row_key(rows, begin)
     if after is not None:

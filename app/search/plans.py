@@ -27,7 +27,8 @@ class Plan:
 
     ``narrow`` tells that few rows meet the criterion that it starts from; ``candidates`` are
     criteria worth a look first, since none is narrow for certain; ``most`` is how many matches
-    are counted at all, None for every one.
+    are counted at all, None for every one; ``goes_through`` that rows are gone through one by
+    one, so many for a page.
     """
 
     shape: Shape
@@ -37,6 +38,7 @@ class Plan:
     candidates: tuple[int, ...] = ()
     has_reach: bool = False
     most: int | None = None
+    goes_through: bool = False
 
     @property
     def counted(self) -> Shape:
@@ -95,6 +97,17 @@ class Plan:
             tuple([shaper.slot(value) for value in position.key]),
         )
 
+    def edge(self, after: Position | None, values: list[Value], *, most: int) -> Statement:
+        """The statement that asks how far back a page may go; its values join ``values``."""
+        begin = after.key[0] if after and merging.is_in_time(self.shape) else None
+        return merging.edge(self.shape, begin=self.slot(begin, values), most=most)
+
+    def slot(self, value: Value, values: list[Value]) -> Value:
+        """The slot of a value more, which joins ``values``."""
+        shaper = Shaper()
+        shaper.values = values
+        return shaper.slot(value)
+
     def spread(self) -> Plan:
         """The plan that goes by the values that rows are spread over."""
         return replace(self, shape=replace(self.shape, start=merging.SPREAD))
@@ -129,7 +142,14 @@ def plan(query: SearchQuery, *, visible: Visible, laterals: bool = False) -> Pla
     if source_of(query.kinds[0]) is not RESOURCES:
         most = merging.COUNTED + 1 if laterals and not _wants_number(query) else None
         merged = _merging(shape, laterals=laterals)
-        return Plan(merged, shaper.values, visible.tenant, narrow=False, most=most)
+        return Plan(
+            merged,
+            shaper.values,
+            visible.tenant,
+            narrow=False,
+            most=most,
+            goes_through=laterals and merging.goes_through(merged),
+        )
     ranked = [ranks.rank(item, query.kinds[0]) for item in items]
     if ranks.NARROW in ranked:
         start = ranked.index(ranks.NARROW)

@@ -1,0 +1,164 @@
+"""A log that is longer than what one answer counts or goes through, as an auditor asks it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from app.repositories.audit_log import AuditLog
+from app.search import merging
+from tests.http.answers import ok
+from tests.support.application import clinic_of, running
+from tests.support.audit_records import a_record
+
+MANY, A_MINUTE = 12_000, 60_000_000
+RARE = "198.51.100.9"  # an address of three records: the first, the last and one between
+
+
+def records(tenant: int, until: int) -> list:
+    """A record a minute until now: five of six are read, of three patients, by two roles."""
+    return [
+        a_record(
+            tenant=tenant,
+            aid=number + 1,
+            recorded=until - (MANY - number) * A_MINUTE,
+            event="update" if number % 6 == 5 else "read",
+            patient=f"p{number % 3}",
+            role="supervisor" if number % 4 == 3 else "therapist",
+            address=RARE if number in (0, MANY // 2, MANY - 1) else "192.0.2.7",
+        )
+        for number in range(MANY)
+    ]
+
+
+class Auditor:
+    """Asks; ``cuts`` tells whether the database is one where a search of the log is cut short."""
+
+    def __init__(self, client: httpx.AsyncClient, *, cuts: bool) -> None:
+        self.get, self.cuts = client.get, cuts
+
+
+@pytest_asyncio.fixture(scope="module", params=["sqlite", "postgresql"])
+async def auditor(request, databases, tmp_path_factory):
+    """Their client at a log of their own."""
+    made = await databases.make(request.param)
+    async with running(made, tmp_path_factory.mktemp("log")) as own, clinic_of(own) as clinic:
+        tenant = clinic.tenant.id
+        database = own.services.units.database
+        told = records(tenant, own.clock.now())
+        for begin in range(0, MANY, 1000):
+            async with database.write(tenant) as connection:
+                await AuditLog(connection).append(told[begin : begin + 1000])
+        client = await clinic.as_client("system/AuditEvent.rs", role="auditor")
+        yield Auditor(client, cuts=request.param == "postgresql")
+
+
+def issues(bundle):
+    """What the answer says of itself."""
+    return [
+        (issue["code"], issue["diagnostics"])
+        for entry in bundle.get("entry", ())
+        if entry["search"]["mode"] == "outcome"
+        for issue in entry["resource"]["issue"]
+    ]
+
+
+def found(bundle):
+    return [
+        entry["resource"] for entry in bundle.get("entry", ()) if entry["search"]["mode"] == "match"
+    ]
+
+
+def following(bundle):
+    """The address of the next page, within the FHIR base."""
+    for link in bundle["link"]:
+        if link["relation"] == "next":
+            address = urlsplit(link["url"])
+            return f"{address.path.removeprefix('/fhir/')}?{address.query}"
+    return None
+
+
+@pytest.mark.parametrize(
+    "asked, exact",
+    [
+        ("patient=Patient/p1", MANY // 3),
+        ("subtype=update&patient=Patient/p2", MANY // 6),
+        ("patient=Patient/p0&subtype=update", 0),
+        ("subtype=read&agent-role=therapist", MANY * 2 // 3),
+        ("agent-role=therapist", MANY * 3 // 4),
+        ("agent-role=supervisor", MANY // 4),
+        (f"address={RARE}", 3),
+        ("patient=Patient/p1&agent-role=supervisor", MANY // 12),
+    ],
+)
+async def test_totals_are_exact_where_asked_and_near_where_not(auditor, asked, exact):
+    """``read``s of the record system and of the auditor are no supervisor's nor therapist's."""
+    counted = ok(await auditor.get(f"AuditEvent?{asked}&_summary=count"))
+    accurate = ok(await auditor.get(f"AuditEvent?{asked}&_total=accurate&_count=1"))
+    assert counted["total"] == accurate["total"] == exact
+    assert not issues(counted), "a count is no estimate"
+    assert "an estimate" not in str(issues(accurate))
+    assert "total" not in ok(await auditor.get(f"AuditEvent?{asked}&_total=none&_count=1"))
+    for total in ("", "&_total=estimate"):
+        page = ok(await auditor.get(f"AuditEvent?{asked}&_count=1{total}"))
+        is_estimate = "the total is an estimate; _total=accurate counts" in str(issues(page))
+        by_sample = asked.startswith(("agent-role", "address"))
+        assert is_estimate == (auditor.cuts and (exact > 2000 or by_sample)), page
+        if is_estimate:
+            assert exact * 0.9 - 3 <= page["total"] <= exact * 1.1 + 3
+        else:
+            assert page["total"] == exact
+
+
+@pytest.mark.parametrize("sort", ["", "-date", "date", "_lastUpdated", "_id", "-date,agent-name"])
+async def test_what_no_index_answers_is_gone_through_page_by_page(auditor, monkeypatch, sort):
+    """A page goes back so far and no further; following its link finds all there is, once."""
+    monkeypatch.setattr(merging, "GOES_BACK", (500, 2500))
+    address = f"AuditEvent?address={RARE}&_count=2&_total=none&_sort={sort}".removesuffix("&_sort=")
+    seen, pages, told = [], 0, 0
+    while address:
+        page = ok(await auditor.get(address))
+        seen += [each["recorded"] for each in found(page)]
+        told += "gone through" in str(issues(page))
+        pages += 1
+        assert len(found(page)) <= 2
+        address = following(page)
+    assert len(set(seen)) == len(seen) == 3
+    assert seen == sorted(seen, reverse=sort in ("", "-date", "-date,agent-name"))
+    assert (told, pages) == ((4, 5) if auditor.cuts else (0, 2))
+
+
+async def test_what_is_frequent_needs_no_going_back(auditor, monkeypatch):
+    monkeypatch.setattr(merging, "GOES_BACK", (500, 2500))
+    page = ok(await auditor.get("AuditEvent?agent-role=supervisor&_count=100"))
+    assert len(found(page)) == 100
+    assert "gone through" not in str(issues(page))
+
+
+async def test_a_time_that_is_short_is_gone_through_at_once(auditor, monkeypatch):
+    monkeypatch.setattr(merging, "GOES_BACK", (500, 2500))
+    first = found(ok(await auditor.get(f"AuditEvent?address={RARE}&_sort=date&_count=1")))
+    day = first[0]["recorded"][:10]
+    page = ok(await auditor.get(f"AuditEvent?address={RARE}&date={day}"))
+    assert len(found(page)) == page["total"] == 1
+    assert not following(page)
+
+
+async def test_another_order_is_for_what_is_bounded(auditor, monkeypatch):
+    """Nothing has the roles in order: to sort all of a long log by them is refused, and why."""
+    monkeypatch.setattr(merging, "GOES_BACK", (500, 2500))
+    asked = "AuditEvent?address=192.0.2.7&_sort=agent-role&_count=1"
+    answer = await auditor.get(asked)
+    if auditor.cuts:
+        assert answer.status_code == 400
+        [issue] = answer.json()["issue"]
+        assert issue["code"] == "too-costly"
+        assert "by date, patient, agent or entity" in issue["diagnostics"]
+    else:
+        assert answer.status_code == 200
+    assert ok(await auditor.get(f"{asked}&patient=Patient/p1"))["total"] > 3000
+    newest = found(ok(await auditor.get("AuditEvent?patient=Patient/p1&_count=1")))
+    ok(await auditor.get(f"{asked}&date={newest[0]['recorded'][:10]}"))
