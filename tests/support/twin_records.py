@@ -1,9 +1,10 @@
 """The clinic that twin worlds are of: what both have, and what only one has.
 
 The therapist ``tess`` treats anna and carla, cora with her; ``sam`` supervises tess. ``theo``
-treats berta and dora, and the couple pia and paul, of whom pia is a caller. erna's therapist is
-tess, whom she denies, as she does all who ask. Anna lets another organization in. Carla, berta,
-dora and paul deny the clinical lead, the reception, the record system and that organization.
+treats berta and dora, and the couple pia and paul, of whom one is a caller and the other the
+partner. erna's therapist is tess, whom she denies, as she does all who ask. Anna lets another
+organization in. Carla, berta, dora and the partner deny the clinical lead, the reception, the
+record system and that organization.
 """
 
 from __future__ import annotations
@@ -96,8 +97,14 @@ def denial(name: str, *whom: str) -> dict[str, Any]:
     return consent(name, rules, id=f"k-{name}")
 
 
-def couple() -> list[dict[str, Any]]:
+def other_of(caller: str) -> str:
+    """The one of the couple whom the caller lives with."""
+    return "pia" if caller == "paul" else "paul"
+
+
+def couple(caller: str) -> list[dict[str, Any]]:
     """What is in both of the two partners: who they are, and all of the one."""
+    partner = other_of(caller)
     group = {
         "resourceType": "Group",
         "id": "couple",
@@ -106,10 +113,10 @@ def couple() -> list[dict[str, Any]]:
         "active": True,
         "member": [{"entity": {"reference": f"Patient/{one}"}} for one in ("pia", "paul")],
     }
-    mine, theirs = about("pia", "theo"), about("paul", "theo")
+    mine, theirs = about(caller, "theo"), about(partner, "theo")
     for record in (mine, theirs):
         record[1]["extension"] = [COUPLE]
-    return [*mine, *theirs[:3], group, denial("paul", *DENIED)]
+    return [*mine, *theirs[:3], group, denial(partner, *DENIED)]
 
 
 def record(name: str) -> list[dict[str, Any]]:
@@ -117,14 +124,13 @@ def record(name: str) -> list[dict[str, Any]]:
     return [one for one in about(name, "theo") if one["id"] != f"secret-{name}"]
 
 
-def of_the_partner() -> list[dict[str, Any]]:
-    """What only one world has of the other partner, and of the two together."""
-    subject = {"reference": "Patient/paul"}
+def of_the_partner(partner: str) -> list[dict[str, Any]]:
+    """What only one world has of the partner, and of the two together."""
     return [
-        *record("paul")[3:],
+        *record(partner)[3:],
         {
-            "resourceType": "CarePlan", "id": "p-paul", "status": "active", "intent": "plan",
-            "subject": subject, "title": "What paul means to try",
+            "resourceType": "CarePlan", "id": f"p-{partner}", "status": "active", "intent": "plan",
+            "subject": {"reference": f"Patient/{partner}"}, "title": "What they mean to try",
         },
         {
             "resourceType": "Observation", "id": "joint", "status": "final",
@@ -149,16 +155,16 @@ def of_the_author() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def decided() -> list[dict[str, Any]]:
-    """What berta, dora and paul decided; a denial hides no Consent from who may record one."""
+def decided(partner: str) -> list[dict[str, Any]]:
+    """What they and the partner decided; a denial hides no Consent from who may record one."""
     withdrawn = provision("deny", provision("permit"))
     return [
         *(denial(name, *DENIED) for name in ("berta", "dora")),
-        consent("paul", withdrawn, status="inactive", id="k2-paul"),
+        consent(partner, withdrawn, status="inactive", id=f"k2-{partner}"),
     ]
 
 
-def shared() -> list[dict[str, Any]]:
+def shared(caller: str) -> list[dict[str, Any]]:
     """What is in both: the staff, two records, a couple, references to who is hidden."""
     supervised = team("sam", "sam", category=[{"coding": [SUPERVISION]}])
     supervised["participant"].append({"member": {"reference": "Practitioner/tess"}})
@@ -166,20 +172,21 @@ def shared() -> list[dict[str, Any]]:
     opened = consent("anna", provision("permit", to_another), id="k-anna")
     return [
         *({"resourceType": "Practitioner", "id": one, "name": [{"family": one}]} for one in STAFF),
+        {"resourceType": "Organization", "id": "ours", "name": "The clinic"},
         *about("anna", "tess"),
         *about("carla", "tess"),
         denial("carla", *DENIED),
         opened,
         team("anna", "cora", subject={"reference": "Patient/anna"}),
         supervised,
-        *couple(),
+        *couple(caller),
         {"resourceType": "Patient", "id": "erna"},
         team("erna", "tess", subject={"reference": "Patient/erna"}),
         denial("erna", *DENIED, *(f"Practitioner/{one}" for one in ("tess", "cora", "sam"))),
     ]
 
 
-def hidden() -> list[dict[str, Any]]:
+def hidden(partner: str) -> list[dict[str, Any]]:
     """What only one has: another therapist's records and notes, one who denies all, a partner's.
 
     None of it is very restricted: of that the clinical lead hears whatever Consents say.
@@ -189,6 +196,6 @@ def hidden() -> list[dict[str, Any]]:
         *record("dora"),
         team("berta", "theo", subject={"reference": "Patient/berta"}),
         *record("erna")[1:],
-        *of_the_partner(),
+        *of_the_partner(partner),
         *of_the_author(),
     ]

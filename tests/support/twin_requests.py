@@ -168,11 +168,21 @@ def operation(draw: Any) -> str:
                 f"{draw(patient)}/$accounting-of-disclosures",
                 f"$explain-access?resource={draw(reference())}&actor={draw(person)}",
                 f"$explain-access?resource={draw(reference())}&actor={draw(patient)}&action=s",
+                f"{OURS}/$benchmark?scale={draw(st.sampled_from(['total', 'core']))}",
                 "Group/couple",
                 "Observation/joint",
             ]
         )
     )
+
+
+@st.composite
+def emergency(draw: Any) -> dict[str, Any]:
+    """An emergency of somebody's, declared."""
+    reason = draw(st.sampled_from(["ETREAT", "BTG"]))
+    given = [{"name": "reason", "valueCode": reason}, {"name": "note", "valueString": "help"}]
+    body = {"resourceType": "Parameters", "parameter": given[: draw(st.integers(1, 2))]}
+    return {"method": "POST", "url": f"{draw(patient)}/$break-glass", "json": body}
 
 
 @st.composite
@@ -230,11 +240,15 @@ def change(draw: Any) -> dict[str, Any]:
     patching = {"Content-Type": "application/json-patch+json"}
     where = draw(reference())
     at, found = f"{kind}/{resource['id']}", f"{kind}?{query}"
+    fresh = {**resource, "id": f"new-{resource['id']}"}
     method, address, body, headers = draw(
         st.sampled_from(
             [
                 ("PUT", at, resource, version),
+                ("PUT", f"{kind}/{fresh['id']}", fresh, version),
                 ("PUT", found, plain, {}),
+                ("PUT", found, resource, {}),
+                ("PUT", found, fresh, {}),
                 ("POST", kind, plain, {}),
                 ("POST", kind, plain, {"If-None-Exist": query}),
                 ("PATCH", where, operations, patching | version),
@@ -270,11 +284,15 @@ def bundle(draw: Any) -> dict[str, Any]:
     return {"method": "POST", "url": "", "json": content}
 
 
-def names_an_id(request: dict[str, Any]) -> bool:
-    """Whether it writes at an id: a system that chooses ids learns that one is taken."""
+def takes_an_id(request: dict[str, Any], body: Any = None) -> bool:
+    """Whether it puts something at an id: a system that chooses ids learns that one is taken."""
     if request["method"] == "POST" and not request["url"]:
-        return any(names_an_id(entry["request"]) for entry in request["json"]["entry"])
-    return request["method"] in ("PUT", "PATCH", "DELETE") and "?" not in request["url"]
+        return any(
+            takes_an_id(entry["request"], entry.get("resource"))
+            for entry in request["json"]["entry"]
+        )
+    given = body or request.get("json")
+    return request["method"] == "PUT" and not str(given.get("id", "new-")).startswith("new-")
 
 
 def decides(request: dict[str, Any]) -> bool:
@@ -284,12 +302,28 @@ def decides(request: dict[str, Any]) -> bool:
     return request["method"] not in ("GET", "HEAD") and request["url"].startswith("Consent")
 
 
+def opens(caller: str, request: dict[str, Any]) -> bool:
+    """Whether an emergency opens to them what is hidden: that is what it is for."""
+    may = ("therapist", "supervisor", "clinical_lead")
+    whose = request["url"].removesuffix("/$break-glass").removeprefix("Patient/")
+    hidden = request["url"] != whose and whose not in ("anna", "carla", "erna", "nobody")
+    return request["url"].endswith("$break-glass") and hidden and caller in may
+
+
+def tells_what_was_done(request: dict[str, Any]) -> bool:
+    """Whether it asks for the log, where an auditor finds what was done with what is hidden."""
+    told = ("AuditEvent", "$accounting", "$explain-access")
+    return any(each in str(request) for each in told)
+
+
 @st.composite
 def call(draw: Any) -> tuple[str, dict[str, Any]]:
     """Who asks what of the FHIR base."""
     caller = draw(st.sampled_from([*ASKING, *MOSTLY, *MOSTLY]))
-    request = draw(st.one_of(look(), look(), look(), change(), change(), bundle()))
-    assume(caller != "ehr" or not (names_an_id(request) or decides(request)))
+    request = draw(st.one_of(look(), look(), look(), change(), change(), bundle(), emergency()))
+    assume(caller != "ehr" or not (takes_an_id(request) or decides(request)))
+    assume(caller != "own_auditor" or not tells_what_was_done(request))
+    assume(not opens(caller, request))
     return caller, request
 
 
@@ -297,7 +331,10 @@ def call(draw: Any) -> tuple[str, dict[str, Any]]:
 def page(draw: Any) -> tuple[str, str]:
     """Who looks at which page."""
     of_a_course = f"/alliance/e-{draw(name)}"
-    return draw(st.sampled_from(BROWSING)), draw(st.sampled_from([*PAGES, *[of_a_course] * 3]))
+    caller, asked = draw(st.sampled_from(BROWSING)), [*PAGES, *[of_a_course] * 3]
+    return caller, draw(
+        st.sampled_from([one for one in asked if caller != "own_auditor" or "/audit" not in one])
+    )
 
 
 def asked() -> st.SearchStrategy[tuple[str, Any]]:

@@ -27,7 +27,15 @@ from tests.support.people import (
     enrol,
     redeem,
 )
-from tests.support.twin_records import ELSEWHERE, OURS, about, decided, hidden, shared
+from tests.support.twin_records import (
+    ELSEWHERE,
+    OURS,
+    about,
+    decided,
+    hidden,
+    other_of,
+    shared,
+)
 
 LASTING: dict[str, Any] = {"access_token_seconds": 100_000, "cursor_seconds": 100_000}
 RATE: dict[str, Any] = {
@@ -96,12 +104,14 @@ class Twin:
 class Twins:
     """The world without and the world with what is hidden.
 
-    ``callers`` are those from whom all of that is hidden, ``changes`` what they wrote since.
+    ``callers`` are those from whom all of that is hidden, ``changes`` what they wrote since;
+    ``partner`` is the one of the couple of whom the other one is a caller.
     """
 
     without: Twin
     with_hidden: Twin
     callers: Collection[str]
+    partner: str
     changes: list[tuple[str, Any]] = field(default_factory=list)
 
 
@@ -141,9 +151,9 @@ PEOPLE = {
     "researcher": ("rosa", "researcher", None, STAFFS),
     "admin": ("adam", "admin", None, STAFFS),
     "client": ("anna", "client", "Patient/anna", THEIR_OWN),
-    "partner": ("pia", "client", "Patient/pia", THEIR_OWN),
+    "own_auditor": ("odo", "auditor", None, STAFFS),  # of all but what was done
 }
-# Reads all that was done in the clinic, so only another clinic's rows are hidden.
+# Of another clinic: what was done in this one is hidden too.
 AUDITOR = ("otto", "auditor", None, STAFFS)
 SYSTEMS: dict[str, dict[str, Any]] = {
     "ehr": {"actor": OURS},
@@ -158,7 +168,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
         "scope": "system/*.rs",
     },
 }
-BROWSING = (*PEOPLE, "auditor")
+BROWSING = (*PEOPLE, "partner", "auditor")
 ASKING = (*BROWSING, *SYSTEMS, "stranger")
 FIRST_ROW, ROWS = 1_000_000_000, 10_000  # where a request's row numbers begin, and how many
 MOSTLY = ("therapist", "clinical_lead", "supervisor", "reception", "client", "partner", "ehr")
@@ -166,7 +176,7 @@ SEE_CONSENTS = ("clinical_lead", "ehr")
 
 
 async def _shared_world(
-    database: Database, place: Path, records: list[dict[str, Any]]
+    database: Database, place: Path, records: list[dict[str, Any]], partnered: str
 ) -> tuple[dict[str, str], dict[str, httpx.Cookies]]:
     """Makes what both have; the callers' tokens, and their cookies."""
     async with running(database, place, **LASTING) as application, clinic_of(application) as own:
@@ -174,7 +184,8 @@ async def _shared_world(
         tokens, cookies = {"keeper": await own.ehr.token()}, {}
         for caller, fields in SYSTEMS.items():
             tokens[caller] = await (await application.register(own.tenant, **fields)).token()
-        for caller, person in PEOPLE.items():
+        couple = (partnered, "client", f"Patient/{partnered}", THEIR_OWN)
+        for caller, person in {**PEOPLE, "partner": couple}.items():
             tokens[caller], cookies[caller] = await _signed(own, *person)
         async with clinic_of(application) as other:
             tokens["stranger"] = await other.ehr.token()
@@ -206,17 +217,21 @@ async def _hide(
 
 @asynccontextmanager
 async def twins(
-    databases: Databases, dialect: Dialect, place: Path, *, consents_too: bool
+    databases: Databases, dialect: Dialect, place: Path, *, consents_too: bool, partnered: str
 ) -> AsyncIterator[Twins]:
     """Both applications on their databases, with one clock's time and one source of ids.
 
-    Where ``consents_too``, only one of them has the Consents of those who are hidden.
+    Where ``consents_too``, only one of them has the Consents of those who are hidden;
+    ``partnered`` is the one of the couple who asks.
     """
-    everywhere, there = (shared(), decided()) if consents_too else ([*shared(), *decided()], [])
+    partner = other_of(partnered)
+    everywhere, there = shared(partnered), decided(partner)
+    if not consents_too:
+        everywhere, there = [*everywhere, *there], []
     one = await databases.make(dialect)
-    tokens, cookies = await _shared_world(one, place, everywhere)
+    tokens, cookies = await _shared_world(one, place, everywhere, partnered)
     other = await databases.copy(one)
-    await _hide(other, place, tokens, [*hidden(), *there])
+    await _hide(other, place, tokens, [*hidden(partner), *there])
     at = TurnedClock().now() + SECOND
     async with AsyncExitStack() as stack:
         made = []
@@ -240,4 +255,4 @@ async def twins(
             made.append(twin)
         callers = set(ASKING) - set(SEE_CONSENTS if consents_too else ())
         without, with_hidden = made
-        yield Twins(without, with_hidden, callers)
+        yield Twins(without, with_hidden, callers, partner)
