@@ -51,13 +51,16 @@ async def login_page(request: Request) -> Response:
 
 @router.post("/login")
 async def login(request: Request) -> Response:
-    """Opens a session, whatever there was before."""
+    """Opens a session, in place of what there was before."""
     browser = await Browser.of(request)
     fields = await browser.form()
     destination = local(fields.get("next"))
     try:
         opened = await browser.server.sign_in.with_password(
-            fields.get("username", ""), fields.get("password", ""), caller=browser.caller
+            fields.get("username", ""),
+            fields.get("password", ""),
+            caller=browser.caller,
+            before=browser.signed_in,
         )
     except WrongSecret:
         return await _form(browser, destination, problem="wrong", status=401)
@@ -134,7 +137,10 @@ async def callback(request: Request) -> Response:
     browser = await Browser.of(request)
     try:
         opened, destination = await browser.server.federation.finish(
-            query_of(request), browser=browser.secret, caller=browser.caller
+            query_of(request),
+            browser=browser.secret,
+            caller=browser.caller,
+            before=browser.signed_in,
         )
     except WrongSecret:
         return await _form(browser, "/", problem="elsewhere-failed", status=401)

@@ -140,6 +140,15 @@ _REVOKE_ALL = Statement(
     )
     .values(revoked=_AT)
 )
+_PASS_ON = Statement(
+    update(access_grant)
+    .where(
+        access_grant.c.tenant == bindparam("this_tenant", type_=Integer()),
+        access_grant.c.account_id == bindparam("this_account", type_=Str),
+        access_grant.c.session_hash == _HASH,
+    )
+    .values(session_hash=bindparam("next_hash", type_=Blob))
+)
 _OF_PERSON = Statement(
     select(access_grant.c.grant_id, client.c.name, access_grant.c.created, access_grant.c.expires)
     .join(
@@ -232,6 +241,20 @@ class Grants:
         """Voids every grant of a person."""
         await self._connection.execute(
             _REVOKE_ALL, {"this_tenant": tenant, "this_account": account_id, "at": at}
+        )
+
+    async def pass_on(
+        self, tenant: int, account_id: str, session_hash: bytes, *, to: bytes
+    ) -> None:
+        """Lets what would end with a session of a person end with the one that follows it."""
+        await self._connection.execute(
+            _PASS_ON,
+            {
+                "this_tenant": tenant,
+                "this_account": account_id,
+                "this_hash": session_hash,
+                "next_hash": to,
+            },
         )
 
     async def of_person(self, tenant: int, account_id: str, *, now: int) -> Sequence[Given]:

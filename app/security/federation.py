@@ -30,7 +30,7 @@ from app.security.oauth.token import Caller
 from app.security.people import change_role, folded, misfits
 from app.security.ports import AuditSink, EventName, Fetch, FetchRefused, SecurityEvent, Units
 from app.security.root_key import RootKey, Sealed
-from app.security.sessions import SIGNED_IN, hash_of
+from app.security.sessions import SIGNED_IN, SignedIn, hash_of
 from app.security.sign_in import Opened, SignIn, WrongSecret
 
 _LIFE: Final = 600 * SECOND
@@ -148,9 +148,14 @@ class Federation:
         return f"{_address(document, 'authorization_endpoint')}?{urlencode(query)}"
 
     async def finish(
-        self, answer: Mapping[str, str], *, browser: str, caller: Caller
+        self,
+        answer: Mapping[str, str],
+        *,
+        browser: str,
+        caller: Caller,
+        before: SignedIn | None = None,
     ) -> tuple[Opened, str]:
-        """The session of who comes back, and where they were going."""
+        """The session of who comes back, in place of the one ``before``; where they were going."""
         async with self._units.write() as unit:
             state = await unit.accounts.sessions.use_state(
                 hash_of(answer.get("state", "")), now=self._clock.now()
@@ -168,7 +173,7 @@ class Federation:
             raise WrongSecret
         try:
             claims = await self._claims(provider, answer["code"], secrets)
-            return await self._enter(provider, claims, caller), state.destination
+            return await self._enter(provider, claims, caller, before), state.destination
         except (jose.TokenRefused, FetchRefused) as refusal:
             await self._refused(provider, caller, reason=str(refusal))
             raise WrongSecret from None
@@ -210,7 +215,13 @@ class Federation:
             raise jose.TokenRefused("claim auth_time")
         return claims
 
-    async def _enter(self, provider: Provider, claims: Mapping[str, Any], caller: Caller) -> Opened:
+    async def _enter(
+        self,
+        provider: Provider,
+        claims: Mapping[str, Any],
+        caller: Caller,
+        before: SignedIn | None,
+    ) -> Opened:
         role, subject = _role(provider, claims), jose.text(claims, "sub")
         person = _person(claims)
         if misfits(role, person):
@@ -231,11 +242,15 @@ class Federation:
                 raise jose.TokenRefused("closed account")
             methods = claims.get("amr")
             strong = isinstance(methods, list) and "mfa" in methods
-            if strong:
-                return await self._sign_in.open(
-                    unit, account, amr="fed mfa", caller=caller, pending=SIGNED_IN, since=since
-                )
-            return await self._sign_in.open(unit, account, amr="fed", caller=caller, since=since)
+            return await self._sign_in.open(
+                unit,
+                account,
+                amr="fed mfa" if strong else "fed",
+                caller=caller,
+                pending=SIGNED_IN if strong else None,
+                since=since,
+                before=before,
+            )
 
     def _new_account(
         self, provider: Provider, claims: Mapping[str, Any], role: str, person: str | None

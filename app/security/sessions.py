@@ -52,8 +52,13 @@ class SessionKeeper:
         amr: str,
         pending: int,
         since: int | None = None,
+        instead_of: SignedIn | None = None,
     ) -> str:
-        """A new session; the cookie's value. Whatever the browser had before is left behind."""
+        """A new session; the cookie's value.
+
+        ``instead_of`` is the one that the browser had before: it ends, and what lasts as long as
+        the same person is signed in lasts with the new one.
+        """
         secret = jose.encode(self._ids.random(32))
         now = self._clock.now()
         await accounts.sessions.add(
@@ -70,6 +75,13 @@ class SessionKeeper:
                 pending=pending,
             )
         )
+        if instead_of is not None:
+            before = instead_of.session
+            if (before.tenant, before.account_id) == (account.tenant, account.account_id):
+                await accounts.grants.pass_on(
+                    account.tenant, account.account_id, before.session_hash, to=hash_of(secret)
+                )
+            await self.end(accounts, instead_of)
         return secret
 
     async def find(self, accounts: Accounts, secret: str) -> SignedIn | None:

@@ -83,8 +83,13 @@ class SignIn:
         self._ids = ids
         self._staff_needs_second_factor = staff_needs_second_factor
 
-    async def with_password(self, username: str, password: str, *, caller: Caller) -> Opened:
-        """A session for a right password; ``WrongSecret`` or ``throttled`` otherwise."""
+    async def with_password(
+        self, username: str, password: str, *, caller: Caller, before: SignedIn | None = None
+    ) -> Opened:
+        """A session for a right password; ``WrongSecret`` or ``throttled`` otherwise.
+
+        ``before`` is the session that it comes in place of.
+        """
         name = folded(username)[:200]
         async with self._units.read() as unit:
             account = await unit.accounts.people.named(name)
@@ -102,7 +107,7 @@ class SignIn:
             await backoff.succeed(unit.accounts.sessions, tried)
             if rehashed is not None:
                 await unit.accounts.people.rehash(account, password_hash=rehashed)
-            return await self.open(unit, account, amr="pwd", caller=caller)
+            return await self.open(unit, account, amr="pwd", caller=caller, before=before)
 
     async def open(
         self,
@@ -113,15 +118,17 @@ class SignIn:
         caller: Caller,
         pending: int | None = None,
         since: int | None = None,
+        before: SignedIn | None = None,
     ) -> Opened:
         """A session for somebody whose first factor was right; what it owes unless said.
 
-        ``since`` is when they proved it, if that was not just now.
+        ``since`` is when they proved it, if that was not just now; ``before`` the session that it
+        comes in place of.
         """
         if pending is None:
             pending = await self._owed(unit.accounts, account)
         cookie = await self._keeper.open(
-            unit.accounts, account, amr=amr, pending=pending, since=since
+            unit.accounts, account, amr=amr, pending=pending, since=since, instead_of=before
         )
         await self._record(EventName.LOGIN, account, caller, unit=unit, reason=amr)
         return Opened(cookie, pending)
@@ -143,10 +150,13 @@ class SignIn:
         self, unit: Unit, signed_in: SignedIn, *, how: str, caller: Caller
     ) -> Opened:
         """Ends the unfinished session and opens the one that counts."""
-        await self._keeper.end(unit.accounts, signed_in)
         first = signed_in.session.amr.split()[0]
         cookie = await self._keeper.open(
-            unit.accounts, signed_in.account, amr=f"{first} {how} mfa", pending=SIGNED_IN
+            unit.accounts,
+            signed_in.account,
+            amr=f"{first} {how} mfa",
+            pending=SIGNED_IN,
+            instead_of=signed_in,
         )
         event = EventName.RECOVERY_CODE_USED if how == "kba" else EventName.LOGIN
         await self._record(event, signed_in.account, caller, unit=unit, reason=how)

@@ -218,6 +218,20 @@ async def test_a_session_ends_when_idle_and_in_any_case(application, anna, at_ho
     assert forms(await at_home.open("/account"))[0].action == "/login"
 
 
+async def test_signing_in_again_ends_the_session_before(application, clinic, anna, at_home):
+    """Whoever has the old cookie has nothing, whether it was theirs or another person's."""
+    berta = await add_person(clinic, "berta", "client", fhir_user="Patient/berta")
+    await at_home.sign_in(anna)
+    for account in (anna, berta):
+        old = at_home.http.cookies["__Host-session"]
+        await at_home.open("/login")
+        await at_home.sign_in(account)
+        assert (await at_home.open("/account")).status_code == 200
+        async with application.http(cookies={"__Host-session": old}) as thief:
+            assert (await thief.get("/account")).status_code == 303
+            assert "__Host-session" in at_home.http.cookies
+
+
 async def test_arabic_reads_from_the_right(at_home):
     page = await at_home.open("/login?lang=ar")
     assert '<html lang="ar" dir="rtl">' in page.text

@@ -14,6 +14,8 @@ from tests.support.people import (
     authorize_url,
     authorized,
     browser,
+    code_now,
+    enrol,
     forms,
     redeem,
     refresh,
@@ -335,6 +337,32 @@ async def test_online_access_ends_with_the_session(application, anna, portal, at
     await at_home.open("/account")
     await at_home.submit("/logout")
     refused(await refresh(application, portal, second["refresh_token"]), "invalid_grant")
+
+
+async def test_online_access_stays_while_the_same_person_signs_in_again(
+    application, clinic, anna, portal, at_home
+):
+    """With the second step too; it ends when they leave, or another person takes the browser."""
+    berta = await add_person(clinic, "berta", "client", fhir_user="Patient/berta")
+    scope = "openid online_access launch/patient patient/*.rs"
+    token = (await tokens(application, at_home, anna, portal, scope))["refresh_token"]
+
+    async def refreshed():
+        answer = await refresh(application, portal, token)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["refresh_token"]
+
+    await at_home.open("/login")
+    await at_home.sign_in(anna)
+    token = await refreshed()
+    secret = await enrol(application, anna)
+    await at_home.open("/login")
+    await at_home.sign_in(anna)
+    await at_home.submit("/login/second", code=code_now(application, secret))
+    token = await refreshed()
+    await at_home.open("/login")
+    await at_home.sign_in(berta)
+    refused(await refresh(application, portal, token), "invalid_grant")
 
 
 async def test_without_leave_to_stay_there_is_no_refresh_token(application, anna, portal, at_home):
