@@ -3,12 +3,15 @@
 A head must be complete within ``HEAD_SECONDS`` and ``MAX_HEAD`` bytes, and what is left of a
 body that nobody waits for any more must come as soon. How a body ends must be said in one way:
 the parser refuses both lengths, a length twice and folded lines (RFC 9112 5.2, 6.3), and this
-what is not exactly ``chunked``. Bodies that somebody waits for are the guard's.
+what is not exactly ``chunked``. A whole address in the first line must name the host that the
+head names, and what follows a body is no part of a head (RFC 9110 6.5.1). Bodies that somebody
+waits for are the guard's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import (
@@ -19,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 HEAD_SECONDS: Final = 10.0
 MAX_HEAD: Final = 64 * 1024
+_AUTHORITY_ENDS = re.compile(b"[/?#]")
 
 
 class GuardedConnection(HttpToolsProtocol):
@@ -53,10 +57,21 @@ class GuardedConnection(HttpToolsProtocol):
         super().on_message_begin()
         self._wait()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of a head; one that follows a body is left out."""
+        if not self._in_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """A head is complete."""
         self._arrived()
         self._in_body, self._head_bytes = True, 0
+        if self.parser.get_http_version() not in ("1.0", "1.1"):
+            self._refuse(505)
+            return
+        if not self._is_for_its_host():
+            self._refuse(400)
+            return
         codings = [value for name, value in self.headers if name == b"transfer-encoding"]
         is_old = self.parser.get_http_version() == "1.0"
         if codings and (is_old or [coding.lower() for coding in codings] != [b"chunked"]):
@@ -82,6 +97,15 @@ class GuardedConnection(HttpToolsProtocol):
         if self._in_body:
             self._wait()
 
+    def _is_for_its_host(self) -> bool:
+        """Whether a first line that names a whole address names the host of the head."""
+        if self.url[:1] in (b"/", b"*"):
+            return True
+        scheme, _, rest = self.url.partition(b"://")
+        hosts = [value.lower() for name, value in self.headers if name == b"host"]
+        authority = _AUTHORITY_ENDS.split(rest, maxsplit=1)[0].lower()
+        return scheme.lower() in (b"http", b"https") and hosts == [authority]
+
     def _answered(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or cycle.response_complete
@@ -104,7 +128,7 @@ class GuardedConnection(HttpToolsProtocol):
         if not self._answered():
             self.cycle.keep_alive = False
         elif not self.transport.is_closing():
-            if status == 400 or not self._in_body:  # else it has had its answer
+            if status != 408 or not self._in_body:  # else it has had its answer
                 head = b"content-length: 0\r\nconnection: close\r\n\r\n"
                 self.transport.write(STATUS_LINE[status] + head)
             self.transport.close()

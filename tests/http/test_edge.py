@@ -156,6 +156,40 @@ async def test_one_host_is_named(plain):
         assert (await said(plain, request)).startswith(b"HTTP/1.1 400")
 
 
+@pytest.mark.parametrize(
+    "target, version, status",
+    [
+        (b"http://evil.example.org/fhir/metadata", b"1.1", b"400"),
+        (b"http://127.0.0.1@evil.example.org/fhir/metadata", b"1.1", b"400"),
+        (b"http://evil.example.org@127.0.0.1/fhir/metadata", b"1.1", b"400"),
+        (b"ftp://127.0.0.1/fhir/metadata", b"1.1", b"400"),
+        (b"http://127.0.0.1/fhir/metadata", b"1.1", b"200"),
+        (b"HTTP://127.0.0.1/fhir/metadata", b"1.1", b"200"),
+        (b"/fhir/metadata", b"2.0", b"505"),
+        (b"/fhir/metadata", b"1.2", b"400"),
+        (b"/fhir/metadata", b"0.9", b"505"),
+    ],
+)
+async def test_a_whole_address_names_the_same_host_in_a_known_version(
+    plain, target, version, status
+):
+    line = b"GET " + target + b" HTTP/" + version
+    answer = await said(plain, line + b"\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 " + status), answer
+
+
+async def test_what_follows_a_body_is_no_head(plain):
+    """A proxy lets fields pass there that it would have taken away, or set itself, in a head."""
+    head = b"POST /oauth/token HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+    head += b"Transfer-Encoding: chunked\r\n"
+    form = b"Content-Type: application/x-www-form-urlencoded\r\n"
+    body = b"\r\n3\r\na=b\r\n0\r\n"
+    flaw = b"the body must be application/x-www-form-urlencoded"
+    assert flaw not in await said(plain, head + form + body + b"\r\n")
+    answer = await said(plain, head + b"Trailer: Content-Type\r\n" + body + form + b"\r\n")
+    assert flaw in answer, answer
+
+
 async def test_in_production_loopback_is_another_host(client):
     assert (await client.get("/fhir/metadata", headers={"Host": "localhost"})).status_code == 400
     assert (await client.get("/health/live", headers={"Host": "10.0.0.7"})).status_code == 200
