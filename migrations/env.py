@@ -5,7 +5,8 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection
 
-from app.db.migrate import connected, is_ours
+from app.db.migrate import is_ours
+from app.db.owner import connected
 from app.db.tables import metadata
 
 

@@ -6,9 +6,8 @@ needs and no more: the audit log it may read and add to, nothing else.
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ from urllib.parse import urlsplit
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import Connection, text
 
 from app.core.clock import SystemClock
 from app.db import append_only
 from app.db.audit_partitions import make_partitions
+from app.db.owner import connected
 from app.db.schema import MIGRATIONS
 from app.db.statistics import sqlite_statistics
 from app.db.tables import metadata
@@ -62,28 +61,6 @@ def grants(role: str) -> Iterator[str]:
         yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table.name} TO {quoted}"
     yield from append_only.grants(role)
     yield f"GRANT SELECT ON alembic_version TO {quoted}"
-
-
-def connected(url: str, run: Callable[[Connection], None]) -> None:
-    """Runs a function on a connection of its own."""
-    if url.startswith("sqlite:"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url)
-        with engine.connect() as connection:
-            connection.execute(text("PRAGMA foreign_keys=OFF"))
-            run(connection)
-            connection.commit()
-        engine.dispose()
-    else:
-        asyncio.run(_connected(url, run))
-
-
-async def _connected(url: str, run: Callable[[Connection], None]) -> None:
-    engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:", 1))
-    async with engine.connect() as connection:
-        await connection.run_sync(run)
-        await connection.commit()
-    await engine.dispose()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from app.db.audit_partitions import drop_before, leaves_from, make_partitions
-from app.db.migrate import connected
+from app.db.owner import connected
 
 _T = TypeVar("_T")
 

@@ -12,7 +12,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
-from app.db.migrate import connected, is_ours, upgrade
+from app.db.migrate import is_ours, upgrade
+from app.db.owner import connected
 from app.db.schema import MIGRATIONS, newest
 from app.db.tables import metadata
 from app.db.tables.indexes import INDEX_TABLES
