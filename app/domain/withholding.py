@@ -18,7 +18,8 @@ PRIVATE: Final = "X1"
 _BASE: Final = "https://rapport.example.org/Questionnaire"
 FORMS: Final = frozenset((f"{_BASE}/asc-client", f"{_BASE}/asc-couple"))
 _ESCAPE: Final = b"\\"  # JSON may say every character by one
-_HINTS: Final = (_ESCAPE, f'"{PRIVATE}"'.encode(), *(form.encode() for form in FORMS))
+_FORMS: Final = [form.encode() for form in FORMS]
+_LINK: Final = f'"{PRIVATE}"'.encode()
 
 
 def shown(text: bytes, *, rated: Collection[str] | None = None) -> bytes:
@@ -26,7 +27,7 @@ def shown(text: bytes, *, rated: Collection[str] | None = None) -> bytes:
 
     ``rated`` are the patients (ids) of whom alone it is withheld.
     """
-    if not any(hint in text for hint in _HINTS):
+    if not _may_be_private(text):
         return text
     tree = json.parse_resource(text)
     if not is_private(tree):
@@ -35,6 +36,13 @@ def shown(text: bytes, *, rated: Collection[str] | None = None) -> bytes:
     if rated is not None and subject.removeprefix("Patient/") not in rated:
         return text
     return json.dumps(withheld(tree))
+
+
+def _may_be_private(text: bytes) -> bool:
+    """Whether to read a text; one octet is looked for ten times as fast as four."""
+    if _ESCAPE in text or (_LINK[1:2] in text and _LINK in text):
+        return True
+    return any(form in text for form in _FORMS)
 
 
 def is_private(response: Tree) -> bool:
