@@ -148,6 +148,23 @@ async def test_an_emergency_lifts_a_denial_only_where_the_consent_says_so(world)
     assert not await world.tess.sees("Observation/o-anna")
 
 
+async def test_an_emergency_that_opens_nothing_tells_of_nobody(world):
+    """Of who denies emergencies too there is no more to hear than of who is not there."""
+    await world.consent(provision("deny"))
+    refusals = []
+    for id in ("anna", "nobody"):
+        with pytest.raises(AppError) as raised:
+            await breaks(world.theo, id, reason="BTG", note="she is in danger")
+        refusals.append((raised.value.category, raised.value.issues))
+    assert refusals[0] == refusals[1]
+    assert refusals[0][0] is Category.NOT_FOUND
+    assert await world.ehr.finds("Communication", ("subject", "Patient/anna")) == (set(), 0)
+    await world.consent(provision("deny", provision("permit", purpose=purposes("BTG"))))
+    assert not await world.theo.sees("Observation/o-anna"), "nothing was declared"
+    await breaks(world.theo, "anna", reason="BTG", note="she is in danger")
+    assert await world.theo.sees("Observation/o-anna")
+
+
 async def test_each_decision_names_what_decided(world):
     ask = world.lea
     permit, because = await explains(ask, "Observation/o-anna", TESS)

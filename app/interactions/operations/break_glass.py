@@ -1,11 +1,14 @@
 """``Patient/[id]/$break-glass``: an emergency lifts a missing care relationship for an hour.
 
 It opens N and R data of one patient for reading, never what is private, labelled for violence or
-a psychotherapy note. The record of it and the notice to the clinical lead are committed before
-the first row is seen.
+a psychotherapy note. Where it would open nothing, for a Consent that denies emergencies too, the
+patient is not there, as before. The record of it and the notice to the clinical lead are committed
+before the first row is seen.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from app.core.clock import SECOND, format_instant
 from app.core.errors import AppError, Category
@@ -52,6 +55,8 @@ async def break_glass(context: Context, call: Call) -> Outcome:
     await context.uow.consents.break_glass(
         principal.actor, call.id, tenant=tenant, since=since, until=expires, reason=reason
     )
+    if not await _opens(context, call.id, now=now):
+        raise not_found()  # and nothing was declared
     records = context.engine.audit.success(
         "break-glass",
         principal,
@@ -75,6 +80,14 @@ async def break_glass(context: Context, call: Call) -> Outcome:
             )
         ),
     )
+
+
+async def _opens(context: Context, patient: str, *, now: int) -> bool:
+    """Whether the caller sees the patient by now, whatever the token is for."""
+    declared = replace(context.concern, glass=True)
+    sight = access.in_sight_of_role(replace(context.principal, at=now), declared)
+    found = await context.uow.resources.read(context.kind("Patient"), patient, visible=sight)
+    return found is not None
 
 
 OPERATION = Operation(
