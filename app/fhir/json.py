@@ -52,7 +52,9 @@ def parse_resource(text: bytes) -> Tree:
 
 def parse_stored(text: bytes) -> Tree:
     """The object of a text that this server stored: ``parse`` let it in, so it is not looked at."""
-    tree: Tree = jiter.from_json(text, allow_inf_nan=False, float_mode="lossless-float")
+    tree: Tree = jiter.from_json(
+        text, allow_inf_nan=False, float_mode="lossless-float", cache_mode="keys"
+    )
     return tree
 
 

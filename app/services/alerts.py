@@ -115,6 +115,17 @@ def alert_id(course: Course, alert: Alert) -> str:
     return derived_id("alert", course.episode, *alert.name)
 
 
+def gist(course: Course, alert: Alert) -> int:
+    """A number that tells, within this process, whether two alerts make the same DetectedIssue.
+
+    Of the same version before; they are by far more than can be written out after every session.
+    """
+    inputs = tuple(point.reference for point in alert.inputs)
+    rules = (alert.rules.canonical, alert.rules.scale, alert.live)
+    moved = (alert.flag, alert.raised, alert.repair)
+    return hash((course.episode, course.patient, rules, alert.encounter, moved, inputs))
+
+
 def issue(course: Course, alert: Alert, *, before: Tree | None) -> Tree:
     """The DetectedIssue of an alert; ``before`` is the one stored, whose history is kept."""
     work = [step for step in (before or {}).get("mitigation", ()) if "author" in step]

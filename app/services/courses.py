@@ -198,6 +198,9 @@ def id_in(reference: object, type_name: str) -> str | None:
     text = reference.get("reference") if isinstance(reference, dict) else None
     if not isinstance(text, str):
         return None
+    kind, _, id = text.partition("/")
+    if kind == type_name and "/" not in id:  # as all that the server made is written
+        return id
     kind, _, id = text.partition("/_history/")[0].rpartition("/")
     return id if kind.rpartition("/")[2] == type_name else None
 
@@ -246,12 +249,13 @@ def _score(tree: Tree) -> _Score | None:
     scale = next((each.get("code") for each in codings if each.get("system") == SCALES), None)
     if scale is None or tree.get("status") not in _COUNTED:
         return None
-    rater = extension(tree, RATER).get("valueCode")
+    said = {each.get("url"): each for each in tree.get("extension", ())}
+    rater = said.get(RATER, {}).get("valueCode")
     answered = tree.get("effectiveDateTime", "")
     return _Score(
         id=tree["id"],
         patient=id_in(tree.get("subject"), "Patient") or "",
-        definition=extension(tree, DEFINITION).get("valueCanonical", ""),
+        definition=said.get(DEFINITION, {}).get("valueCanonical", ""),
         rater=Rater(rater) if rater in _RATERS else None,
         scale=scale,
         encounter=id_in(tree.get("encounter"), "Encounter"),

@@ -7,9 +7,9 @@ audit record of its own when it did change.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from app.fhir import json, references
+from app.fhir import json
 from app.fhir.json import Tree
 from app.fhir.registry import REGISTRY, Interaction
 from app.repositories.resources import StoredVersion
@@ -18,7 +18,7 @@ from app.search.visibility import Visible
 from app.services import labels
 from app.services.audit import AuditTrail
 from app.services.changes import Change
-from app.services.labels import Labels
+from app.services.labels import Labels, Source
 from app.services.records import Records
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://rapport.example.org/derived")
@@ -40,8 +40,15 @@ class Derived:
         self, uow: UnitOfWork, type_name: str, id: str, *, tenant: int
     ) -> StoredVersion | None:
         """The current version, held until the unit ends; tombstones too."""
-        locked = await uow.resources.lock(REGISTRY[type_name].code, id, visible=_all(tenant))
-        return locked.stored if locked else None
+        return (await self.current_of(uow, type_name, [id], tenant=tenant)).get(id)
+
+    async def current_of(
+        self, uow: UnitOfWork, type_name: str, ids: Sequence[str], *, tenant: int
+    ) -> Mapping[str, StoredVersion]:
+        """The same of several, by id."""
+        kind = REGISTRY[type_name].code
+        locked = await uow.resources.lock_all(kind, ids, visible=_all(tenant))
+        return {id: each.stored for id, each in locked.items()}
 
     async def store(self, uow: UnitOfWork, tree: Tree, *, tenant: int) -> bool:
         """Stores a resource under its own id; whether that made a new version."""
@@ -49,27 +56,36 @@ class Derived:
         return await self.follow(uow, tree, previous=previous, tenant=tenant)
 
     async def store_all(self, uow: UnitOfWork, trees: Sequence[Tree], *, tenant: int) -> None:
-        """Stores resources of one type, which mostly are made from the same."""
+        """Stores resources of one type, which mostly are made from the same or from each other.
+
+        What is made from another of them comes after it.
+        """
         if not trees:
             return
-        kind = REGISTRY[trees[0]["resourceType"]].code
+        type_name = trees[0]["resourceType"]
         ids = [tree["id"] for tree in trees]
-        held = await uow.resources.lock_all(kind, ids, visible=_all(tenant))
-        known: dict[tuple[str, ...], Labels] = {}
+        held = await self.current_of(uow, type_name, ids, tenant=tenant)
+        known: dict[frozenset[Source], Labels] = {}
+        made: dict[Source, Labels] = {}
         for tree in trees:
-            sources = tuple(place.value for place in references.references(tree))
-            if sources not in known:
-                known[sources] = await _inherited(uow, tree, tenant=tenant)
-            locked = held.get(tree["id"])
-            previous = locked.stored if locked else None
-            self._follow(uow, tree, known[sources], previous=previous, tenant=tenant)
+            sources = labels.sources_of(tree, type_name)
+            stored_before = sources.difference(made)
+            if stored_before not in known:
+                known[stored_before] = await labels.of(uow, stored_before, tenant=tenant)
+            inherited = known[stored_before]
+            for source in sources.intersection(made):
+                inherited |= made[source]
+            previous = held.get(tree["id"])
+            stored, _ = self._follow(uow, tree, inherited, previous=previous, tenant=tenant)
+            made[stored.kind, stored.id] = Labels(stored.confidentiality, stored.sensitivity)
 
     async def follow(
         self, uow: UnitOfWork, tree: Tree, *, previous: StoredVersion | None, tenant: int
     ) -> bool:
         """The same, where the version before is held already."""
-        inherited = await _inherited(uow, tree, tenant=tenant)
-        return self._follow(uow, tree, inherited, previous=previous, tenant=tenant)
+        inherited = await labels.inherited_from(uow, tree, tree["resourceType"], tenant=tenant)
+        _, changed = self._follow(uow, tree, inherited, previous=previous, tenant=tenant)
+        return changed
 
     def _follow(
         self,
@@ -79,7 +95,7 @@ class Derived:
         *,
         previous: StoredVersion | None,
         tenant: int,
-    ) -> bool:
+    ) -> tuple[StoredVersion, bool]:
         change = Change(
             type=tree["resourceType"],
             id=tree["id"],
@@ -101,11 +117,7 @@ class Derived:
                 )
                 for patient in stored.patients or (None,)
             )
-        return changed
-
-
-async def _inherited(uow: UnitOfWork, tree: Tree, *, tenant: int) -> Labels:
-    return await labels.inherited_from(uow, tree, tree["resourceType"], tenant=tenant)
+        return stored, changed
 
 
 def _all(tenant: int) -> Visible:

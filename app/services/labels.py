@@ -8,10 +8,10 @@ label is only ever raised: by the client, by what a resource is made from, by th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from app.domain.consent.policy import RANKS
 from app.fhir.json import Tree
@@ -25,6 +25,8 @@ SENSITIVITY: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 _CODES: Final = {rank: code for code, rank in RANKS.items()}
 _UNKNOWN: Final = 1 << 62  # of a code that is not in the list: as unseen as any
 _SEPARATOR: Final = "\n"
+
+Source: TypeAlias = tuple[int, str]  # type number and id
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,11 @@ def codes(bits: int) -> list[str]:
 
 async def inherited_from(uow: UnitOfWork, tree: Tree, type_name: str, *, tenant: int) -> Labels:
     """The high-water mark of what a resource is made from."""
-    sources = list(_sources(tree, type_name))
+    return await of(uow, sources_of(tree, type_name), tenant=tenant)
+
+
+async def of(uow: UnitOfWork, sources: Collection[Source], *, tenant: int) -> Labels:
+    """The high-water mark of stored resources."""
     if not sources:
         return NONE
     visible = Visible.everything(tenant, reason="what is made from something is as confidential")
@@ -152,7 +158,12 @@ def _codings(tree: Tree) -> list[Tree]:
     return list((tree.get("meta") or {}).get("security") or ())
 
 
-def _sources(tree: Tree, type_name: str) -> Iterator[tuple[int, str]]:
+def sources_of(tree: Tree, type_name: str) -> frozenset[Source]:
+    """What a resource is made from, as far as it is on this server."""
+    return frozenset(_sources(tree, type_name))
+
+
+def _sources(tree: Tree, type_name: str) -> Iterator[Source]:
     for path in rules()["inherited"].get(type_name, ()):
         nodes: list[Any] = [tree]
         for name in path.split("."):
