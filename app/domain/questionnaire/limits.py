@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from app.domain.questionnaire import values
 from app.domain.questionnaire.definition import Check
+from app.domain.questionnaire.patterns import matching
 from app.fhir import primitives
 from app.fhir.json import JSON, Tree, to_decimal
 
@@ -115,7 +116,7 @@ def _places(limits: Limits, type_: str, given: Given) -> None:
 
 def _pattern(limits: Limits, _: str, given: Given) -> None:
     for pattern in _texts(given):
-        check = values.matching(pattern)
+        check = matching(pattern)
         if check is None:
             limits.uncomputed.append("a pattern with look-around or back-references")
         else:

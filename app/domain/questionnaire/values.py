@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from pydantic_core import SchemaError, SchemaValidator, core_schema
-
 from app.core.errors import Severity
 from app.domain.questionnaire.definition import Check, Problem
 from app.fhir import primitives, references
-from app.fhir.json import JSON, Number, to_decimal
+from app.fhir.json import JSON, to_decimal
 
 # The JSON keys that an answer may have, by the type of its item.
 VALUES: Mapping[str, tuple[str, ...]] = {
@@ -146,30 +144,6 @@ def bounded(sign: int, limit_key: str, limit: JSON) -> Check:
         return Problem("value", f"{word} value allowed") if order == sign else None
 
     return check
-
-
-def matching(pattern: str) -> Check | None:
-    """The whole value matches; none where the pattern is not regular.
-
-    The engine is linear in the length of the value, so no pattern of a form can stall a server;
-    it knows no look-around and no back-references.
-    """
-    try:
-        _compile(pattern)  # alone, so that it cannot close the group that is put around it
-        matches = _compile(rf"\A(?:{pattern})\z")
-    except SchemaError:
-        return None
-
-    def check(_: str, value: JSON, __: object) -> Problem | None:
-        text = str(value) if isinstance(value, (str, int, Number)) else ""
-        return None if matches(text) else Problem("value", "does not match the pattern")
-
-    return check
-
-
-def _compile(pattern: str) -> Callable[[str], bool]:
-    schema = core_schema.str_schema(pattern=pattern, regex_engine="rust-regex")
-    return SchemaValidator(schema).isinstance_python
 
 
 def no_finer(places: int) -> Check:

@@ -115,6 +115,25 @@ def test_a_pattern_cannot_stall_the_server():
     assert found(questionnaire, text("a", "aab")) == []
 
 
+def test_counts_within_counts_are_not_matched_with_what_would_take_long():
+    """Twenty characters of a pattern, and seconds for one answer."""
+    for pattern in ("(?:[a-z]{0,500}){0,100}!", "a{0,900}a{0,900}!", r"(\(?a{2,9}[)}]?){3000}"):
+        questionnaire = form(item("a", extension=[limit("regex", valueString=pattern)]))
+        (issue,) = check(questionnaire, response(text("a", "a" * 4000)))
+        assert (issue.code, issue.severity) == ("not-supported", Severity.WARNING)
+        assert found(questionnaire, text("a", "a")) == [("value", ".item[0].answer[0].value")]
+
+
+@pytest.mark.parametrize(
+    "pattern, answer",
+    [("[^<>]{0,4000}", "a" * 4000), (r"([a-z0-9]{1,63}\.){1,8}ae", "clinic.example.ae")],
+)
+def test_ordinary_counts_are_matched(pattern, answer):
+    questionnaire = form(item("a", extension=[limit("regex", valueString=pattern)]))
+    assert found(questionnaire, text("a", answer)) == []
+    assert found(questionnaire, text("a", f"{answer}<")) == [("value", ".item[0].answer[0].value")]
+
+
 @pytest.mark.parametrize("pattern", ["(?=a)b", r"(a)\1", "a)|(b", "["])
 def test_a_pattern_that_is_not_regular_is_named_as_not_computed(pattern):
     questionnaire = form(item("a", extension=[limit("regex", valueString=pattern)]))
