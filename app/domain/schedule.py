@@ -5,14 +5,20 @@ A reminder is due at least a day before it is too late, so that it can still be 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
+from itertools import count
 
 from app.core.errors import Issue
 from app.domain.measure import Rater
+from app.fhir import primitives
 
 LONGEST, LATEST_REMINDER = 30, 9
 MOST_WEEKS = 53
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Cadence(StrEnum):
@@ -58,3 +64,27 @@ def problems(schedule: Schedule, place: str) -> list[Issue]:
             Issue("invariant", "a reminder is due at least a day before it is too late", place)
         )
     return issues
+
+
+def weeks(start: str, end: str, zone: tzinfo) -> Iterator[int]:
+    """When each week of a plan begins, in microseconds; the plan's last day counts whole.
+
+    ``start`` and ``end`` are dates or dateTimes. Each week begins at the hour of the first by the
+    clinic's clock, whatever was done to that clock meanwhile; a date begins with its midnight.
+    """
+    first = _by_the_clock(start, primitives.date_range(start)[0], zone)
+    ended = _instant(_by_the_clock(end, primitives.date_range(end)[1], zone), zone)
+    for week in count():
+        begun = _instant(first + timedelta(weeks=week), zone)
+        if begun >= ended:
+            return
+        yield begun
+
+
+def _by_the_clock(text: str, instant: int, zone: tzinfo) -> datetime:
+    moment = _EPOCH + instant * _MICROSECOND
+    return (moment.astimezone(zone) if "T" in text else moment).replace(tzinfo=None)
+
+
+def _instant(clock: datetime, zone: tzinfo) -> int:
+    return (clock.replace(tzinfo=zone) - _EPOCH) // _MICROSECOND

@@ -16,6 +16,7 @@ from app.db.metadata import Str
 from app.db.tables.queue import allocator
 
 BLOCK = 10_000
+_SPARE = 1_000  # for who needs more than was thought: nobody can fetch a block in the middle
 _NUMBERS = EveryTenant("row numbers are the installation's")
 
 _TAKE = Statement(
@@ -37,15 +38,21 @@ class Allocator:
         self._end = 0
 
     async def reserve(self, count: int) -> Iterator[int]:
-        """The caller's own ``count`` numbers, increasing."""
-        if self._end - self._next < count:
-            block = max(count, BLOCK)
+        """The caller's own numbers, increasing: ``count``, and as it goes on as many more."""
+        if self._end - self._next < count + _SPARE:
+            block = max(count + _SPARE, BLOCK)
             end = await self._advance(block)
             if end - block > self._next:  # nobody advanced further meanwhile
                 self._next, self._end = end - block, end
         first = self._next
         self._next += count
-        return iter(range(first, first + count))
+        return self._from(first, count)
+
+    def _from(self, first: int, count: int) -> Iterator[int]:
+        yield from range(first, first + count)
+        while self._next < self._end:
+            self._next += 1
+            yield self._next - 1
 
     async def _advance(self, block: int) -> int:
         rows = await self._update(block)

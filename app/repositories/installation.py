@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Integer, bindparam, func, insert, select, update
 
@@ -28,6 +30,7 @@ _TENANTS = Statement(
         tenant.c.id
     )
 )
+_ZONE = Statement(select(tenant.c.zone).where(tenant.c.id == bindparam("this", type_=Integer())))
 _SET_POLICY = Statement(
     update(tenant)
     .where(tenant.c.id == bindparam("this", type_=Integer()))
@@ -51,6 +54,11 @@ class Tenant:
     name: str
     policy: Implicit = Implicit.CLINIC
     zone: str = "UTC"
+
+
+def zone_named(name: str) -> tzinfo:
+    """The time zone: UTC is known everywhere, others where the machine has the data."""
+    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 class Installation:
@@ -79,6 +87,11 @@ class Installation:
     async def set_policy(self, tenant: int, policy: Implicit) -> None:
         """Decides what holds of a tenant's patients who have said nothing."""
         await self._connection.execute(_SET_POLICY, {"this": tenant, "new": policy.value})
+
+    async def zone(self, tenant: int) -> tzinfo:
+        """By whose clock it is night at a clinic."""
+        rows = await self._connection.fetch(_ZONE, {"this": tenant})
+        return zone_named(rows[0][0] if rows else "UTC")
 
     async def set_zone(self, tenant: int, zone: str) -> None:
         """Sets by whose clock it is night at a clinic."""

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 from functools import cache
 from importlib import resources
-from zoneinfo import ZoneInfo
 
 from app.core.clock import EPOCH, SECOND, Clock
 from app.db.engine import EveryTenant
 from app.fhir import json
 from app.fhir.audit.record import AuditRecord
 from app.repositories.audit_queries import AuditQueries, Question
-from app.repositories.installation import Tenant
+from app.repositories.installation import Tenant, zone_named
 from app.repositories.unit_of_work import UnitsOfWork
 from app.search.visibility import Visible
 from app.services.audit import AuditTrail
@@ -109,8 +108,7 @@ class AuditWatch:
             known = {
                 (each.entity, each.patient) for each in before if each.entity_name == rule.code
             }
-            # UTC is known everywhere, other zones where the machine has the data.
-            zone = UTC if tenant.zone == "UTC" else ZoneInfo(tenant.zone)
+            zone = zone_named(tenant.zone)
             findings = await _find(rule, queries, visible=visible, since=since, zone=zone)
         return [
             self._trail.internal(

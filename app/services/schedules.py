@@ -8,11 +8,13 @@ asked for them. What is too late stays asked for until somebody ends it, and cou
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC
+from itertools import islice, product
 
 from app.core.clock import SECOND, Clock, format_instant
-from app.core.errors import AppError, Category
+from app.core.errors import AppError, Category, Issue
 from app.domain.measure import Rater
-from app.domain.schedule import MOST_WEEKS, Cadence, Schedule, problems
+from app.domain.schedule import MOST_WEEKS, Cadence, Schedule, problems, weeks
 from app.fhir import json
 from app.fhir.json import Tree
 from app.fhir.registry import by_code
@@ -29,6 +31,7 @@ from app.services.trees import current, matching
 SCHEDULE = f"{BASE}/StructureDefinition/measure-schedule"
 _DAY = 86_400 * SECOND
 _MOST = 1000
+_AT_ONCE = 20  # tasks of a plan in one transaction: others wait to write
 _HELD = frozenset(("finished", "in-progress", "onleave", "arrived", "triaged"))
 
 
@@ -56,6 +59,8 @@ class Schedules:
                         "a schedule names a questionnaire and a cadence that is known",
                         place,
                     ) from None
+        if not issues:
+            issues += _weeks_that_end(change.tree)
         if issues:
             raise AppError(Category.UNPROCESSABLE, issues)
         return change
@@ -73,7 +78,8 @@ class Schedules:
             case "EpisodeOfCare" if tree.get("status") == "finished":
                 await self._at_close(uow, tree, visible=visible)
             case "CarePlan" if tree.get("status") == "active":
-                await self._weekly(uow, tree, visible=visible)
+                if await self._weekly(uow, tree, visible=visible):
+                    uow.call_again(written, due=self._clock.now())
             case "QuestionnaireResponse" if tree.get("status") in ("completed", "amended"):
                 await self._answered(uow, tree, visible=visible)
 
@@ -109,19 +115,21 @@ class Schedules:
                 task = self._task(plan, schedule, episode, f"close-{episode['id']}", ended)
                 await self._make(uow, task, visible=visible)
 
-    async def _weekly(self, uow: UnitOfWork, plan: Tree, *, visible: Visible) -> None:
+    async def _weekly(self, uow: UnitOfWork, plan: Tree, *, visible: Visible) -> bool:
+        """Makes the tasks of some weeks; whether more are to be made."""
         period = plan.get("period", {})
-        start, end = moment(period.get("start")), moment(period.get("end"))
-        if start is None or end is None:
-            return
-        for schedule in _schedules(plan):
-            if schedule.cadence is Cadence.WEEKLY:
-                for week in range(MOST_WEEKS):
-                    begun = start + 7 * _DAY * week
-                    if begun > end:
-                        break
-                    task = self._task(plan, schedule, {}, f"week-{week + 1}", begun)
-                    await self._make(uow, task, visible=visible)
+        weekly = [each for each in _schedules(plan) if each.cadence is Cadence.WEEKLY]
+        if not weekly or not {"start", "end"} <= period.keys():
+            return False
+        zone = await uow.installation.zone(visible.tenant)
+        begins = list(islice(weeks(period["start"], period["end"], zone), MOST_WEEKS))
+        made = 0
+        for schedule, (number, begun) in product(weekly, enumerate(begins, 1)):
+            task = self._task(plan, schedule, {}, f"week-{number}", begun)
+            made += await self._make(uow, task, visible=visible)
+            if made == _AT_ONCE:
+                return True
+        return False
 
     async def _answered(self, uow: UnitOfWork, response: Tree, *, visible: Visible) -> None:
         patient = id_in(response.get("subject"), "Patient")
@@ -175,11 +183,12 @@ class Schedules:
             task["input"].append({"type": {"text": "reminder"}, "valueDateTime": when})
         return task
 
-    async def _make(self, uow: UnitOfWork, task: Tree, *, visible: Visible) -> None:
-        """Makes a task once: what became of it since is people's."""
+    async def _make(self, uow: UnitOfWork, task: Tree, *, visible: Visible) -> bool:
+        """Makes a task once: what became of it since is people's. Whether it was made now."""
         held = await self._derived.current(uow, "Task", task["id"], tenant=visible.tenant)
-        if held is None:
-            await self._derived.follow(uow, task, previous=None, tenant=visible.tenant)
+        if held is not None:
+            return False
+        return await self._derived.follow(uow, task, previous=None, tenant=visible.tenant)
 
     async def _plans(
         self, uow: UnitOfWork, patient: str, *, visible: Visible
@@ -189,6 +198,20 @@ class Schedules:
             uow, "CarePlan", criteria, visible=visible, limit=_MOST, base=self._base
         )
         return [(plan, schedule) for plan in found for schedule in _schedules(plan)]
+
+
+def _weeks_that_end(plan: Tree) -> Iterator[Issue]:
+    """A plan that asks every week says from when and until when: its tasks are made at once."""
+    period = plan.get("period", {})
+    is_weekly = any(each.cadence is Cadence.WEEKLY for each in _schedules(plan))
+    if plan.get("status") != "active" or not is_weekly:
+        return
+    if not {"start", "end"} <= period.keys():
+        words = "a weekly schedule needs the start and the end of its plan"
+        yield Issue("required", words, "CarePlan.period")
+    elif next(islice(weeks(period["start"], period["end"], UTC), MOST_WEEKS, None), None):
+        words = f"a weekly schedule is for {MOST_WEEKS} weeks at most"
+        yield Issue("value", words, "CarePlan.period")
 
 
 def _schedules(plan: Tree) -> Iterator[Schedule]:

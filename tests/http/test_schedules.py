@@ -146,4 +146,43 @@ async def test_a_schedule_without_a_form_is_refused(course):
     refused(await course.http.put(f"CarePlan/{tree['id']}", json=tree), 422, "value")
     odd = plan(course, schedule("fortnightly"))
     refused(await course.http.put(f"CarePlan/{odd['id']}", json=odd), 422, "value")
-    made(await course.http.put(f"CarePlan/{tree['id']}", json=plan(course, schedule("weekly"))))
+    right = plan(course, schedule("per-session"))
+    made(await course.http.put(f"CarePlan/{tree['id']}", json=right))
+
+
+@pytest.mark.parametrize(
+    "period, code",
+    [
+        ({}, "required"),
+        ({"start": "2026-01-05"}, "required"),
+        ({"start": "2026-01-05", "end": "2027-01-11"}, "value"),
+    ],
+)
+async def test_a_week_without_end_is_refused_and_asks_for_nothing_in_silence(course, period, code):
+    tree = plan(course, schedule("weekly"), **({"period": period} if period else {}))
+    (issue,) = refused(await course.http.put(f"CarePlan/{tree['id']}", json=tree), 422, code)
+    assert issue["expression"] == ["CarePlan.period"]
+    draft = {**tree, "status": "draft"}
+    made(await course.http.put(f"CarePlan/{tree['id']}", json=draft))
+    whole = {"period": {"start": "2026-01-05", "end": "2027-01-10"}}
+    ok(await course.http.put(f"CarePlan/{tree['id']}", json={**tree, **whole}))
+    await course.settle()
+    assert len(await tasks(course)) == 53
+
+
+async def test_a_week_begins_at_midnight_where_the_clinic_is(clinic, course):
+    async with clinic.application.services.units.accounts.write() as unit:
+        await unit.installation.set_zone(clinic.tenant.id, "Asia/Dubai")
+    period = {"period": {"start": "2026-01-05", "end": "2026-01-12"}}
+    await course.put(plan(course, schedule("weekly", form="phq-9"), **period))
+    await course.settle()
+    starts = [task["restriction"]["period"]["start"] for task in await tasks(course)]
+    assert starts == ["2026-01-04T20:00:00.000Z", "2026-01-11T20:00:00.000Z"]
+
+
+async def test_two_forms_every_week_of_a_year_are_all_asked(course):
+    period = {"period": {"start": "2026-01-05", "end": "2027-01-10"}}
+    forms = [schedule("weekly", form="phq-9"), schedule("weekly", form="gad-7")]
+    await course.put(plan(course, *forms, **period))
+    await course.settle()
+    assert len(await tasks(course)) == 106
