@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from sqlalchemy import ARRAY, bindparam, delete, insert, select, update
 
@@ -22,6 +23,7 @@ from app.repositories.codec import (
 from app.search.values import AnyOf, bind, in_clear
 
 T = TypeVar("T")
+_TenantKey: TypeAlias = tuple[str, Wrapped]
 
 _FIND = Statement(
     select(data_key.c.owner, data_key.c.key_id, data_key.c.wrapped).where(
@@ -89,10 +91,10 @@ class DataKeys:
             await self._load(absent.tenant)
             return work()
 
-    async def secret(self, tenant: int, owner: str) -> bytes:
-        """The octets of a key that seals nothing, but keys hashes."""
-        key = (await self.of(tenant, [owner]))[owner]
-        return await self.opening(partial(self._codec.secret, key, tenant, owner))
+    async def sealed(self, tenant: int, owner: str) -> Secret | None:
+        """A key that seals nothing, but keys hashes, as it is stored."""
+        found = await self._find(tenant, [owner])
+        return Secret(tenant, owner, found[owner], await self._under(tenant)) if found else None
 
     async def destroy(self, tenant: int, owner: str) -> int:
         """Makes all that is sealed with an owner's key unreadable, everywhere and for good."""
@@ -211,16 +213,39 @@ class DataKeys:
         return key_id
 
     async def _load(self, tenant: int) -> None:
+        await _hold(self._codec, self._encryption, tenant, await self._under(tenant))
+
+    async def _under(self, tenant: int) -> Sequence[_TenantKey]:
         rows = await self._connection.fetch(
             select(tenant_key.c.key_id, tenant_key.c.root, tenant_key.c.wrapped).where(
                 tenant_key.c.tenant == tenant
             )
         )
-        for key_id, root, octets in rows:
-            if not self._codec.holds(tenant, key_id):
-                wrapped = Wrapped(root, bytes(octets))
-                plain = await self._encryption.unwrap(wrapped, about=_about(tenant, key_id))
-                self._codec.hold(tenant, key_id, plain)
+        return [(key_id, Wrapped(root, bytes(octets))) for key_id, root, octets in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A key that keys hashes, and the tenant's keys that it may be wrapped under, all wrapped."""
+
+    tenant: int
+    owner: str
+    key: DataKey
+    under: Sequence[_TenantKey]
+
+    async def opened(self, codec: EnvelopeCodec, encryption: KeyEncryption) -> bytes:
+        """Its octets, for which no database is asked."""
+        await _hold(codec, encryption, self.tenant, self.under)
+        return codec.secret(self.key, self.tenant, self.owner)
+
+
+async def _hold(
+    codec: EnvelopeCodec, encryption: KeyEncryption, tenant: int, keys: Sequence[_TenantKey]
+) -> None:
+    for key_id, wrapped in keys:
+        if not codec.holds(tenant, key_id):
+            plain = await encryption.unwrap(wrapped, about=_about(tenant, key_id))
+            codec.hold(tenant, key_id, plain)
 
 
 def _about(tenant: int, key_id: str) -> str:

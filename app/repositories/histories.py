@@ -31,10 +31,10 @@ from app.db.tables.keys import readable
 from app.db.tables.resources import resource, resource_history
 from app.repositories.codec import EnvelopeCodec
 from app.repositories.data_keys import DataKeys
+from app.repositories.index_keys import IndexKeys
 from app.repositories.versions import StoredVersion, as_seen, open_row
 from app.search.compiler import Compiler
 from app.search.expression import Shaper, Value
-from app.search.secrecy import IndexKey
 from app.search.sight import Sight
 from app.search.sources import Rows
 from app.search.values import bind, bound, equals, number
@@ -63,16 +63,16 @@ class Histories:
     """Reads versions, current and superseded."""
 
     def __init__(
-        self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys, index_key: IndexKey
+        self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys, index_keys: IndexKeys
     ) -> None:
         self._connection = connection
         self._codec = codec
         self._keys = keys
-        self._index_key = index_key
+        self._index_keys = index_keys
 
     async def page(self, query: HistoryQuery, *, visible: Visible) -> Sequence[StoredVersion]:
         """At most ``query.limit`` versions, newest first."""
-        shape, params = self._shaped(query, visible)
+        shape, params = await self._shaped(query, visible)
         rows = await self._connection.fetch(_page(shape), {**params, "limit": query.limit})
         return await self._keys.opening(
             lambda: [as_seen(open_row(row, self._codec), visible) for row in rows]
@@ -80,11 +80,11 @@ class Histories:
 
     async def total(self, query: HistoryQuery, *, visible: Visible) -> int:
         """How many versions there are on all pages together."""
-        shape, params = self._shaped(replace(query, before=None), visible)
+        shape, params = await self._shaped(replace(query, before=None), visible)
         rows = await self._connection.fetch(_total(shape), params)
         return int(rows[0][0])
 
-    def _shaped(self, query: HistoryQuery, visible: Visible) -> tuple[_Shape, Params]:
+    async def _shaped(self, query: HistoryQuery, visible: Visible) -> tuple[_Shape, Params]:
         shaper = Shaper()
         kinds = tuple(kind for kind in query.kinds if kind in visible.grants)
         shape = _Shape(
@@ -95,10 +95,9 @@ class Histories:
             at=query.at and tuple(shaper.slot(end) for end in query.at),
             before=query.before and tuple(shaper.slot(part) for part in query.before),
         )
-        return shape, bind(
-            shaper.values,
-            self._connection.dialect,
-            partial(self._index_key.hashed, visible.tenant),
+        values, dialect, tenant = shaper.values, self._connection.dialect, visible.tenant
+        return shape, await self._index_keys.hashing(
+            lambda key: bind(values, dialect, partial(key.hashed, tenant))
         )
 
 

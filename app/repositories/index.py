@@ -12,9 +12,10 @@ from app.db.tables.keys import readable
 from app.db.tables.resources import resource
 from app.repositories.codec import EnvelopeCodec
 from app.repositories.data_keys import DataKeys
+from app.repositories.index_keys import IndexKeys
 from app.repositories.versions import StoredVersion, open_row
 from app.search.indexer import Indexed
-from app.search.secrecy import IndexKey, at_rest
+from app.search.secrecy import at_rest
 from app.search.visibility import Visible
 
 _DELETE = [
@@ -36,12 +37,12 @@ class Index:
     """Walks the current resources and replaces their rows."""
 
     def __init__(
-        self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys, index_key: IndexKey
+        self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys, index_keys: IndexKeys
     ) -> None:
         self._connection = connection
         self._codec = codec
         self._keys = keys
-        self._index_key = index_key
+        self._index_keys = index_keys
 
     async def after(
         self, rid: int, *, limit: int, visible: Visible, kind: int | None = None
@@ -82,7 +83,9 @@ class Index:
         key = {"tenant": stored.tenant, "rid": stored.rid}
         for statement in _DELETE:
             await self._connection.execute(statement, key)
-        at_hand = at_rest(indexed.rows, tenant=stored.tenant, kind=stored.kind, key=self._index_key)
+        at_hand = await self._index_keys.hashing(
+            lambda key: at_rest(indexed.rows, tenant=stored.tenant, kind=stored.kind, key=key)
+        )
         for name, rows in at_hand.items():
             if rows:
                 await self._connection.execute_many(

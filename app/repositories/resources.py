@@ -32,6 +32,7 @@ from app.repositories import lookups
 from app.repositories.codec import DataKey, EnvelopeCodec
 from app.repositories.consents import Consents
 from app.repositories.data_keys import DataKeys
+from app.repositories.index_keys import IndexKeys
 from app.repositories.lookups import COLUMNS
 from app.repositories.versions import StoredVersion, as_seen, open_row
 from app.search.expression import Slot
@@ -118,14 +119,15 @@ class Resources:
         codec: EnvelopeCodec,
         keys: DataKeys,
         consents: Consents,
-        index_key: IndexKey,
+        index_keys: IndexKeys,
     ) -> None:
         self._connection = connection
         self._codec = codec
         self._keys = keys
         self._unsealed: list[tuple[dict[str, Any], StoredVersion]] = []
         self._consents = consents
-        self._index_key = index_key
+        self._index_keys = index_keys
+        self._unhashed: list[tuple[StoredVersion, Indexed]] = []
         self._retired: list[Params] = []
         self._inserted: list[Params] = []
         self._replaced: list[Params] = []
@@ -156,10 +158,7 @@ class Resources:
             return
         if previous is not None:
             self._disowned.append(key)
-        stored = at_rest(indexed.rows, tenant=new.tenant, kind=new.kind, key=self._index_key)
-        for name, rows in stored.items():
-            if rows:
-                self._index.setdefault(name, []).extend({**key, **values} for values in rows)
+        self._unhashed.append((new, indexed))
         self._owners.extend(
             {**key, "kind": new.kind, "owner_kind": owner_kind, "owner_id": owner_id}
             for owner_kind, owner_id in indexed.compartments
@@ -176,6 +175,9 @@ class Resources:
         if not self._unsealed:
             return list(self._consents.changes(()))
         await self._seal()
+        for name, index in (await self._index_keys.hashing(self._hashed)).items():
+            self._index.setdefault(name, []).extend(index)
+        self._unhashed.clear()
         steps: list[tuple[Sequence[Statement], list[Params]]] = [
             ([_RETIRE], self._retired),
             ([_REPLACE], self._replaced),
@@ -212,6 +214,16 @@ class Resources:
         for row, new in self._unsealed:
             row.update(await self._keys.opening(partial(self._sealed, keys, new)))
         self._unsealed.clear()
+
+    def _hashed(self, key: IndexKey) -> Mapping[str, list[Params]]:
+        index: dict[str, list[Params]] = {}
+        for new, indexed in self._unhashed:
+            rid = {"tenant": new.tenant, "rid": new.rid}
+            stored = at_rest(indexed.rows, tenant=new.tenant, kind=new.kind, key=key)
+            for name, rows in stored.items():
+                if rows:
+                    index.setdefault(name, []).extend({**rid, **values} for values in rows)
+        return index
 
     def _sealed(
         self, keys: Mapping[int, Mapping[str, DataKey]], new: StoredVersion
@@ -257,13 +269,10 @@ class Resources:
         self, purpose: lookups.Purpose, kind: int, ids: Sequence[str], *, visible: Visible
     ) -> Sequence[Row]:
         await self.flush()
-        statement, params = lookups.lookup(
-            purpose,
-            kind,
-            ids,
-            visible=visible,
-            dialect=self._connection.dialect,
-            hash=partial(self._index_key.hashed, visible.tenant),
+        dialect = self._connection.dialect
+        made = partial(lookups.lookup, purpose, kind, ids, visible=visible, dialect=dialect)
+        statement, params = await self._index_keys.hashing(
+            lambda key: made(hash=partial(key.hashed, visible.tenant))
         )
         return await self._connection.fetch(statement, params)
 

@@ -13,25 +13,25 @@ from functools import partial
 from typing import TypeVar
 
 from app.core.errors import AppError, Category, Issue, Severity
-from app.db.engine import Connection, Query, Row
+from app.db.engine import Connection, Query, Row, Statement
 from app.db.scratch import scratch
 from app.repositories.apart import TABLES, fill
 from app.repositories.codec import EnvelopeCodec, Sealed
 from app.repositories.data_keys import DataKeys
+from app.repositories.index_keys import IndexKeys
 from app.repositories.recall import Recall
 from app.search import merging, pages
 from app.search.compiler import source_of
 from app.search.cursor import Position
-from app.search.expression import Keyed, Value
+from app.search.expression import Value
 from app.search.found import Found, Page
 from app.search.hidden import MOST, Split, split, too_costly
 from app.search.inclusions import Inclusions
 from app.search.merging import Counted
 from app.search.plans import Plan, plan, sees_one_patient
 from app.search.query import SearchQuery
-from app.search.secrecy import IndexKey
 from app.search.sources.resource import RESOURCES
-from app.search.values import bind
+from app.search.values import bind, in_clear
 from app.search.visibility import Visible
 
 T = TypeVar("T")
@@ -47,13 +47,13 @@ class Searches:
         connection: Connection,
         codec: EnvelopeCodec,
         keys: DataKeys,
-        index_key: IndexKey | None,
+        index_keys: IndexKeys | None,
     ) -> None:
-        """Without ``index_key`` the index of the connection is in clear."""
+        """Without ``index_keys`` the index of the connection is in clear."""
         self._connection = connection
         self._codec = codec
         self._keys = keys
-        self._index_key = index_key
+        self._index_keys = index_keys
 
     async def page(
         self, query: SearchQuery, *, visible: Visible, after: Position | None = None
@@ -146,12 +146,12 @@ class Searches:
         planned = plan(query, visible=visible, laterals=laterals)
         if doubtful := planned.doubtful:
             few = merging.total(doubtful, most=merging.COUNTED + 1)
-            found = await self._connection.fetch(few, self._bind(planned.values, planned.tenant))
+            found = await self._ask(few, planned.values, planned.tenant)
             return planned if found[0][0] <= merging.COUNTED else planned.spread()
         if not planned.candidates:
             return planned
         look = pages.look(planned.shape, planned.candidates)
-        counts = await self._connection.fetch(look, self._bind(planned.values, planned.tenant))
+        counts = await self._ask(look, planned.values, planned.tenant)
         return planned.looked(counts[0])
 
     async def _rows(
@@ -165,7 +165,7 @@ class Searches:
             begin = planned.after(after if begun else None, values)
             ends = planned.slot(edge, values)
             statement = pages.page(planned.shape, part=part, after=begin, limit=limit, edge=ends)
-            found += await self._connection.fetch(statement, self._bind(values, planned.tenant))
+            found += await self._ask(statement, values, planned.tenant)
             if len(found) >= limit:
                 break
         return found[:limit]
@@ -183,7 +183,7 @@ class Searches:
         for most in merging.GOES_BACK if in_time else merging.GOES_BACK[-1:]:
             values = list(planned.values)
             statement = planned.edge(after, values, most=most)
-            ends = await self._connection.fetch(statement, self._bind(values, planned.tenant))
+            ends = await self._ask(statement, values, planned.tenant)
             edge = int(ends[0][0]) if ends else None
             if edge is not None and not in_time:
                 raise _unordered()
@@ -193,7 +193,7 @@ class Searches:
         return found, edge
 
     async def _rows_and_total(self, planned: Plan, *, limit: int) -> tuple[Sequence[Row], Counted]:
-        params = self._bind(planned.values, planned.tenant)
+        params = await self._bind(planned.values, planned.tenant)
         counted, rows = await self._connection.fetch_all(
             [
                 Query(planned.count(), params),
@@ -203,9 +203,7 @@ class Searches:
         return rows, await self._number(planned, counted[0])
 
     async def _counted(self, planned: Plan) -> Counted:
-        rows = await self._connection.fetch(
-            planned.count(), self._bind(planned.values, planned.tenant)
-        )
+        rows = await self._ask(planned.count(), planned.values, planned.tenant)
         return await self._number(planned, rows[0])
 
     async def _number(self, planned: Plan, row: Row) -> Counted:
@@ -217,7 +215,7 @@ class Searches:
             return Counted(counted, is_exact=True)
         size = merging.SAMPLED
         sample = merging.sample(planned.shape, size=size)
-        rows = await self._connection.fetch(sample, self._bind(planned.values, planned.tenant))
+        rows = await self._ask(sample, planned.values, planned.tenant)
         about, is_exact = merging.about(rows[0], size=size)
         return Counted(max(counted, about), is_exact)
 
@@ -228,19 +226,26 @@ class Searches:
             return (), True
         inclusions = Inclusions(query, matches, limit=MAX_INCLUDES)
         while (step := inclusions.step(visible=visible)) is not None:
-            params = self._bind(step.values, visible.tenant) | {"limit": inclusions.rows_to_ask}
+            params = await self._bind(step.values, visible.tenant) | {
+                "limit": inclusions.rows_to_ask
+            }
             rows = await self._connection.fetch(step.statement, params)
             inclusions.add(await self._seen(step.kinds, rows, visible))
         return tuple(inclusions.found), inclusions.complete
 
-    def _bind(self, values: list[Value], tenant: int) -> dict[str, object]:
-        return bind(values, self._connection.dialect, partial(self._hash, tenant))
+    async def _ask(self, statement: Statement, values: list[Value], tenant: int) -> Sequence[Row]:
+        return await self._connection.fetch(statement, await self._bind(values, tenant))
 
-    def _hash(self, tenant: int, keyed: Keyed) -> Value:
-        return self._index_key.hashed(tenant, keyed) if self._index_key else keyed.value
+    async def _bind(self, values: list[Value], tenant: int) -> dict[str, object]:
+        dialect = self._connection.dialect
+        if self._index_keys is None:
+            return bind(values, dialect, in_clear)
+        return await self._index_keys.hashing(
+            lambda key: bind(values, dialect, partial(key.hashed, tenant))
+        )
 
     def _split(self, query: SearchQuery, visible: Visible) -> Split | None:
-        if self._index_key is None:
+        if self._index_keys is None:
             return None
         return split(query, within_own=sees_one_patient(query, visible))
 

@@ -25,6 +25,7 @@ from app.repositories.consents import Consents
 from app.repositories.data_keys import DataKeys
 from app.repositories.histories import Histories
 from app.repositories.index import Index
+from app.repositories.index_keys import IndexKeys
 from app.repositories.installation import SHARED, Installation
 from app.repositories.jobs import Jobs
 from app.repositories.outbox import Outbox, Written
@@ -34,7 +35,6 @@ from app.repositories.retention import Retention
 from app.repositories.sealed_secrets import SealedSecrets
 from app.repositories.searches import Searches
 from app.repositories.session import Proviso, Session
-from app.search.secrecy import IndexKey
 
 
 class UnitOfWork:
@@ -49,14 +49,14 @@ class UnitOfWork:
         connection: Session,
         numbers: Iterator[int],
         *,
-        index_key: IndexKey,
+        index_keys: IndexKeys,
         codec: EnvelopeCodec,
         encryption: KeyEncryption,
         clock: Clock,
     ) -> None:
         self.connection = connection
         self._numbers = numbers
-        self._index_key = index_key
+        self._index_keys = index_keys
         self._codec = codec
         self._encryption = encryption
         self._clock = clock
@@ -78,22 +78,22 @@ class UnitOfWork:
     @cached_property
     def resources(self) -> Resources:
         """Current versions."""
-        return Resources(self.connection, self._codec, self.keys, self.consents, self._index_key)
+        return Resources(self.connection, self._codec, self.keys, self.consents, self._index_keys)
 
     @cached_property
     def histories(self) -> Histories:
         """Past versions."""
-        return Histories(self.connection, self._codec, self.keys, self._index_key)
+        return Histories(self.connection, self._codec, self.keys, self._index_keys)
 
     @cached_property
     def index(self) -> Index:
         """The search index."""
-        return Index(self.connection, self._codec, self.keys, self._index_key)
+        return Index(self.connection, self._codec, self.keys, self._index_keys)
 
     @cached_property
     def searches(self) -> Searches:
         """What searches find."""
-        return Searches(self.connection, self._codec, self.keys, self._index_key)
+        return Searches(self.connection, self._codec, self.keys, self._index_keys)
 
     @cached_property
     def sealed_secrets(self) -> SealedSecrets:
@@ -167,8 +167,8 @@ class UnitsOfWork:
         self.audit = AuditWriter(database)
         self._codec = codec
         self._encryption = encryption
-        self._index_key: IndexKey | None = None
         self._clock = clock
+        self._index_keys = IndexKeys(codec=codec, encryption=encryption, clock=clock)
         self._allocator = Allocator(database)
         self.accounts = AccountUnits(self)
 
@@ -180,10 +180,11 @@ class UnitsOfWork:
 
         Its statements all see one state, or where that does not matter each the newest.
         """
-        database, index_key = self.database, await self._key_of_index()
+        await self._know_index_key()
+        database = self.database
         opened = database.snapshot(whose) if snapshot else database.read(whose)
         async with Session(database, whose, opened, begun=True, provisos=provisos) as session:
-            unit = self._unit(session, iter(()), index_key)
+            unit = self._unit(session, iter(()))
             yield unit
             await session.hold()
         await self.audit.write(unit.audited)
@@ -202,10 +203,11 @@ class UnitsOfWork:
         ``late`` lets it begin its transaction when it first holds or sends something.
         """
         numbers = await self._allocator.reserve(8 + 4 * resources)
-        database, index_key = self.database, await self._key_of_index()
+        await self._know_index_key()
+        database = self.database
         opened = database.read(whose) if late else database.write(whose)
         async with Session(database, whose, opened, begun=not late, provisos=provisos) as session:
-            unit = self._unit(session, numbers, index_key)
+            unit = self._unit(session, numbers)
             yield unit
             changes = [*await unit.resources.changes()]
             if unit.written:
@@ -213,21 +215,23 @@ class UnitsOfWork:
             await session.conclude()
             await AuditLog(session).append(unit.audited, after=changes)
 
-    async def _key_of_index(self) -> IndexKey:
-        """What the index is hashed under: made once, in a transaction of its own."""
-        if self._index_key is None:
-            async with self.database.write(SHARED) as connection:
-                if SHARED not in [each.id for each in await Installation(connection).tenants()]:
-                    return IndexKey(bytes(32))  # nothing is stored yet that would be hashed
-                keys = DataKeys(connection, self._codec, self._encryption, self._clock)
-                self._index_key = IndexKey(await keys.secret(SHARED, "index"))
-        return self._index_key
+    async def _know_index_key(self) -> None:
+        """Has what the index is hashed under at hand, sealed; it is made once, for itself."""
+        if self._index_keys.is_known:
+            return
+        async with self.database.read(SHARED) as connection:
+            if await self._index_keys.read(connection):
+                return
+        async with self.database.write(SHARED) as connection:
+            await self._index_keys.make(connection)
+        async with self.database.read(SHARED) as connection:
+            await self._index_keys.read(connection)
 
-    def _unit(self, connection: Session, numbers: Iterator[int], index_key: IndexKey) -> UnitOfWork:
+    def _unit(self, connection: Session, numbers: Iterator[int]) -> UnitOfWork:
         return UnitOfWork(
             connection,
             numbers,
-            index_key=index_key,
+            index_keys=self._index_keys,
             codec=self._codec,
             encryption=self._encryption,
             clock=self._clock,

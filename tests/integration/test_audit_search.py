@@ -31,7 +31,7 @@ from app.search.sources.resource import RESOURCES
 from app.search.visibility import Alternative, Visible
 from tests.support.audit_log import a_log
 from tests.support.audit_records import NOON, a_record, a_system_record, every_kind
-from tests.support.sealing import CODEC, INDEX_KEY, data_keys
+from tests.support.sealing import CODEC, INDEX_KEYS, data_keys
 from tests.support.sealing import resources as repository
 
 BASE = "https://rapport.test/fhir"
@@ -126,7 +126,7 @@ async def found(
     assert not query.warnings, query.warnings
     with store(source):
         async with database.read(visible.tenant) as connection:
-            searches = Searches(connection, CODEC, data_keys(connection), INDEX_KEY)
+            searches = Searches(connection, CODEC, data_keys(connection), INDEX_KEYS)
             page = await searches.page(query, visible=visible)
     assert page.total == len(page.matches)
     return [each.id for each in page.matches]
@@ -311,7 +311,7 @@ async def asked(database: Database, text: str) -> Page:
     query = parse(parse_qsl(text), type_name="AuditEvent", base=BASE, now=NOON, max_count=500)
     with store(AUDIT):
         async with database.read(1) as connection:
-            searches = Searches(connection, CODEC, data_keys(connection), INDEX_KEY)
+            searches = Searches(connection, CODEC, data_keys(connection), INDEX_KEYS)
             return await searches.page(query, visible=EVERYTHING)
 
 
@@ -366,7 +366,7 @@ async def test_pages_neither_skip_nor_repeat(database: Database, sort):
     after = None
     with store(AUDIT):
         async with database.read(1) as connection:
-            searches = Searches(connection, CODEC, data_keys(connection), INDEX_KEY)
+            searches = Searches(connection, CODEC, data_keys(connection), INDEX_KEYS)
             while True:
                 page = await searches.page(query, visible=EVERYTHING, after=after)
                 seen += [each.id for each in page.matches]
@@ -384,7 +384,7 @@ async def test_found_event_is_the_rendered_record(database: Database):
     )
     with store(AUDIT):
         async with database.read(1) as connection:
-            searches = Searches(connection, CODEC, data_keys(connection), INDEX_KEY)
+            searches = Searches(connection, CODEC, data_keys(connection), INDEX_KEYS)
             [match] = (await searches.page(query, visible=EVERYTHING)).matches
     assert json.parse_resource(match.text) == render(RECORDS[3])
     assert (match.version, match.updated) == (1, RECORDS[3].recorded)

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
-import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.core.errors import AppError, Category
 from app.core.ids import RandomIds
@@ -23,26 +16,12 @@ from app.repositories.installation import SHARED
 from app.security.key_service import KeyService
 from app.security.keyring import KeyRing
 from app.security.root_key import KeyUnavailable, RootKey
-from app.services.audit_keys import LogKeys
 from app.services.audit_verification import verify_log
-from app.services.key_rotation import KeyRotation
-from tests.support.application import ORIGIN, Application, Clinic, clinic_of, running
+from tests.support.application import Application, Clinic, clinic_of, running
 from tests.support.databases import ANYBODY, Databases, Dialect
+from tests.support.transit import key_service_at, rotation
 
 PATIENT = {"resourceType": "Patient", "id": "rita", "active": True}
-
-
-def rotation(application: Application) -> KeyRotation:
-    services = application.services
-    return KeyRotation(
-        services.units,
-        services.trail,
-        root=services.root,
-        encryption=services.units._encryption,
-        log_keys=LogKeys(
-            root=services.root, clock=services.clock, ids=services.ids, base_url=ORIGIN
-        ),
-    )
 
 
 @pytest.fixture
@@ -100,56 +79,11 @@ async def test_the_root_key_is_turned_over_and_the_former_forgotten(clinic: Clin
         ).signer()
 
 
-class Transit(BaseHTTPRequestHandler):
-    """As much of Vault's Transit engine as is spoken."""
-
-    keys: list[AESGCM]
-
-    def do_POST(self) -> None:
-        if self.headers["X-Vault-Token"] != "token":
-            self._answer(403, {})
-            return
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        what = self.path.removeprefix("/v1/transit/").partition("/")[0]
-        if what == "keys":
-            self.keys.append(AESGCM(os.urandom(32)))
-            self._answer(204, {})
-            return
-        about = base64.b64decode(body["associated_data"])
-        if what == "encrypt":
-            sealed = self.keys[-1].encrypt(b"n" * 12, base64.b64decode(body["plaintext"]), about)
-            text = f"vault:v{len(self.keys)}:{base64.b64encode(sealed).decode()}"
-            self._answer(200, {"data": {"ciphertext": text}})
-            return
-        _, version, sealed_text = body["ciphertext"].split(":")
-        try:
-            key = self.keys[int(version[1:]) - 1]
-            plain = key.decrypt(b"n" * 12, base64.b64decode(sealed_text), about)
-        except InvalidTag:
-            self._answer(400, {"errors": ["no"]})
-            return
-        self._answer(200, {"data": {"plaintext": base64.b64encode(plain).decode()}})
-
-    def _answer(self, status: int, body: Any) -> None:
-        self.send_response(status)
-        text = b"" if status == 204 else json.dumps(body).encode()
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def transit(tmp_path: Path) -> Iterator[str]:
-    handler = type("Handler", (Transit,), {"keys": [AESGCM(os.urandom(32))]})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    Thread(target=server.serve_forever, daemon=True).start()
     (tmp_path / "token").write_text("token\n")
-    yield f"http://127.0.0.1:{server.server_port}/v1/transit"
-    server.shutdown()
-    server.server_close()
+    with key_service_at() as url:
+        yield url
 
 
 def key_service(url: str, place: Path) -> KeyService:

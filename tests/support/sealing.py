@@ -11,6 +11,7 @@ from app.db.engine import Connection
 from app.repositories.codec import EnvelopeCodec
 from app.repositories.consents import Consents
 from app.repositories.data_keys import DataKeys
+from app.repositories.index_keys import IndexKeys
 from app.repositories.resources import Resources
 from app.search.secrecy import IndexKey
 from app.security.root_key import RootKey
@@ -28,6 +29,16 @@ INDEX_KEY = IndexKey(bytes(range(32)))
 ROOT = RootKey(bytes(range(32)), RandomIds())
 
 
+class _Open(IndexKeys):
+    """The key above, which no database holds."""
+
+    def __init__(self) -> None:
+        self._key = INDEX_KEY
+
+
+INDEX_KEYS: IndexKeys = _Open()
+
+
 def data_keys(connection: Connection) -> DataKeys:
     """The repository of keys on a connection."""
     return DataKeys(connection, CODEC, ROOT, SystemClock())
@@ -35,4 +46,4 @@ def data_keys(connection: Connection) -> DataKeys:
 
 def resources(connection: Connection) -> Resources:
     """The repository of resources on a connection."""
-    return Resources(connection, CODEC, data_keys(connection), Consents(connection), INDEX_KEY)
+    return Resources(connection, CODEC, data_keys(connection), Consents(connection), INDEX_KEYS)

@@ -24,7 +24,7 @@ from app.search.query import SearchQuery
 from app.search.types import Terminology
 from app.search.visibility import Visible
 from tests.support.databases import ANYBODY, Database
-from tests.support.sealing import CODEC, INDEX_KEY, data_keys
+from tests.support.sealing import CODEC, INDEX_KEY, INDEX_KEYS, data_keys
 
 BASE = "http://127.0.0.1:8000/fhir"
 NOW = 1_767_225_600_000_000  # 2026-01-01
@@ -125,7 +125,7 @@ class World:
             text = f"{text}&_id={','.join(sorted(named))}"
         query = parse(text, type_name, terminology=terminology, **options)
         async with self.database.snapshot(visible.tenant) as connection:
-            searches = Searches(connection, CODEC, data_keys(connection), INDEX_KEY)
+            searches = Searches(connection, CODEC, data_keys(connection), INDEX_KEYS)
             return await searches.page(query, visible=visible, after=after)
 
     async def pages(self, type_name: str | None, text: str, **options: Any) -> list[Page]:
