@@ -255,7 +255,7 @@ class Searches:
         planned = await self._planned(parts.bounds, visible)
         rows = await self._rows(planned, None, limit=MOST + 1)
         if len(rows) > MOST:
-            raise too_costly()
+            raise too_costly(parts.asked)
         found = await self._seen(parts.bounds.kinds, rows, visible)
         with scratch(TABLES) as connection:
             await asyncio.to_thread(fill, connection, found, tenant=visible.tenant)

@@ -7,6 +7,7 @@ is opened and searched apart. Whether a search may be made follows from how it i
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from app.core.errors import AppError, Category
@@ -32,10 +33,14 @@ _HIDDEN = frozenset(("string", "number", "quantity"))
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A search in two: what the index bounds, and what is asked of what that finds."""
+    """A search in two: what the index bounds, and what is asked of what that finds.
+
+    ``asked`` are the parameters that the index cannot answer, ``_sort`` with what it sorts by.
+    """
 
     bounds: SearchQuery
     apart: SearchQuery
+    asked: tuple[str, ...]
 
 
 def split(query: SearchQuery, *, within_own: bool) -> Split | None:
@@ -45,26 +50,49 @@ def split(query: SearchQuery, *, within_own: bool) -> Split | None:
     """
     items = ranks.criteria(query.where)
     apart = tuple([item for item in items if _is_hidden(item)])
-    if not apart and not any(_is_unordered(query.kinds[0], key) for key in query.sort):
-        if any(_reaches_hidden(item) for item in items):
-            raise too_costly()
+    unordered = [key.code for key in query.sort if _is_unordered(query.kinds[0], key)]
+    far = [name for item in items if _reaches_hidden(item) for name in _names(item)]
+    near = [name for item in apart for name in _names(item)]
+    asked = tuple(dict.fromkeys([*near, *far, *(f"_sort={code}" for code in unordered)]))
+    if not apart and not unordered:
+        if far:
+            raise too_costly(asked)
         return None
     rest = tuple([item for item in items if item not in apart])
     bounded = within_own or any(ranks.rank(item, query.kinds[0]) == ranks.NARROW for item in rest)
-    if not bounded or any(_reaches_hidden(item) for item in items):
-        raise too_costly()
+    if not bounded or far:
+        raise too_costly(asked)
     bare = SearchQuery(kinds=query.kinds, where=And(rest), count=MOST, total="none")
-    return Split(bare, replace(query, where=And(apart), includes=(), revincludes=()))
+    return Split(bare, replace(query, where=And(apart), includes=(), revincludes=()), asked)
 
 
-def too_costly() -> AppError:
-    """The refusal of a search that would have to open too much."""
+def too_costly(asked: Sequence[str]) -> AppError:
+    """The refusal of a search that would have to open too much for what these parameters ask."""
     return AppError.of(
         Category.INVALID,
         "too-costly",
-        "this is not indexed for confidential data: name one patient, encounter or resource"
-        " and, if it is still too much, a code or a date",
+        f"{', '.join(asked)}: this is not indexed for confidential data: name one patient,"
+        " encounter or resource and, if it is still too much, a code or a date",
     )
+
+
+def _names(node: Expression) -> Iterator[str]:
+    """The names, as in a search, of the parameters by which a criterion asks for what is hidden."""
+    match node:
+        case Param(code=code, index=index) if _is_hidden(node):
+            yield f"{code}{index}"
+        case Composite(code=code) | Missing(code=code) if _is_hidden(node):
+            yield code
+        case And(items) | Or(items):
+            for item in items:
+                yield from _names(item)
+        case Not(item):
+            yield from _names(item)
+        case Chain(code=code, targets=targets):
+            for _, where in targets:
+                yield from (f"{code}.{name}" for name in _names(where))
+        case Has(source, code, where):
+            yield from (f"_has:{by_code(source).name}:{code}:{name}" for name in _names(where))
 
 
 def asks_for_hidden(node: Expression) -> bool:

@@ -10,10 +10,22 @@ from app.fhir.registry import REGISTRY
 from app.search import merging, pages, ranks, starts
 from app.search.compiler import source_of
 from app.search.cursor import Position
-from app.search.expression import And, Compartment, Expression, Param, Shaper, Value, kinds
+from app.search.expression import (
+    And,
+    Chain,
+    Compartment,
+    Expression,
+    Ids,
+    Param,
+    Shaper,
+    Test,
+    Value,
+    kinds,
+)
 from app.search.pages import LOOK, After, Part
 from app.search.query import SearchQuery
 from app.search.shape import Shape
+from app.search.sight import Alternative
 from app.search.sources.resource import RESOURCES
 from app.search.visibility import Visible
 
@@ -186,11 +198,25 @@ def _merging(shape: Shape, *, laterals: bool) -> Shape:
 
 
 def sees_one_patient(query: SearchQuery, visible: Visible) -> bool:
-    """Whether all that the caller sees of the types is in one patient's compartment."""
-    return any(
-        isinstance(item, Compartment) and item.owner_kind == _PATIENT
-        for item in _own(query.kinds, visible)
-    )
+    """Whether all that the caller sees of the types is one patient's, or of a couple of theirs."""
+    ways = [way for kind in query.kinds for way in visible.grants.get(kind, ())]
+    patients = {_patient_of(way) for way in ways}
+    return len(patients) == 1 and None not in patients
+
+
+def _patient_of(way: Alternative) -> str | None:
+    """Whose rows a way leads to, where it leads to one patient's."""
+    match way.compartment, way.within:
+        case (int(kind), str(id)), _ if kind == _PATIENT:
+            return id
+        case _, (_, Chain(_, "member", ((int(kind), Ids((str(id),))),))) if kind == _PATIENT:
+            return id
+    for item in () if way.constraint is None else ranks.criteria(way.constraint):
+        match item:
+            case Param(_, "patient", _, (Test("target", (int(kind), str(id))),)):
+                if kind == _PATIENT:
+                    return id
+    return None
 
 
 def _own(searched: tuple[int, ...], visible: Visible) -> tuple[Expression, ...]:
