@@ -15,6 +15,8 @@ ANSWER_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     "answer-exit": {"en": "Leave this page", "ar": "مغادرة هذه الصفحة"},
     "answer-yes": {"en": "Yes", "ar": "نعم"},
     "answer-no": {"en": "No", "ar": "لا"},
+    "answer-from": {"en": "From", "ar": "من"},
+    "answer-to": {"en": "to", "ar": "إلى"},
     "answer-nothing": {
         "en": "Nothing was answered yet.",
         "ar": "لم تتم الإجابة عن أي سؤال بعد.",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from app.domain.questionnaire.limits import STANDARD, value_of
 from app.fhir import json
 from app.fhir.json import Tree
 from app.services.displays import text_of
@@ -13,18 +14,25 @@ from app.services.displays import text_of
 _ASKED = frozenset(
     ("choice", "open-choice", "boolean", "integer", "decimal", "string", "text", "date")
 )
+_NUMBERS = frozenset(("decimal", "integer"))
+_WESTERN = str.maketrans("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹٫", "01234567890123456789.")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,6})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One item as a page asks it; ``options`` are texts, ``level`` its depth."""
+    """One item as a page asks it; ``options`` are texts, ``level`` its depth.
+
+    ``low`` and ``high`` are the bounds of a number as they are written; empty where there are none.
+    """
 
     link_id: str
     kind: str
     text: str
     level: int
     options: tuple[str, ...] = ()
+    low: str = ""
+    high: str = ""
 
 
 def questions(questionnaire: Tree, language: str) -> Sequence[Question]:
@@ -42,8 +50,18 @@ def _questions(node: Tree, language: str, level: int) -> Iterator[Question]:
                 text=text_of(item, "text", language) or item.get("prefix") or item["linkId"],
                 level=level,
                 options=tuple(options),
+                low=_bound(item, "minValue"),
+                high=_bound(item, "maxValue"),
             )
         yield from _questions(item, language, level + 1)
+
+
+def _bound(item: Tree, name: str) -> str:
+    for extension in item.get("extension", ()) if item["type"] in _NUMBERS else ():
+        if extension.get("url") == f"{STANDARD}{name}":
+            limit = value_of(extension)
+            return str(limit[1]) if limit and json.is_decimal(limit[1]) else ""
+    return ""
 
 
 def _label(option: Tree, language: str) -> str:
@@ -83,9 +101,10 @@ def _answer(item: Tree, given: str) -> Tree | None:
         case "boolean":
             return {"valueBoolean": given == "true"}
         case "integer":
-            return {"valueInteger": int(given)} if _is_whole(given) else {"valueString": given}
+            whole = given.translate(_WESTERN)
+            return {"valueInteger": int(whole)} if _is_whole(whole) else {"valueString": given}
         case "decimal":
-            exact = given.replace(",", ".").replace("\N{ARABIC DECIMAL SEPARATOR}", ".")
+            exact = given.translate(_WESTERN).replace(",", ".")
             fits = _DECIMAL.fullmatch(exact)
             return {"valueDecimal": json.number(exact)} if fits else {"valueString": given}
         case "date":

@@ -192,6 +192,25 @@ async def test_what_does_not_fit_is_asked_again_and_nothing_is_lost(course, at_h
     assert (await send(at_home, nothing)).status_code == 422
 
 
+@pytest.mark.parametrize("language, bounds", [("en", "From 0 to 10"), ("ar", "من 0 إلى 10")])
+async def test_a_number_is_asked_for_with_its_bounds_and_taken_in_any_digits(
+    course, at_home, language, bounds
+):
+    address = await link(course, await asked(course, session=1, form="srs"))
+    page = await at_home.open(f"{address}?lang={language}")
+    assert page.text.count(f">{bounds}</p>") == 4
+    fields = zip(
+        ("relationship", "goals", "approach", "overall"),
+        ("9.5", "8,1", "٩٫٥", "\u06f9.\u06f0"),
+        strict=True,
+    )
+    sent = await send(at_home, address, **{f"item-{name}": text for name, text in fields})
+    assert sent.status_code == 200
+    found = ok(await course.http.get("QuestionnaireResponse", params={"subject": course.patient}))
+    items = found["entry"][0]["resource"]["item"]
+    assert [each["answer"][0]["valueDecimal"] for each in items] == [9.5, 8.1, 9.5, 9]
+
+
 async def test_a_form_of_another_browser_is_refused(course, at_home, application):
     address = await link(course, await asked(course, session=1))
     await at_home.http.get(address)
