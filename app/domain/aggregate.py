@@ -3,12 +3,14 @@
 A cell with fewer than five clients is suppressed. Two releases may differ in one client only, and
 their difference would be that client: so a release is compared with all earlier ones of its cell,
 and held back until it differs from each by nobody or by at least five clients. A client whose own
-value changed counts as different.
+value changed counts as different. Cells that add up to each other, as an instrument's scales do,
+are released together and over the same clients: else what one tells of five clients and the others
+of six is the sixth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
@@ -50,6 +52,19 @@ def release(
     if len(values) >= LEAST and not any(0 < differ(values, each) < LEAST for each in published):
         return values
     return published[-1] if published else None
+
+
+def release_together(
+    values: Mapping[str, Mapping[str, V]], earlier: Mapping[str, Sequence[Mapping[str, V]]]
+) -> Mapping[str, Mapping[str, V] | None]:
+    """What to publish of cells that can be computed from each other, by their names.
+
+    All as they are now, where ``release`` allows each; else all as they were last.
+    """
+    now = {name: release(each, earlier.get(name, ())) for name, each in values.items()}
+    if all(told is None or told is values[name] for name, told in now.items()):
+        return now
+    return {name: release({}, earlier.get(name, ())) for name in values}
 
 
 def cell(values: Mapping[str, Decimal] | None) -> Cell:

@@ -6,11 +6,12 @@ another's by somebody.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from app.domain.aggregate import Cell, cell
-from app.domain.measure import mean, settle
+from app.domain.measure import Rater, mean, settle
+from app.domain.trajectory import Series, Track
 from app.fhir.json import Tree
 from app.fhir.parameters import Part, boolean, decimal, group, integer, parameters, value
 from app.repositories.unit_of_work import UnitOfWork
@@ -19,8 +20,10 @@ from app.services.courses import Course, Courses
 from app.services.definitions import Definitions
 from app.services.publishing import Publishing, Values
 from app.services.trees import matching
+from app.services.trends import values as values_of
 
 _EPISODES = 100_000
+_AT_ONCE = 50  # courses: others are answered in between
 
 
 class Benchmarks:
@@ -48,31 +51,62 @@ class Benchmarks:
             limit=_EPISODES,
             base=self._base,
         )
-        scales = [scale] if scale else await self._definitions.top_scales(uow, tenant=tenant)
-        courses = await self._courses.courses(uow, episodes, visible=visible, scales=scales)
-        cells = self._values(courses, tenant=tenant)
+        asked = [scale] if scale else await self._definitions.top_scales(uow, tenant=tenant)
         told = []
-        for name, values in sorted(cells.items()):
-            place = "|".join((organization, *name))
-            released = await self._publishing.released(uow, place, values, tenant=tenant)
-            figures = {client: Decimal(text) for client, text in (released or {}).items()}
-            told.append(_told(*name, cell(figures)))
+        for instrument, of_scale in sorted(
+            (await self._values(uow, episodes, visible=visible)).items()
+        ):
+            places = {each: f"{organization}|{instrument}|{each}" for each in of_scale}
+            released = await self._publishing.released_together(
+                uow, {places[each]: values for each, values in of_scale.items()}, tenant=tenant
+            )
+            for each in sorted(of_scale.keys() & set(asked)):
+                of_client = released[places[each]] or {}
+                figures = {client: Decimal(text) for client, text in of_client.items()}
+                told.append(_told(instrument, each, cell(figures)))
         return parameters(told)
 
-    def _values(self, courses: Sequence[Course], *, tenant: int) -> dict[tuple[str, str], Values]:
-        """One value a client for each instrument and scale: the mean of all their scores."""
-        scores: dict[tuple[str, str], dict[str, list[Decimal]]] = {}
-        for course in courses:
-            pseudonym = self._publishing.pseudonym(course.patient, tenant=tenant)
-            for series in course.series:
-                of_client = scores.setdefault((series.track.instrument, series.track.scale), {})
-                known = [each.value for each in series.points if each.value is not None]
-                if known:
-                    of_client.setdefault(pseudonym, []).extend(known)
+    async def _values(
+        self, uow: UnitOfWork, episodes: Sequence[Tree], *, visible: Visible
+    ) -> Mapping[str, Mapping[str, Values]]:
+        """One value a client by instrument and scale: the mean of what they answered whole."""
+        scores: dict[str, dict[str, dict[str, list[Decimal]]]] = {}
+        for start in range(0, len(episodes), _AT_ONCE):
+            for course in await self._courses.courses(
+                uow, episodes[start : start + _AT_ONCE], visible=visible
+            ):
+                pseudonym = self._publishing.pseudonym(course.patient, tenant=visible.tenant)
+                for track, known in _whole(course):
+                    of_scale = scores.setdefault(track.instrument, {})
+                    of_scale.setdefault(track.scale, {}).setdefault(pseudonym, []).extend(known)
         return {
-            name: {client: str(settle(mean(each))) for client, each in of_client.items()}
-            for name, of_client in scores.items()
+            instrument: {
+                scale: {client: str(settle(mean(each))) for client, each in of_client.items()}
+                for scale, of_client in of_scale.items()
+            }
+            for instrument, of_scale in scores.items()
         }
+
+
+def _whole(course: Course) -> Iterator[tuple[Track, Sequence[Decimal]]]:
+    """The scores of each track in the sessions that have one on every scale of its instrument.
+
+    So that all scales are about the same answers: else those with gaps are the difference.
+    """
+    by_form: dict[tuple[str, Rater], list[Series]] = {}
+    for series in course.series:
+        by_form.setdefault((series.track.instrument, series.track.rater), []).append(series)
+    for scales in by_form.values():
+        values = [values_of(each) for each in scales]
+        whole = [
+            session
+            for session in values[0]
+            if all(each.get(session) is not None for each in values)
+        ]
+        for series, each in zip(scales, values, strict=True):
+            known = [each[session] for session in whole]
+            if known:
+                yield series.track, [value for value in known if value is not None]
 
 
 def _told(instrument: str, scale: str, told: Cell) -> Part:

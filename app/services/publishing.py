@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Mapping
 
 from app.core.clock import Clock
-from app.domain.aggregate import differ, release
+from app.domain.aggregate import differ, release_together
 from app.fhir import json
 from app.repositories.unit_of_work import UnitOfWork
 
@@ -28,13 +28,23 @@ class Publishing:
         self, uow: UnitOfWork, place: str, values: Values, *, tenant: int
     ) -> Values | None:
         """What may be told of a cell: these values by pseudonym, those told last, or nothing."""
-        earlier = [_opened(body) for body in await uow.releases.of(tenant, place)]
-        told = release(values, earlier)
-        if told is not None and all(differ(told, each) for each in earlier):
-            await uow.releases.add(
-                tenant, place, _kept(told), number=len(earlier), now=self._clock.now()
-            )
-        return told
+        return (await self.released_together(uow, {place: values}, tenant=tenant))[place]
+
+    async def released_together(
+        self, uow: UnitOfWork, cells: Mapping[str, Values], *, tenant: int
+    ) -> Mapping[str, Values | None]:
+        """The same of cells that can be computed from each other, by their places."""
+        earlier = {
+            place: [_opened(body) for body in await uow.releases.of(tenant, place)]
+            for place in cells
+        }
+        released = release_together(cells, earlier)
+        for place, told in released.items():
+            known = earlier[place]
+            if told is not None and all(differ(told, each) for each in known):
+                now = self._clock.now()
+                await uow.releases.add(tenant, place, _kept(told), number=len(known), now=now)
+        return released
 
     def pseudonym(self, person: str, *, tenant: int) -> str:
         """What stands for a person wherever figures are kept."""

@@ -194,6 +194,30 @@ async def test_a_sixth_client_cannot_be_told_from_the_difference(clinic, organiz
     assert cell["n"] == 10
 
 
+SCALES_OF_WAI = ("bond", "goal", "task", "total")
+
+
+async def test_scales_that_add_up_tell_no_more_than_each_of_them(clinic, organization):
+    """What the sixth client adds to bond, goal and task would be told by the total before."""
+    await clients(clinic, organization, 40, 42, 44, 46, 48)
+    assert (await figures(clinic.http, organization, "total"))[0]["n"] == 5
+    await clients(clinic, organization, 20)
+    told = [(await figures(clinic.http, organization, each))[0] for each in SCALES_OF_WAI]
+    assert [each["n"] for each in told] == [5] * 4
+    bond, goal, task, total = (each["mean"] for each in told)
+    assert bond + goal + task == pytest.approx(total)
+
+
+async def test_a_form_with_gaps_counts_in_no_scale(clinic, organization):
+    """One client in one scale only would be the difference between it and the others."""
+    await clients(clinic, organization, 40, 42, 44, 46, 48)
+    course = await therapy.begin(clinic, organization=organization)
+    bond = dict.fromkeys(("3", "5", "7", "9"), 5)
+    await course.sessions("wai-sr", [bond])
+    told = [(await figures(clinic.http, organization, each))[0] for each in SCALES_OF_WAI]
+    assert [each["n"] for each in told] == [5] * 4
+
+
 async def test_everybody_gets_the_same_figures(clinic, organization):
     await clients(clinic, organization, 40, 42, 44, 46, 48)
     of_all = await figures(clinic.http, organization)

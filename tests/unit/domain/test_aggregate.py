@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.aggregate import LEAST, SUPPRESSED, cell, differ, release
+from app.domain.aggregate import LEAST, SUPPRESSED, cell, differ, release, release_together
 
 
 def clients(count, value=70):
@@ -66,3 +66,18 @@ def test_no_two_releases_ever_differ_in_fewer_than_five_clients(states):
                 differ(shown, each) == 0 or differ(shown, each) >= LEAST for each in published
             )
             published.append(shown)
+
+
+def test_cells_that_add_up_are_released_together_or_as_they_were():
+    five = {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}
+    six, ten = {**five, "f": 6}, {**five, **dict.fromkeys("fghij", 9)}
+    cells = {"bond": five, "total": five}
+    assert release_together(cells, {}) == cells
+    earlier = {"bond": [five], "total": [five]}
+    assert release_together({"bond": six, "total": six}, earlier) == cells
+    # Ten differ enough in one of them, not in the other: neither is new.
+    assert release_together({"bond": ten, "total": six}, earlier) == cells
+    grown = {"bond": ten, "total": ten}
+    assert release_together(grown, earlier) == grown
+    few = {"bond": five, "total": {"a": 1}}
+    assert release_together(few, {}) == {"bond": five, "total": None}
