@@ -12,8 +12,9 @@ from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
 from app.interactions.rules import BEFORE_STORE
 from app.repositories.versions import StoredVersion, as_seen
+from app.search import indexer
 from app.search.visibility import Visible
-from app.security import access
+from app.security import access, authorship
 from app.services import labels, projections
 from app.services.changes import Change
 
@@ -41,6 +42,7 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
         await context.learn()
     if changed:
         await _check_reach(context, change.previous, stored, action)
+        _check_authors(context, change)
     stored = as_seen(stored, context.visible(action))
     context.touched.append(stored)
     is_new = change.previous is None or change.previous.deleted
@@ -72,6 +74,17 @@ async def _check_reach(
         raise access.forbidden()
     if previous is None and context.principal.is_person:
         await _check_patients(context, stored)
+
+
+def _check_authors(context: Context, change: Change) -> None:
+    if not context.principal.is_person:
+        return
+    base, stored = context.engine.settings.fhir_base, change.previous
+    before = None
+    if stored is not None and not stored.deleted:
+        before = indexer.authors(json.parse_stored(stored.text), change.type, base=base)
+    after = indexer.authors(change.tree, change.type, base=base)
+    authorship.check_authors(context.principal, change.type, before=before, after=after)
 
 
 async def _check_patients(context: Context, made: StoredVersion) -> None:

@@ -64,12 +64,25 @@ def index(tree: Tree, type_name: str, *, id: str, base: str) -> Indexed:
     for row in references:
         if row["target_kind"] in plan.memberships.get(row["param"], ()):
             owners.add((row["target_kind"], row["target_id"]))
-    authors = {
+    return Indexed(rows, frozenset(owners), _authors(plan, rows))
+
+
+def authors(tree: Tree, type_name: str, *, base: str) -> frozenset[tuple[int, str]]:
+    """The type and id of each author that ``index`` finds."""
+    plan = _plan(type_name)
+    rows: _Rows = {}
+    for keys, write in plan.authored:
+        if keys is None or not keys.isdisjoint(tree):
+            write(root(tree), base, rows)
+    return _authors(plan, rows)
+
+
+def _authors(plan: _Plan, rows: _Rows) -> frozenset[tuple[int, str]]:
+    return frozenset(
         (row["target_kind"], row["target_id"])
-        for row in references
+        for row in rows.get("idx_reference", ())
         if row["param"] in plan.authorships and row["target_kind"] in _AUTHOR_KINDS
-    }
-    return Indexed(rows, frozenset(owners), frozenset(authors))
+    )
 
 
 _AUTHOR_KINDS = frozenset(REGISTRY[name].code for name in _AUTHORS)
@@ -81,11 +94,12 @@ class _Plan:
 
     Each write has the JSON keys without which it would find nothing (None: it always looks).
     ``memberships`` are the reference parameters that make owners, of which types;
-    ``authorships`` those that name authors.
+    ``authorships`` those that name authors, ``authored`` what to do for these.
     """
 
     kind: int
     writes: tuple[tuple[frozenset[str] | None, _Write], ...]
+    authored: tuple[tuple[frozenset[str] | None, _Write], ...]
     is_owner: bool
     memberships: Mapping[int, frozenset[int]]
     authorships: frozenset[int]
@@ -104,6 +118,11 @@ def _plan(type_name: str) -> _Plan:
         if code in entry.search and (type_name == "Task" or owner == "Group"):
             number = index_number(entry.code, code)
             memberships.setdefault(number, set()).add(REGISTRY[owner].code)
+    authored = {
+        code: parameter
+        for code, parameter in entry.search.items()
+        if code in _AUTHORED and parameter.type == "reference"
+    }
     return _Plan(
         kind=entry.code,
         writes=tuple(
@@ -111,13 +130,13 @@ def _plan(type_name: str) -> _Plan:
             for code, parameter in entry.search.items()
             if code not in _IN_ROW
         ),
+        authored=tuple(
+            (_keys(type_name, parameter), _writer(entry.code, parameter))
+            for parameter in authored.values()
+        ),
         is_owner=any(type_name in members.compartments for members in REGISTRY.values()),
         memberships={number: frozenset(owners) for number, owners in memberships.items()},
-        authorships=frozenset(
-            index_number(entry.code, code)
-            for code, parameter in entry.search.items()
-            if code in _AUTHORED and parameter.type == "reference"
-        ),
+        authorships=frozenset(index_number(entry.code, code) for code in authored),
     )
 
 
