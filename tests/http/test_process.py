@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
+from importlib.resources import files
 from pathlib import Path
 
 import httpx
 
 from tests.support.databases import Database
-from tests.support.serving import RAPPORT, Serving, environment, serving
+from tests.support.serving import RAPPORT, Serving, environment, rapport, serving
 
 
 def test_it_prepares_itself_serves_and_ends_in_order(tmp_path: Path, bare: Database):
@@ -43,6 +45,18 @@ def test_production_does_not_start_half_safe(demo: Serving):
     assert done.returncode == 1
     for reason in ("https", "demo clinic", "wildcard"):
         assert reason in done.stderr
+
+
+def test_it_prints_who_may_do_what(demo: Serving):
+    """The table itself: a line for each role and type, with what the table says there."""
+    printed = [
+        line.split(maxsplit=2)
+        for line in rapport("doctor", "--roles", env=demo.environment).splitlines()
+    ]
+    text = files("app.definitions").joinpath("roles.csv").read_text()
+    rows = list(csv.DictReader(text.splitlines()))
+    wanted = [[role, row["type"], row[role]] for role in rows[0] if role != "type" for row in rows]
+    assert sorted(printed) == sorted(wanted)
 
 
 def test_the_demo_clinic_is_for_the_demo_only(tmp_path: Path):
