@@ -1,17 +1,20 @@
 """Sessions and the series of scores along them.
 
 A session number is the rank, from 1, of an episode's Encounters by ``period.start``; cancelled and
-mistaken ones are no sessions. An answer without an Encounter joins the one of its day.
+mistaken ones are no sessions. An answer without an Encounter joins the one of its day, which is
+the day where the session was: an answer is often stamped in another time zone than it.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from app.domain.measure import Rater, fit, mean
 
+_DAY = 86_400_000_000
 _NO_SESSION = frozenset(("cancelled", "entered-in-error"))
 
 
@@ -19,32 +22,47 @@ _NO_SESSION = frozenset(("cancelled", "entered-in-error"))
 class Sitting:
     """An Encounter of the episode.
 
-    ``start`` is in microseconds, ``day`` the local date (``2026-11-25``). One with no start has
-    no rank.
+    ``start`` is in microseconds, ``day`` the local date (``2026-11-25``), and ``midnight`` when
+    that day began there, none for a start without a time. One with no start has no rank.
     """
 
     id: str
     status: str
     start: int | None
     day: str | None
+    midnight: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """The numbers of an episode's sessions, by Encounter and by day."""
+    """The numbers of an episode's sessions, by Encounter and by day.
+
+    ``midnights`` are when the days of sessions began, in order, each with its session.
+    """
 
     by_encounter: Mapping[str, int]
     by_day: Mapping[str, int]
+    midnights: Sequence[tuple[int, int]] = ()
+    whole_days: frozenset[str] = frozenset()
 
     @property
     def count(self) -> int:
         """How many sessions there are."""
         return len(self.by_encounter)
 
-    def number(self, *, encounter: str | None, day: str | None) -> int | None:
-        """The session of an answer; none where its Encounter is no session, or its day has none."""
+    def number(
+        self, *, encounter: str | None, day: str | None, at: int | None = None
+    ) -> int | None:
+        """The session of an answer; none where its Encounter is no session, or its day has none.
+
+        ``day`` is the date as it was written, ``at`` the moment in microseconds, where one was.
+        """
         if encounter is not None:
             return self.by_encounter.get(encounter)
+        if at is not None and day not in self.whole_days:
+            first = bisect_right(self.midnights, (at - _DAY, self.count))
+            until = bisect_right(self.midnights, (at, self.count))
+            return min((session for _, session in self.midnights[first:until]), default=None)
         return self.by_day.get(day) if day is not None else None
 
 
@@ -101,17 +119,26 @@ class Series:
 def number_sessions(sittings: Iterable[Sitting]) -> Sessions:
     """Rank the sittings of an episode; equal starts keep a stable order by id."""
     held = sorted(
-        (sitting.start, sitting.id, sitting.day)
-        for sitting in sittings
-        if sitting.status not in _NO_SESSION and sitting.start is not None
+        (
+            (sitting.start, sitting.id, sitting.day, sitting.midnight)
+            for sitting in sittings
+            if sitting.status not in _NO_SESSION and sitting.start is not None
+        ),
+        key=lambda each: each[:2],
     )
-    by_encounter = {id: session for session, (_, id, _) in enumerate(held, 1)}
+    by_encounter = {id: session for session, (_, id, _, _) in enumerate(held, 1)}
     by_day: dict[str, int] = {}
-    for session, (_, _, day) in enumerate(held, 1):
+    for session, (_, _, day, _) in enumerate(held, 1):
         # Two sittings on a day: an answer that names none belongs to the first.
         if day is not None:
             by_day.setdefault(day, session)
-    return Sessions(by_encounter, by_day)
+    midnights = sorted(
+        (midnight, session)
+        for session, (_, _, _, midnight) in enumerate(held, 1)
+        if midnight is not None
+    )
+    whole = frozenset(day for _, _, day, midnight in held if day is not None and midnight is None)
+    return Sessions(by_encounter, by_day, midnights, whole)
 
 
 def series(scores: Iterable[Observed]) -> tuple[Series, ...]:

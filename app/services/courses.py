@@ -226,8 +226,15 @@ def _sitting(encounter: Tree) -> _Held:
         status=encounter.get("status", ""),
         start=moment(start),
         day=start[:10] if start and len(start) >= 10 else None,
+        midnight=_midnight(start) if start and "T" in start else None,
     )
     return sitting, {id_in(each, "EpisodeOfCare") for each in encounter.get("episodeOfCare", ())}
+
+
+def _midnight(text: str) -> int | None:
+    """When the day of a dateTime began in the time zone that it is written in."""
+    zone = "Z" if text.endswith("Z") else text[-6:]
+    return moment(f"{text[:10]}T00:00:00{zone}")
 
 
 class _Score(NamedTuple):
@@ -273,6 +280,7 @@ def _observed(
         session = sessions.number(
             encounter=score.encounter,
             day=score.answered[:10] if len(score.answered) >= 10 else None,
+            at=score.moment if "T" in score.answered else None,
         )
         if key is None or session is None:
             continue

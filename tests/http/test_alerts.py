@@ -180,6 +180,29 @@ async def test_an_answer_without_encounter_joins_the_session_of_its_day(course):
     assert told(await course.alerts()) == [(3, "v-episode", "open")]
 
 
+@pytest.mark.parametrize(
+    "start, authored, sessions",
+    [
+        ("2026-01-19T18:00:00-05:00", "2026-01-20T00:30:00Z", [3]),
+        ("2026-01-20T02:00:00+04:00", "2026-01-19T22:50:00Z", [3]),
+        ("2026-01-19T18:00:00-05:00", "2026-01-20T05:00:00Z", []),
+        ("2026-01-20T09:00:00-05:00", "2026-01-20T02:00:00Z", []),
+        ("2026-01-19T18:00:00-05:00", "2026-01-19", [3]),
+    ],
+)
+async def test_the_day_is_that_of_the_place_where_the_session_was(
+    course, start, authored, sessions
+):
+    await course.sessions("wai-sr", [wai(50), wai(50)])
+    loose = course.response("wai-sr", wai(45), 3) | {"authored": authored}
+    del loose["encounter"]
+    sitting = course.sitting(3)
+    sitting["period"]["start"] = start
+    await course.put(sitting, loose)
+    await course.settle()
+    assert [session(each) for each in await course.alerts()] == sessions
+
+
 async def test_an_answer_on_a_day_without_session_has_no_number(course):
     await course.sessions("wai-sr", [wai(50), wai(50)])
     loose = course.response("wai-sr", wai(45), 3)

@@ -50,6 +50,24 @@ def test_an_answer_without_encounter_joins_the_first_sitting_of_its_day():
     assert sessions.number(encounter=None, day="2026-01-01") == 1
 
 
+def test_the_day_of_a_session_is_that_where_it_was():
+    hour = 3_600_000_000
+    at_six = Sitting("ny", "finished", 23 * hour, "2026-01-05", 5 * hour)  # of UTC-5
+    next_week = Sitting("later", "finished", 191 * hour, "2026-01-12", 173 * hour)
+    some_day = Sitting("paper", "finished", 500 * hour, "2026-01-25")
+    sessions = number_sessions([next_week, some_day, at_six])
+
+    def number(at, day="2026-01-06"):
+        return sessions.number(encounter=None, day=day, at=at)
+
+    assert number(25 * hour) == 1  # an hour after midnight in Greenwich
+    assert (number(5 * hour), number(29 * hour - 1)) == (1, 1)
+    assert (number(5 * hour - 1), number(29 * hour)) == (None, None)
+    assert number(173 * hour) == 2
+    assert number(25 * hour, day="2026-01-25") == 3  # a session without a time has all its day
+    assert sessions.number(encounter=None, day="2026-01-05") == 1
+
+
 def test_series_are_split_by_track_and_the_later_answer_counts():
     client: Any
     therapist: Any
