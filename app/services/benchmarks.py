@@ -20,6 +20,7 @@ from app.services.courses import Course, Courses
 from app.services.definitions import Definitions
 from app.services.publishing import Publishing, Values
 from app.services.trees import matching
+from app.services.trends import unvalidated
 from app.services.trends import values as values_of
 
 _EPISODES = 100_000
@@ -52,6 +53,7 @@ class Benchmarks:
             base=self._base,
         )
         asked = [scale] if scale else await self._definitions.top_scales(uow, tenant=tenant)
+        unproven = await self._definitions.unvalidated(uow, tenant=tenant)
         told = []
         for instrument, of_scale in sorted(
             (await self._values(uow, episodes, visible=visible)).items()
@@ -63,7 +65,8 @@ class Benchmarks:
             for each in sorted(of_scale.keys() & set(asked)):
                 of_client = released[places[each]] or {}
                 figures = {client: Decimal(text) for client, text in of_client.items()}
-                told.append(_told(instrument, each, cell(figures)))
+                known = instrument not in unproven
+                told.append(_told(instrument, each, cell(figures), is_validated=known))
         return parameters(told)
 
     async def _values(
@@ -109,11 +112,12 @@ def _whole(course: Course) -> Iterator[tuple[Track, Sequence[Decimal]]]:
                 yield series.track, [value for value in known if value is not None]
 
 
-def _told(instrument: str, scale: str, told: Cell) -> Part:
+def _told(instrument: str, scale: str, told: Cell, *, is_validated: bool) -> Part:
     return group(
         "cell",
         value("instrument", "code", instrument),
         value("scale", "code", scale),
+        unvalidated(is_validated=is_validated),
         integer("n", told.n),
         decimal("mean", told.mean),
         decimal("sd", told.sd),

@@ -18,7 +18,7 @@ from app.repositories.unit_of_work import UnitOfWork
 from app.search.visibility import Visible
 from app.services.courses import COUPLE, Course, Courses, extension, id_in
 from app.services.trees import matching
-from app.services.trends import values
+from app.services.trends import unvalidated, values
 
 _EPISODES = 200
 
@@ -94,6 +94,7 @@ def _summary(a: Course, b: Course, scale: str | None) -> Tree:
     return parameters(
         value("instrument", "code", series.track.instrument),
         value("scale", "code", series.track.scale),
+        unvalidated(is_validated=a.keys[series.track.instrument].validated),
         [
             group(
                 "session",

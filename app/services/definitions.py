@@ -69,6 +69,11 @@ class Definitions:
         keys = await self.scoring_keys(uow, tenant=tenant)
         return sorted({key.scales[-1].code for key in keys if key.scales})
 
+    async def unvalidated(self, uow: UnitOfWork, *, tenant: int) -> frozenset[str]:
+        """The instruments that have not been validated."""
+        keys = await self.scoring_keys(uow, tenant=tenant)
+        return frozenset(key.instrument for key in keys if not key.validated)
+
     async def rule_sets(self, uow: UnitOfWork, *, tenant: int) -> Sequence[RuleSet]:
         """The live rules in use."""
         criteria = [("status", "active")]

@@ -24,6 +24,7 @@ from app.services.courses import Courses, id_in
 from app.services.definitions import Definitions
 from app.services.publishing import Publishing
 from app.services.trees import matching
+from app.services.trends import unvalidated
 
 _EPISODES = 100_000
 _TREATED = "active,onhold,finished"
@@ -58,6 +59,7 @@ class Supervision:
     ) -> Tree:
         """The Parameters of ``$supervision-summary``; ``therapist`` is an id."""
         await uow.lock(f"supervision|{tenant}")
+        unproven = await self._definitions.unvalidated(uow, tenant=tenant)
         cells = []
         for name, by_therapist in sorted((await self._scores(uow, scale, tenant=tenant)).items()):
             if therapist not in by_therapist:
@@ -66,7 +68,8 @@ class Supervision:
                 each: await self._released(uow, each, name, published(scores), tenant=tenant)
                 for each, scores in sorted(by_therapist.items())
             }
-            cells.append(_cell(*name, summary(therapist, caseloads)))
+            known = name[0] not in unproven
+            cells.append(_cell(*name, summary(therapist, caseloads), is_validated=known))
         return parameters(cells)
 
     async def _scores(
@@ -117,7 +120,7 @@ def _client(text: str) -> Client:
     return Client(Decimal(mean), int(scores), Decimal(squares))
 
 
-def _cell(instrument: str, scale: str, told: Summary | None) -> Part:
+def _cell(instrument: str, scale: str, told: Summary | None, *, is_validated: bool) -> Part:
     effect = told.effect if told else None
     figures: Sequence[Part | None] = (
         (boolean("suppressed", value=True),)
@@ -133,5 +136,9 @@ def _cell(instrument: str, scale: str, told: Summary | None) -> Part:
         )
     )
     return group(
-        "cell", value("instrument", "code", instrument), value("scale", "code", scale), *figures
+        "cell",
+        value("instrument", "code", instrument),
+        value("scale", "code", scale),
+        unvalidated(is_validated=is_validated),
+        *figures,
     )

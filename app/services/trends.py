@@ -77,8 +77,10 @@ def chosen(
 
 def agreement(course: Course, scale: str) -> Tree:
     """The Parameters of ``$congruence``."""
-    found = congruence(_both(course, scale))
+    pairs, instruments = _both(course, scale)
+    found = congruence(pairs)
     return parameters(
+        unvalidated(is_validated=all(course.keys[each].validated for each in instruments)),
         decimal("bias", found.bias),
         decimal("slope", found.slope),
         decimal("correlation", found.correlation),
@@ -100,21 +102,29 @@ def values(series: Series) -> Mapping[int, Decimal | None]:
     return {point.session: point.value for point in series.points}
 
 
-def _both(course: Course, scale: str) -> Sequence[Pair]:
-    """The sessions that client and therapist rated by one family of instruments.
+def unvalidated(*, is_validated: bool) -> Part | None:
+    """What is said wherever figures of an instrument are, where it has not been validated."""
+    return None if is_validated else boolean("validated", value=False)
+
+
+def _both(course: Course, scale: str) -> tuple[Sequence[Pair], Sequence[str]]:
+    """The sessions that client and therapist rated by one family of instruments, and these.
 
     Of several families, the one with most such sessions.
     """
     of = [each for each in course.series if each.track.scale == scale]
     found = [
-        pair(values(client), values(therapist))
+        (
+            pair(values(client), values(therapist)),
+            (client.track.instrument, therapist.track.instrument),
+        )
         for client in of
         for therapist in of
         if client.track.rater is Rater.CLIENT
         and therapist.track.rater is Rater.THERAPIST
         and course.family(client) == course.family(therapist)
     ]
-    return max(found, key=len, default=())
+    return max(found, key=lambda each: len(each[0]), default=((), ()))
 
 
 def _series(course: Course, series: Series, usual: Expected | None) -> Part:

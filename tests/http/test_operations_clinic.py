@@ -44,6 +44,7 @@ async def test_both_partners_session_by_session(clinic, couple):
         {"session": 3, "a": 75, "b": 90, "gap": 15, "min": 75},
     ]
     assert all_of(answer, "instrument") == ["asc-pulse"]
+    assert all_of(answer, "validated") == [False]
     assert ok(await therapist.get("Group/us/$couple-summary")) == answer
 
 
@@ -192,6 +193,15 @@ async def test_a_sixth_client_cannot_be_told_from_the_difference(clinic, organiz
     await clients(clinic, organization, 30, 31, 32, 33)
     (cell,) = await figures(clinic.http, organization)
     assert cell["n"] == 10
+
+
+async def test_an_instrument_that_is_not_validated_says_so(clinic, organization):
+    course = await therapy.begin(clinic, organization=organization)
+    await course.sessions("asc-pulse", [pulse(15)])
+    (cell,) = await figures(clinic.http, organization)
+    assert cell == {
+        "instrument": "asc-pulse", "scale": "total", "validated": False, "suppressed": True
+    }  # fmt: skip
 
 
 SCALES_OF_WAI = ("bond", "goal", "task", "total")

@@ -192,6 +192,7 @@ async def test_how_far_client_and_therapist_agree(course):
         {"session": 4, "client": 100, "therapist": 75},
     ]
     figures = {name: value for name, value in told(found) if name != "pair"}
+    assert figures["validated"] is False
     assert figures["bias"] == -18.75
     assert figures["meanAbsoluteGap"] == 18.75
     assert figures["slope"] == 0.5
