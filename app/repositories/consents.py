@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,10 @@ from app.db.tables.indexes import idx_date, idx_reference
 from app.db.tables.resources import JOINT, compartment, resource, resource_author
 from app.fhir.registry import REGISTRY, by_code
 from app.repositories.concern import concern_of, concern_query
+from app.repositories.index_keys import IndexKeys
 from app.search.asker import Concern
 from app.search.provisions import dates
+from app.search.secrecy import IndexKey
 
 _GROUP = REGISTRY["Group"].code
 _TENANT = bindparam("this_tenant", type_=Integer())
@@ -112,9 +114,10 @@ class Links:
 class Consents:
     """What Consents, groups, teams and roles come to, as rows that queries join."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, index_keys: IndexKeys) -> None:
         self._connection = connection
-        self._rules: dict[tuple[int, str], list[Params]] = {}
+        self._index_keys = index_keys
+        self._rules: dict[tuple[int, str], list[dict[str, Any]]] = {}
         self._members: dict[tuple[int, str], list[Params]] = {}
 
     def decide(self, tenant: int, consent: str, rules: Iterable[dict[str, Any]]) -> None:
@@ -130,11 +133,24 @@ class Consents:
             for n, member in enumerate(members)
         ]
 
-    def changes(self, joint: Iterable[tuple[int, int]]) -> Iterator[Change]:
+    async def changes(self, joint: Iterable[tuple[int, int]]) -> Sequence[Change]:
         """What was changed since the last time.
 
         The rows of ``joint`` (tenant and row number) are about a Group: its members own them.
         """
+        await self._index_keys.hashing(self._hash)
+        made = list(self._changes(joint))
+        self._rules.clear()
+        self._members.clear()
+        return made
+
+    def _hash(self, key: IndexKey) -> None:
+        """Hashes the codes of rules, as those of data are; what was hashed stays as it is."""
+        for (tenant, _), rules in self._rules.items():
+            for rule in rules:
+                rule["code"] = key.data_class(tenant, rule["code"])
+
+    def _changes(self, joint: Iterable[tuple[int, int]]) -> Iterator[Change]:
         rows: list[Params] = [{"this_tenant": tenant, "rid": rid} for tenant, rid in joint]
         if rows:
             yield Change(_JOIN_ROW, rows)
@@ -153,12 +169,10 @@ class Consents:
         if groups:
             yield Change(_FORGET_JOINT, groups)
             yield Change(_JOIN_GROUP, groups)
-        self._rules.clear()
-        self._members.clear()
 
     async def flush(self) -> None:
         """Sends what was changed."""
-        changes = list(self.changes(()))
+        changes = await self.changes(())
         if changes:
             await self._connection.apply(changes)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, Integer, bindparam, delete, func, insert, select
+from sqlalchemy import BigInteger, Integer, bindparam, delete, func, insert, select, update
 
 from app.db.engine import Connection, Statement
+from app.db.metadata import Str
+from app.db.tables.consents import consent_rule
 from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.keys import readable
-from app.db.tables.resources import resource
+from app.db.tables.resources import resource, resource_history
 from app.repositories.codec import EnvelopeCodec
 from app.repositories.data_keys import DataKeys
 from app.repositories.index_keys import IndexKeys
@@ -28,6 +30,14 @@ _DELETE = [
     for table in INDEX_TABLES
 ]
 _INSERT = {table.name: Statement(insert(table)) for table in INDEX_TABLES}
+_HASH_CLASS = Statement(
+    update(resource)
+    .where(
+        resource.c.tenant == bindparam("this_tenant", type_=Integer()),
+        resource.c.rid == bindparam("this_rid", type_=BigInteger()),
+    )
+    .values(data_class=bindparam("new", type_=Str))
+)
 _NAMES = tuple(column.name for column in resource.columns)
 
 _RID = _NAMES.index("rid")
@@ -77,6 +87,52 @@ class Index:
             )
         )
         return int(rows[0][0])
+
+    async def hash_classes(self, tenant: int, *, after: int, upto: int) -> None:
+        """Hashes what kind of data the rows between two are, where it stands in clear.
+
+        A past version is judged by its current one, and need not tell it.
+        """
+        between = (resource.c.tenant == tenant, resource.c.rid > after, resource.c.rid <= upto)
+        rows = await self._connection.fetch(
+            select(resource.c.rid, resource.c.data_class).where(
+                *between, resource.c.data_class.is_not(None)
+            )
+        )
+        hashed = await self._index_keys.hashing(
+            lambda key: [(rid, key.data_class(tenant, lines)) for rid, lines in rows]
+        )
+        changed = [
+            {"this_tenant": tenant, "this_rid": rid, "new": lines}
+            for (rid, lines), (_, former) in zip(hashed, rows, strict=True)
+            if lines != former
+        ]
+        if changed:
+            await self._connection.execute_many(_HASH_CLASS, changed)
+        past = resource_history.c
+        await self._connection.execute(
+            update(resource_history)
+            .where(past.tenant == tenant, past.rid > after, past.rid <= upto)
+            .where(past.data_class.is_not(None))
+            .values(data_class=None)
+        )
+
+    async def hash_rules(self, tenant: int) -> None:
+        """Hashes the codes of the rules of a tenant's Consents, where they stand in clear."""
+        rule = consent_rule.c
+        rows = await self._connection.fetch(
+            select(rule.code).where(rule.tenant == tenant, rule.code != "").distinct()
+        )
+        hashed = await self._index_keys.hashing(
+            lambda key: [(code, key.data_class(tenant, code)) for (code,) in rows]
+        )
+        for code, new in hashed:
+            if new != code:
+                await self._connection.execute(
+                    update(consent_rule)
+                    .where(rule.tenant == tenant, rule.code == code)
+                    .values(code=new)
+                )
 
     async def replace(self, stored: StoredVersion, indexed: Indexed) -> None:
         """Puts these rows in the place of those that a resource has."""

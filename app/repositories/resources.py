@@ -19,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     insert,
+    null,
     select,
     update,
 )
@@ -43,7 +44,8 @@ from app.search.visibility import Alternative, Visible
 
 __all__ = ["Locked", "Resources", "StoredVersion"]
 
-_CURRENT = [resource.c[name] for name in COLUMNS]
+# A past version is judged by its current one: what kind of data it was is not kept beside it.
+_CURRENT = [null() if name == "data_class" else resource.c[name] for name in COLUMNS]
 _PAST = [readable(resource_history, name) for name in COLUMNS]
 
 
@@ -173,11 +175,11 @@ class Resources:
     async def changes(self) -> Sequence[Change]:
         """What was appended since the last time, and what follows for who may see what."""
         if not self._unsealed:
-            return list(self._consents.changes(()))
-        await self._seal()
+            return await self._consents.changes(())
         for name, index in (await self._index_keys.hashing(self._hashed)).items():
             self._index.setdefault(name, []).extend(index)
         self._unhashed.clear()
+        await self._seal()
         steps: list[tuple[Sequence[Statement], list[Params]]] = [
             ([_RETIRE], self._retired),
             ([_REPLACE], self._replaced),
@@ -196,7 +198,7 @@ class Resources:
         ]
         for _, rows in steps:
             rows.clear()
-        made += self._consents.changes(self._joint)
+        made += await self._consents.changes(self._joint)
         self._joint.clear()
         return made
 
@@ -217,6 +219,8 @@ class Resources:
 
     def _hashed(self, key: IndexKey) -> Mapping[str, list[Params]]:
         index: dict[str, list[Params]] = {}
+        for row, new in self._unsealed:
+            row["data_class"] = new.data_class and key.data_class(new.tenant, new.data_class)
         for new, indexed in self._unhashed:
             rid = {"tenant": new.tenant, "rid": new.rid}
             stored = at_rest(indexed.rows, tenant=new.tenant, kind=new.kind, key=key)

@@ -68,7 +68,7 @@ class UnitOfWork:
     @cached_property
     def consents(self) -> Consents:
         """The rules of Consents and who belongs to whom."""
-        return Consents(self.connection)
+        return Consents(self.connection, self._index_keys)
 
     @cached_property
     def keys(self) -> DataKeys:

@@ -28,6 +28,8 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
     "pairs": ("code", "pair"),
 }
 _UNINDEXED = ("idx_string", "idx_quantity")
+_CLASS: Final = param_id("Resource", "data-class")  # no search parameter: a column of its own
+_HASHED: Final = "~"  # no system or canonical begins with it
 
 
 class IndexKey:
@@ -36,6 +38,7 @@ class IndexKey:
     def __init__(self, octets: bytes) -> None:
         self._octets = octets
         self._code = lru_cache(maxsize=65536)(self._hashed_code)
+        self._class = lru_cache(maxsize=16384)(self._hashed_line)
         self._system = lru_cache(maxsize=16384)(self._hashed_system)
 
     def hashed(self, tenant: int, keyed: Keyed) -> Scalar | tuple[Scalar, ...]:
@@ -51,6 +54,19 @@ class IndexKey:
     def system(self, tenant: int, param: int, system: int) -> int:
         """The hash of a system's number; that there is none stays visible."""
         return self._system(tenant, param, system) if system != _NO_SYSTEM else system
+
+    def data_class(self, tenant: int, lines: str) -> str:
+        """What kind of data something is, each line hashed; a line that is stays as it is."""
+        return "\n".join([self._line(tenant, line) for line in lines.split("\n")])
+
+    def _line(self, tenant: int, line: str) -> str:
+        if not line or (line.startswith(_HASHED) and "|" not in line):
+            return line
+        return self._class(tenant, line)
+
+    def _hashed_line(self, tenant: int, line: str) -> str:
+        digest = self._digest(tenant, _CLASS, b"c" + line.encode(), 15)
+        return _HASHED + base64.urlsafe_b64encode(digest).decode()
 
     def _one(self, tenant: int, keyed: Keyed, value: Scalar) -> Scalar:
         if keyed.part == "code":
@@ -83,7 +99,7 @@ def _rules() -> json.Tree:
 @cache
 def form() -> str:
     """The form of the index that this version makes: of another it finds what it asks no more."""
-    hashed = {name: _rules()[name] for name in ("keyed", "keyedEverywhere")}
+    hashed = {name: _rules()[name] for name in ("keyed", "keyedEverywhere", "keyedColumns")}
     return hashlib.sha256(json.dumps(hashed)).hexdigest()[:16]
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from app.domain import consent
 from app.fhir import json
-from app.fhir.registry import REGISTRY
+from app.fhir.registry import REGISTRY, by_code
 from app.repositories.resources import StoredVersion
 from app.repositories.unit_of_work import UnitOfWork
 from app.search.asker import Concern, Form
@@ -171,12 +171,14 @@ class _Question:
 
 async def data_of(uow: UnitOfWork, stored: StoredVersion) -> consent.Data:
     """A stored resource as the rules of Consents speak of it."""
+    name = by_code(stored.kind).name
+    kept = labels.data_class(json.parse_stored(stored.text), name) if stored.text else None
     links = await uow.consents.links(stored.tenant, stored.kind, stored.id, stored.rid)
     return consent.Data(
         reference=links.reference,
         rank=stored.confidentiality,
         sensitivities=frozenset(labels.codes(stored.sensitivity)),
-        codes=frozenset((stored.data_class or "").split("\n")) - {""},
+        codes=frozenset((kept or "").split("\n")) - {""},
         refers=links.refers,
         referred=links.referred,
         authors=links.authors,

@@ -67,7 +67,10 @@ class Reindexing:
             name = by_code(stored.kind).name
             indexed = indexer.index(tree, name, id=stored.id, base=self._base)
             await uow.index.replace(stored, indexed)
-        if after is not None:
+        if after is None:
+            await uow.index.hash_rules(tenant)
+        else:
+            await uow.index.hash_classes(tenant, after=rid, upto=after)
             await uow.installation.set_fact(_RENEWED_TO, f"{secrecy.form()} {tenant} {after}")
         return after, len(found)
 

@@ -20,6 +20,7 @@ from tests.integration.test_backup import backups
 from tests.support import therapy
 from tests.support.application import Clinic
 from tests.support.asking import asked
+from tests.support.consents import actor, consent, provision
 from tests.support.operations import one
 from tests.support.people import browser, forms
 from tests.support.traces import forms as forms_of
@@ -29,10 +30,11 @@ VISIBLE = "q7seen7visible7"  # an id: what the scan must find
 ANSWER, NOTE, NARRATIVE = "q7answer7kestrel", "q7nöte7plover", "q7narrative7wren"
 IDENTIFIER, CODE, LETTER = "q7identifier7rook", "q7code7curlew", "q7letter7siskin"
 SCORE, DRAFT, REFUSED = "31.4159265771", "q7draft7fieldfare", "q7refused7dotterel"
-FAILED = "q7failed7merlin"
+FAILED, CODED = "q7failed7merlin", "q7coded7redshank"
 WORDS = (
-    ANSWER, NOTE, NARRATIVE, IDENTIFIER, CODE, LETTER, SCORE, DRAFT, REFUSED, FAILED,
+    ANSWER, NOTE, NARRATIVE, IDENTIFIER, CODE, LETTER, SCORE, DRAFT, REFUSED, FAILED, CODED,
 )  # fmt: skip
+CODING = [{"system": f"https://{CODED}.example", "code": CODED}]
 FORM = {
     "resourceType": "Questionnaire",
     "id": "q7-free",
@@ -109,8 +111,12 @@ def records(course: therapy.Therapy) -> list[dict[str, Any]]:
         },
         {
             "resourceType": "Condition", "id": "q7-condition", "subject": subject,
-            "code": {"text": CODE}, "note": [{"text": NOTE}], "identifier": hidden,
+            "code": {"text": CODE, "coding": CODING}, "note": [{"text": NOTE}],
+            "identifier": hidden, "category": [{"coding": CODING}],
         },
+        consent(course.patient.partition("/")[2], provision("permit", provision(
+            "deny", actor=[actor("Organization/q7")], code=[{"coding": CODING}]
+        )), id="q7-consent"),
         {
             "resourceType": "DocumentReference", "id": "q7-note", "status": "current",
             "subject": subject, "description": NOTE, "author": [{"reference": course.therapist}],

@@ -8,20 +8,38 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.db.compaction import compact
+from app.db.tables.consents import consent_rule
 from app.db.tables.indexes import idx_token
-from app.db.tables.resources import resource
+from app.db.tables.resources import resource, resource_history
 from app.search import secrecy
 from app.services.reindexing import Reindexing, is_indexed
 from tests.integration.test_at_rest import contents
 from tests.support.application import Clinic
+from tests.support.consents import consent, provision
 
 WORD = "q7formerly7q"
+CLASS = f"http://scales|{WORD}"
 
 
 @pytest.fixture
 async def former(clinic: Clinic) -> Clinic:
-    """A clinic with three goals whose tokens stand in clear in its index."""
+    """A clinic that kept in clear the tokens of goals, and what a score and a rule are of."""
     await clinic.http.put("Patient/anna", json={"resourceType": "Patient", "id": "anna"})
+    score = {
+        "resourceType": "Observation",
+        "id": "score",
+        "status": "final",
+        "code": {"coding": [{"system": "http://scales", "code": WORD}]},
+        "subject": {"reference": "Patient/anna"},
+    }
+    denied = provision("deny", code=[score["code"]])
+    for tree in (
+        score,
+        {**score, "language": "en"},
+        consent("anna", provision("permit", denied), id="c"),
+    ):
+        answer = await clinic.http.put(f"{tree['resourceType']}/{tree['id']}", json=tree)
+        assert answer.is_success, answer.text
     for n in range(3):
         goal = {
             "resourceType": "Goal",
@@ -39,6 +57,12 @@ async def former(clinic: Clinic) -> Clinic:
     )
     async with clinic.application.services.units.write(clinic.tenant.id) as uow:
         await uow.connection.execute(in_clear)
+        for table in (resource, resource_history):
+            scores = table.c.tenant == clinic.tenant.id, table.c.id == "score"
+            in_clear = update(table).where(*scores).values(data_class=f"\n{CLASS}\n")
+            assert await uow.connection.execute(in_clear) == 1
+        rules = consent_rule.c.tenant == clinic.tenant.id, consent_rule.c.code != ""
+        assert await uow.connection.execute(update(consent_rule).where(*rules).values(code=CLASS))
         await uow.installation.set_fact(secrecy.FORM_FACT, "of a former version")
     return clinic
 
@@ -61,6 +85,7 @@ async def test_a_former_index_is_renewed_once_and_not_left_in_the_files(former: 
     assert await reindexing(former).renew() >= 4
     assert await found(former) == 3
     assert await is_indexed(asked)
+    assert (await former.http.get("Observation/score")).status_code == 404  # as was consented
     assert await reindexing(former).renew() == 0
     await asyncio.to_thread(compact, database.owner_url)
     assert WORD.encode() not in await contents(database)

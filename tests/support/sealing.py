@@ -46,4 +46,5 @@ def data_keys(connection: Connection) -> DataKeys:
 
 def resources(connection: Connection) -> Resources:
     """The repository of resources on a connection."""
-    return Resources(connection, CODEC, data_keys(connection), Consents(connection), INDEX_KEYS)
+    consents = Consents(connection, INDEX_KEYS)
+    return Resources(connection, CODEC, data_keys(connection), consents, INDEX_KEYS)
