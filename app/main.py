@@ -94,6 +94,7 @@ async def opened(
         pool_size=settings.pool_size,
         lock_timeout=settings.lock_timeout_seconds,
         statement_timeout=settings.statement_timeout_seconds,
+        replica_url=settings.replica_url,
     )
     core = _core(settings, clock, ids, root, database)
     try:

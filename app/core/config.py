@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("var")
     database_url: str = ""
     migration_url: str = ""
+    replica_url: str = ""  # a streaming replica of the database, for searches
     root_key_file: Path | None = None
     # A service that wraps tenants' keys in place of the root key: Vault Transit, or what speaks it.
     key_service_url: str = ""
@@ -158,6 +159,8 @@ class Settings(BaseSettings):
             reasons.append("RAPPORT_BASE_URL must be an https origin in production")
         if "*" in self.cors_origins:
             reasons.append("RAPPORT_CORS_ORIGINS must not hold a wildcard in production")
+        if self.replica_url and self.database.startswith("sqlite:"):
+            reasons.append("RAPPORT_REPLICA_URL needs a PostgreSQL in RAPPORT_DATABASE_URL")
         if self.key_service_url and self.key_service_token_file is None:
             reasons.append("RAPPORT_KEY_SERVICE_URL needs RAPPORT_KEY_SERVICE_TOKEN_FILE")
         if self.smtp_host and not self.smtp_sender:

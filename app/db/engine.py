@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
 
 from sqlalchemy import Executable, Table, insert
@@ -216,11 +217,12 @@ class UniqueViolation(Exception):
 
 
 async def connect(
-    url: str, *, pool_size: int, lock_timeout: int, statement_timeout: int
+    url: str, *, pool_size: int, lock_timeout: int, statement_timeout: int, replica_url: str = ""
 ) -> Database:
     """Opens the database that a URL names (``sqlite:///path`` or ``postgresql://…``).
 
-    Raises ``DatabaseBusy`` when it cannot be reached.
+    ``replica_url`` names a streaming replica of a PostgreSQL that may take its searches.
+    Raises ``DatabaseBusy`` when the database cannot be reached.
     """
     if url.startswith("sqlite:"):
         from app.db.sqlite import SqliteDatabase  # noqa: PLC0415 - only the driver in use
@@ -228,12 +230,19 @@ async def connect(
         return await SqliteDatabase.open(url, readers=pool_size, busy_timeout=lock_timeout)
     from app.db.postgresql import PostgresqlDatabase  # noqa: PLC0415
 
-    return await PostgresqlDatabase.open(
-        url,
+    made = partial(
+        PostgresqlDatabase.of,
         pool_size=pool_size,
         lock_timeout=lock_timeout,
         statement_timeout=statement_timeout,
     )
+    primary = made(url)
+    await primary.reach()
+    if not replica_url:
+        return primary
+    from app.db.replica import ReplicatedDatabase  # noqa: PLC0415
+
+    return ReplicatedDatabase(primary, made(replica_url))
 
 
 __all__ = [

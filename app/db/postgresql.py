@@ -215,10 +215,10 @@ class PostgresqlDatabase:
         self._pool = pool
 
     @classmethod
-    async def open(
+    def of(
         cls, url: str, *, pool_size: int, lock_timeout: int, statement_timeout: int
     ) -> PostgresqlDatabase:
-        """Opens the pool; every session commits durably and gives up in time."""
+        """The pool; every session commits durably and gives up in time."""
         pool = Pool(
             url,
             size=pool_size,
@@ -238,9 +238,12 @@ class PostgresqlDatabase:
                 },
             },
         )
-        with _translated:
-            pool.release(await pool.acquire(NOBODY))
         return cls(pool)
+
+    async def reach(self) -> None:
+        """Opens a first connection; raises ``DatabaseBusy`` where none can be had."""
+        with _translated:
+            self._pool.release(await self._pool.acquire(NOBODY))
 
     def read(self, whose: Whose, /) -> _Autocommit:
         """A connection in autocommit."""

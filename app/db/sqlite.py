@@ -32,6 +32,7 @@ from app.db.engine import (
     Whose,
     compiled,
 )
+from app.db.reading import OnlyReads
 from app.db.sqlite_statements import DIALECT, Raw, applied, fetched, in_transaction, undo
 
 T = TypeVar("T")
@@ -163,7 +164,7 @@ class SqliteConnection:
             self._loop.call_soon_threadsafe(_settle, future, result, failure)
 
 
-class SqliteReading:
+class SqliteReading(OnlyReads):
     """Reads that each stand alone: by key at once, others in a reader's thread."""
 
     dialect: DialectName = "sqlite"
@@ -190,28 +191,8 @@ class SqliteReading:
         """What several questions find."""
         return [await self.fetch(*query) for query in queries]
 
-    async def execute(self, statement: Statement | Executable, params: Params | None = None) -> int:
-        """Not for one who reads."""
-        raise TypeError("a reader does not write")
-
-    async def execute_many(self, statement: Statement | Executable, rows: Sequence[Params]) -> None:
-        """Not for one who reads."""
-        raise TypeError("a reader does not write")
-
-    async def apply(self, changes: Sequence[Change]) -> None:
-        """Not for one who reads."""
-        raise TypeError("a reader does not write")
-
-    async def begin(self) -> None:
-        """Not for one who reads."""
-        raise TypeError("a reader does not write")
-
-    async def lock(self, name: str) -> None:
-        """Not for one who reads."""
-        raise TypeError("a reader holds nothing")
-
     async def turn_to(self, _whose: Whose, /) -> None:
-        """Nothing to do."""
+        """Nothing to do: here the statements alone say whose rows they want."""
 
 
 class SqliteDatabase:

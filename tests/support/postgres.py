@@ -155,7 +155,7 @@ def _copied(installation: Path, spare: Path) -> Path:
     return package / installation.name
 
 
-def _home(*, on_disk: bool) -> Path:
+def home(*, on_disk: bool) -> Path:
     """A new directory for the data: in memory where there is room, else on disk."""
     memory = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the place inside
     roomy = not on_disk and memory.is_dir() and shutil.disk_usage(memory).free > ROOM
@@ -190,88 +190,105 @@ def keep(run: Path, controller: int, ready: int) -> None:
     alive.write(str(os.getpid()))
     alive.flush()
     wanted = json.loads((run / "wanted.json").read_text())
-    home = _home(on_disk=wanted["on_disk"])
+    place = home(on_disk=wanted["on_disk"])
     spare = Path(tempfile.mkdtemp(prefix="rapport-pg-"))
     try:
-        process, server = _start(home, spare, wanted["settings"])
+        process, server = _start(place, spare, wanted["settings"])
         try:
             (run / "server.json").write_text(json.dumps(asdict(server)))
             os.write(ready, b".")
             while not told and process.poll() is None and not _gone(controller):
                 time.sleep(0.2)
         finally:
-            _stop(process)
+            stop(process)
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
         shutil.rmtree(spare, ignore_errors=True)
         if _gone(controller):
             shutil.rmtree(run, ignore_errors=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """PostgreSQL's programs, run as an account that they accept."""
+
+    folder: Path
+    identity: Mapping[str, Any]
+
+    @classmethod
+    def found(cls, home: Path, spare: Path) -> Programs:
+        """Those of this machine; ``home`` becomes the account's, ``spare`` may hold a copy."""
+        installation, account = _installation(), _account()
+        identity: dict[str, Any] = {}
+        if account:
+            identity = {"user": account[0], "group": account[1], "extra_groups": []}
+            os.chown(home, *account)
+            spare.chmod(0o711)
+            if not _reachable(installation / "bin" / "postgres"):
+                installation = _copied(installation, spare)
+        return cls(installation / "bin", identity)
+
+    def run(self, name: str, *words: str, at: Path, env: Mapping[str, str] | None = None) -> None:
+        """Runs a program to its end."""
+        command = [str(self.folder / name), *words]
+        subprocess.run(command, check=True, cwd=at, env=env, **self.identity)
+
+    def serve(self, data: Path, settings: Mapping[str, object]) -> subprocess.Popen[bytes]:
+        """Starts a server on a data directory."""
+        words = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
+        command = [str(self.folder / "postgres"), "-D", str(data), *words]
+        return subprocess.Popen(command, cwd=data.parent, **self.identity)
+
+
 def _start(
     home: Path, spare: Path, more: Mapping[str, str]
 ) -> tuple[subprocess.Popen[bytes], Server]:
-    installation, account = _installation(), _account()
-    identity: dict[str, Any] = {}
-    if account:
-        identity = {"user": account[0], "group": account[1], "extra_groups": []}
-        os.chown(home, *account)
-        spare.chmod(0o711)
-        if not _reachable(installation / "bin" / "postgres"):
-            installation = _copied(installation, spare)
+    programs = Programs.found(home, spare)
     port, password = free_port(), secrets.token_hex(16)
     secret, data = home / "password", home / "data"
     secret.write_text(password)
     secret.chmod(0o400)
-    if account:
-        os.chown(secret, *account)
-    subprocess.run(
-        [
-            str(installation / "bin" / "initdb"),
-            *("-D", str(data), "-U", "postgres", "-E", "UTF8", "--no-locale", "--no-sync"),
-            *("--auth=scram-sha-256", f"--pwfile={secret}"),
-        ],
-        check=True,
-        cwd=home,
-        **identity,
+    if programs.identity:
+        os.chown(secret, programs.identity["user"], programs.identity["group"])
+    programs.run(
+        "initdb",
+        *("-D", str(data), "-U", "postgres", "-E", "UTF8", "--no-locale", "--no-sync"),
+        *("--auth=scram-sha-256", f"--pwfile={secret}"),
+        at=home,
     )
     settings = {
-        "listen_addresses": "127.0.0.1",
-        "port": port,
-        "unix_socket_directories": "",
+        **listening(port),
         "max_connections": 200,
         "shared_buffers": "64MB",
         "log_min_messages": "warning",
         **more,
     }
-    process = subprocess.Popen(
-        [
-            str(installation / "bin" / "postgres"),
-            *("-D", str(data)),
-            *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
-        ],
-        cwd=home,
-        **identity,
-    )
+    process = programs.serve(data, settings)
     server = Server(port, password, process.pid)
+    roles = [
+        f"CREATE ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS "
+        f"PASSWORD '{password}'"
+        for name in (OWNER, APP)
+    ]
     try:
-        _await_ready(process, server)
+        await_ready(process, server, *roles)
     except BaseException:
-        _stop(process)
+        stop(process)
         raise
     return process, server
 
 
-def _await_ready(process: subprocess.Popen[bytes], server: Server) -> None:
-    roles = [
-        f"CREATE ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS "
-        f"PASSWORD '{server.password}'"
-        for name in (OWNER, APP)
-    ]
+def listening(port: int) -> dict[str, object]:
+    """Settings of a server that is reached at a port of this machine and no other way."""
+    return {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": ""}
+
+
+def await_ready(process: subprocess.Popen[bytes], server: Server, *statements: str) -> None:
+    """Waits until a server runs statements."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            asyncio.run(server.run(*roles))
+            asyncio.run(server.run(*statements))
         except (OSError, asyncpg.CannotConnectNowError):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise
@@ -280,7 +297,8 @@ def _await_ready(process: subprocess.Popen[bytes], server: Server) -> None:
             return
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ends a server: fast, else at once."""
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast, immediate, at once
         if process.poll() is None:
             process.send_signal(number)
