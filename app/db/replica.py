@@ -137,7 +137,10 @@ class ReplicatedDatabase:
 
 
 class _Reading(OnlyReads):
-    """Reads that each stand alone: by key from the primary, others from the replica."""
+    """Reads that each stand alone: by key from the primary, others from the replica.
+
+    It holds one connection at a time: who waits for one must not hold another.
+    """
 
     dialect: DialectName = "postgresql"
 
@@ -145,7 +148,9 @@ class _Reading(OnlyReads):
         self._database = database
         self._whose = whose
         self._follows: bool | None = None  # not asked yet
-        self._opened: dict[str, tuple[AbstractAsyncContextManager[Connection], Connection]] = {}
+        self._of: Database | None = None
+        self._opened: AbstractAsyncContextManager[Connection]
+        self._connection: Connection
 
     async def __aenter__(self) -> Self:
         return self
@@ -156,47 +161,39 @@ class _Reading(OnlyReads):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        while self._opened:
-            opened, _ = self._opened.popitem()[1]
-            await opened.__aexit__(kind, error, traceback)
+        if self._of is not None:
+            self._of = None
+            await self._opened.__aexit__(kind, error, traceback)
 
     async def fetch(
         self, statement: Statement | Executable, params: Params | None = None
     ) -> Sequence[Row]:
         """The rows, as tuples."""
         if not isinstance(statement, Statement):
-            return await (await self._primary()).fetch(statement, params)
+            return await (await self._at(self._database.primary)).fetch(statement, params)
         return (await self.fetch_all([Query(statement, params or {})]))[0]
 
     async def fetch_all(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         """What several questions find."""
         if not queries[-1].statement.by_key and await self._may_follow():
             try:
-                return await (await self._replica()).fetch_all(queries)
+                return await (await self._at(self._database.replica)).fetch_all(queries)
             except DatabaseBusy as busy:
-                await self._leave_replica(busy)
-        return await (await self._primary()).fetch_all(queries)
+                self._follows = False
+                self._database.rest()
+                await self.__aexit__(type(busy), busy, busy.__traceback__)
+        return await (await self._at(self._database.primary)).fetch_all(queries)
 
     async def _may_follow(self) -> bool:
         if self._follows is None:
+            await self.__aexit__(None, None, None)
             self._follows = await self._database.follows(self._whose)
         return self._follows
 
-    async def _primary(self) -> Connection:
-        return await self._connection("primary", self._database.primary)
-
-    async def _replica(self) -> Connection:
-        return await self._connection("replica", self._database.replica)
-
-    async def _connection(self, name: str, database: Database) -> Connection:
-        if name not in self._opened:
-            opened = database.read(self._whose)
-            self._opened[name] = (opened, await opened.__aenter__())
-        return self._opened[name][1]
-
-    async def _leave_replica(self, busy: DatabaseBusy) -> None:
-        self._follows = False
-        self._database.rest()
-        if "replica" in self._opened:
-            opened, _ = self._opened.pop("replica")
-            await opened.__aexit__(type(busy), busy, busy.__traceback__)
+    async def _at(self, database: Database) -> Connection:
+        if self._of is not database:
+            await self.__aexit__(None, None, None)
+            self._opened = database.read(self._whose)
+            self._connection = await self._opened.__aenter__()
+            self._of = database
+        return self._connection

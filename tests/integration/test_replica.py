@@ -120,6 +120,21 @@ async def test_the_past_is_not_shown_while_the_replica_stands_still(world: World
         await world.replica.resume()
 
 
+async def test_who_waits_for_a_connection_holds_no_other(world: World, tmp_path: Path):
+    """The compartment's owner is read by its key, the search asks the replica."""
+    url = world.replica.server.url(world.name, APP)
+    async with (
+        running(world.database, tmp_path, replica_url=url, pool_size=1) as application,
+        clinic_of(application) as clinic,
+    ):
+        await World(clinic, world.replica, world.database).put("crowd", "Crowd")
+        for _ in range(2):
+            answers = await asyncio.gather(
+                *(clinic.http.get("Patient/crowd/Observation") for _ in range(6))
+            )
+            assert {answer.status_code for answer in answers} == {200}
+
+
 async def test_another_cluster_is_never_read(world: World, databases: Databases, tmp_path: Path):
     """Not even one that stands by, and is further on than the primary."""
     stranger = await databases.make("postgresql")
