@@ -22,15 +22,15 @@ from tests.support.twins import Twins, twins
 
 BOUNDED, A_WORLDS = 150, 500
 REQUESTS = int(os.environ.get("RAPPORT_TEST_TWIN_REQUESTS", BOUNDED))
-PARTS = max(2, -(-REQUESTS // A_WORLDS))  # worlds wear out: what is deleted is gone
+NEEDED = -(-REQUESTS // A_WORLDS)  # worlds wear out: what is deleted is gone
+TWO = max(2, NEEDED)  # with their Consents and without
+PARTS = [("sqlite", part) for part in range(TWO)]
+PARTS += [("postgresql", part) for part in range(NEEDED)]
 
 
 @pytest_asyncio.fixture(
     scope="module",
-    params=[
-        *(pytest.param(("sqlite", part), id=f"sqlite-{part}") for part in range(PARTS)),
-        pytest.param(("postgresql", 0), id="postgresql"),
-    ],
+    params=[pytest.param(part, id=f"{part[0]}-{part[1]}") for part in PARTS],
 )
 async def worlds(request, databases, tmp_path_factory):
     dialect, part = request.param
@@ -98,7 +98,7 @@ async def test_what_is_hidden_is_there(worlds):
 
 
 @settings(
-    max_examples=REQUESTS // PARTS,
+    max_examples=REQUESTS // TWO,
     derandomize=REQUESTS == BOUNDED,  # the suite asks the same each time
     database=None,
     phases=[Phase.generate],  # what has changed the worlds cannot be asked again
