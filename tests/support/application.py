@@ -27,6 +27,7 @@ from app.services.tenants import Tenants
 from tests.support.databases import Database, Dialect
 
 ORIGIN = "https://rapport.test"
+ADDRESS = "192.0.2.7"
 BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -64,9 +65,9 @@ class Application:
         services: Services = self.app.state.services
         return services
 
-    def http(self, **options: Any) -> httpx.AsyncClient:
-        """A client to it, over ASGI."""
-        transport = httpx.ASGITransport(self.app, client=("192.0.2.7", 4711))
+    def http(self, *, address: str = ADDRESS, **options: Any) -> httpx.AsyncClient:
+        """A client to it from an address, over ASGI."""
+        transport = httpx.ASGITransport(self.app, client=(address, 4711))
         return httpx.AsyncClient(transport=transport, base_url=ORIGIN, **options)
 
     async def add_tenant(self, slug: str, name: str = "Clinic") -> Tenant:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -131,8 +132,14 @@ class Browser:
         return answer.headers["location"].startswith(("/", ORIGIN))
 
 
-def browser(application: Application) -> Browser:
-    return Browser(application.http())
+def browser(application: Application, *, address: str | None = None) -> Browser:
+    """A browser at an address of its own: what others got wrong before does not slow it down."""
+    number = next(_ADDRESSES)
+    own = f"198.18.{number >> 8}.{number & 255}"
+    return Browser(application.http(address=address or own))
+
+
+_ADDRESSES = count(1)
 
 
 def authorize_url(registered: Registered, scope: str, **changes: Any) -> str:

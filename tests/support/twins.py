@@ -15,7 +15,7 @@ import httpx
 from app.core.clock import SECOND
 from app.core.ids import RandomIds
 from app.repositories.codec import EnvelopeCodec
-from tests.support.application import Application, Clinic, TurnedClock, clinic_of, running
+from tests.support.application import ADDRESS, Application, Clinic, TurnedClock, clinic_of, running
 from tests.support.databases import Database, Databases, Dialect
 from tests.support.people import (
     add_client,
@@ -130,7 +130,7 @@ async def _signed(
     portal = await add_client(clinic, name=f"Portal of {name}")
     account = await add_person(clinic, name, role, fhir_user=person)
     secret = await enrol(application, account) if role != "client" else None
-    who = browser(application)
+    who = browser(application, address=ADDRESS)
     await who.open(authorize_url(portal, scope))
     await who.sign_in(account)
     if secret is not None:
