@@ -55,7 +55,7 @@ def told(samples: list[Sample]) -> str:
 def prepared(target: Target) -> list[str]:
     """Puts patients there and gives each 20 responses; the ids of these."""
     head = [records.organization(), records.therapist(0), records.questionnaire(40, "forty")]
-    trees = head + [tree for n in range(PATIENTS) for tree in records.course(n)]
+    trees = head + [tree for n in range(2 * PATIENTS) for tree in records.course(n)]
     _send(target, "POST", "", records.transaction(trees))
     return [
         post(target, records.response(n, number)) for n in range(PATIENTS) for number in range(20)
@@ -63,8 +63,8 @@ def prepared(target: Target) -> list[str]:
 
 
 def kinds(target: Target, ids: list[str], patients: int = PATIENTS) -> dict[str, list[bytes]]:
-    """What is asked, by the name of its kind."""
-    responses = [records.response(n, n) for n in range(patients)]
+    """What is asked, by the name of its kind; others are written about than are searched for."""
+    responses = [records.response(n, n) for n in range(patients, 2 * patients)]
     return {
         "read": [target.request("GET", f"/QuestionnaireResponse/{id}") for id in ids],
         "search": [target.request("GET", search(n)) for n in range(patients)],
