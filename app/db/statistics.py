@@ -32,7 +32,7 @@ _STATISTICS: dict[str, dict[str, tuple[int, ...]]] = {
     },
     "compartment": {
         "compartment": (3 * _ROWS, 1_000_000, 200, 40, 1),
-        "ix_compartment_tenant_rid": (3 * _ROWS, 3),
+        "ix_compartment_tenant_rid_owner_kind_owner_id": (3 * _ROWS, 3, 1, 1),
     },
     "resource_author": {
         "resource_author": (_ROWS, 300_000, 500, 1),

@@ -89,7 +89,8 @@ compartment = Table(
     Column("kind", SmallInteger, nullable=False),
     Column("rid", BigInteger, nullable=False),
     PrimaryKeyConstraint("tenant", "owner_kind", "owner_id", "kind", "rid"),
-    Index(None, "tenant", "rid"),
+    # With the owners in it: else PostgreSQL skips through the key's, for the kind that is in it.
+    Index(None, "tenant", "rid", "owner_kind", "owner_id"),
     sqlite_with_rowid=False,
 )
 
