@@ -42,7 +42,7 @@ class Suite:
         self.notes: list[str] = []
 
     def run(self) -> Iterator[Measure]:
-        """Everything, in the order in which the database grows."""
+        """Everything; what leaves work to the relay comes last."""
         stand, plan = self._stand, self._plan
         tell(f"{stand.dialect}: {plan.small * seeding.EACH} responses")
         stand.seed(seeding.clinic(range(plan.small)))
@@ -53,13 +53,16 @@ class Suite:
             yield from self._scale(small, self._alone())
         for workers in plan.workers:
             tell(f"{stand.dialect}: {workers} worker(s)")
-            yield from self._served(workers)
+            yield from self._read(workers)
         if self._wants("audit"):
             yield from self._audit()
         if self._wants("consent"):
             yield from self._consent()
         if self._wants("storage"):
             yield from self._storage()
+        for workers in plan.workers if self._wants("write") or self._wants("profile") else ():
+            tell(f"{stand.dialect}: {workers} worker(s), writing")
+            yield from self._written(workers)
 
     def _wants(self, part: str) -> bool:
         return not self._wanted or part in self._wanted
@@ -86,12 +89,12 @@ class Suite:
 
     # -- many callers: what a second holds ----------------------------------------------------
 
-    def _served(self, workers: int) -> Iterator[Measure]:
+    def _read(self, workers: int) -> Iterator[Measure]:
         stand = self._stand
         ids = stand.ids(500)
         postgresql = stand.dialect == "postgresql"
         with (
-            stand.relay() as relay,
+            stand.relay(),
             stand.references(workers) as (beside, plain),
             self._served_by(workers) as (process, target),
         ):
@@ -110,12 +113,24 @@ class Suite:
                 search = self._load(process, target, kinds["search"])
                 found = self._sides({"raw": raw, "search": search})
                 yield from self._told(found, "search", workers, "raw", at_least(0.35))
-            if self._wants("write"):
-                yield from self._writes(workers, (beside, plain), (process, target), relay)
-            if self._wants("profile") and workers == 1:
-                self._profile(process, target, kinds)
             megabytes = process.memory / 1e6
             yield self._of("memory of a worker", workers, megabytes, "MB", "", at_most(200))
+
+    def _written(self, workers: int) -> Iterator[Measure]:
+        stand = self._stand
+        with (
+            stand.relay() as relay,
+            stand.references(workers) as references,
+            self._served_by(workers) as (process, target),
+        ):
+            if self._wants("write"):
+                yield from self._writes(workers, references, (process, target), relay)
+            if self._wants("profile") and workers == 1:
+                self._profile(process, target, load.kinds(target, stand.ids(500)))
+            megabytes = process.memory / 1e6
+            yield self._of(
+                "memory of a worker, after writing", workers, megabytes, "MB", "", at_most(200)
+            )
 
     def _writes(
         self, workers: int, references: tuple[Process, Target], own: tuple[Process, Target],
