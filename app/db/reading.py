@@ -10,7 +10,7 @@ from app.db.engine import Change, Params, Statement, Whose
 
 
 class OnlyReads:
-    """The part of a connection that is for who writes: refused, or nothing to do."""
+    """The part of a connection that is for who writes."""
 
     async def execute(self, statement: Statement | Executable, params: Params | None = None) -> int:
         """Not for one who reads."""

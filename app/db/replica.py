@@ -149,7 +149,7 @@ class _Reading(OnlyReads):
         self._whose = whose
         self._follows: bool | None = None  # not asked yet
         self._of: Database | None = None
-        self._opened: AbstractAsyncContextManager[Connection]
+        self._held = AsyncExitStack()
         self._connection: Connection
 
     async def __aenter__(self) -> Self:
@@ -161,9 +161,8 @@ class _Reading(OnlyReads):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._of is not None:
-            self._of = None
-            await self._opened.__aexit__(kind, error, traceback)
+        self._of = None
+        await self._held.__aexit__(kind, error, traceback)
 
     async def fetch(
         self, statement: Statement | Executable, params: Params | None = None
@@ -181,7 +180,9 @@ class _Reading(OnlyReads):
             except DatabaseBusy as busy:
                 self._follows = False
                 self._database.rest()
-                await self.__aexit__(type(busy), busy, busy.__traceback__)
+                await self.__aexit__(
+                    type(busy), busy, busy.__traceback__
+                )  # its statement may go on
         return await (await self._at(self._database.primary)).fetch_all(queries)
 
     async def _may_follow(self) -> bool:
@@ -193,7 +194,7 @@ class _Reading(OnlyReads):
     async def _at(self, database: Database) -> Connection:
         if self._of is not database:
             await self.__aexit__(None, None, None)
-            self._opened = database.read(self._whose)
-            self._connection = await self._opened.__aenter__()
+            opened = database.read(self._whose)
+            self._connection = await self._held.enter_async_context(opened)
             self._of = database
         return self._connection
