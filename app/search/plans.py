@@ -102,11 +102,9 @@ class Plan:
         """The shape of a position; its values join ``values``."""
         if position is None:
             return None
-        shaper = Shaper()
-        shaper.values = values
         return After(
-            tuple([shaper.slot(value) for value in position.order]),
-            tuple([shaper.slot(value) for value in position.key]),
+            tuple([self.slot(value, values) for value in position.order]),
+            tuple([self.slot(value, values) for value in position.key]),
         )
 
     def edge(self, after: Position | None, values: list[Value], *, most: int) -> Statement:
