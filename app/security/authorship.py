@@ -21,7 +21,7 @@ def check_authors(
     before: Collection[tuple[int, str]] | None,
     after: Collection[tuple[int, str]],
 ) -> None:
-    """Refuses what a person writes in the place of another; systems bring what others wrote.
+    """Refuses what a person writes in the place of another.
 
     ``before`` and ``after`` are the authors, by type and id, of the stored and the new version;
     ``before`` is None for a creation. A note or an answer is made in nobody else's name. What is
@@ -36,5 +36,5 @@ def check_authors(
     else:
         stood = {each for each in before if each[0] in (_PRACTITIONER, _PATIENT)}
         refused = not stood <= named or not named <= stood | own
-    if refused and principal.is_person:
+    if refused:
         raise access.forbidden()
