@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from app.core.clock import Clock
-from app.core.errors import AppError, Category
+from app.core.errors import AppError
 from app.db.engine import Connection
 from app.repositories.codec import EnvelopeCodec, KeyEncryption
 from app.repositories.data_keys import DataKeys, Secret
@@ -76,12 +76,8 @@ class IndexKeys:
         return DataKeys(connection, self._codec, self._encryption, self._clock)
 
 
-class _KeyAbsent(AppError):
+class _KeyAbsent(Exception):
     """The secret is not open yet; ``hashing`` opens it."""
-
-    def __init__(self) -> None:
-        issues = AppError.of(Category.UNAVAILABLE, "exception", "the key is not available").issues
-        super().__init__(Category.UNAVAILABLE, issues)
 
 
 class _Absent(IndexKey):

@@ -180,7 +180,8 @@ class UnitsOfWork:
 
         Its statements all see one state, or where that does not matter each the newest.
         """
-        await self._know_index_key()
+        if not self._index_keys.is_known:
+            await self._know_index_key()
         database = self.database
         opened = database.snapshot(whose) if snapshot else database.read(whose)
         async with Session(database, whose, opened, begun=True, provisos=provisos) as session:
@@ -203,7 +204,8 @@ class UnitsOfWork:
         ``late`` lets it begin its transaction when it first holds or sends something.
         """
         numbers = await self._allocator.reserve(8 + 4 * resources)
-        await self._know_index_key()
+        if not self._index_keys.is_known:
+            await self._know_index_key()
         database = self.database
         opened = database.read(whose) if late else database.write(whose)
         async with Session(database, whose, opened, begun=not late, provisos=provisos) as session:
@@ -217,8 +219,6 @@ class UnitsOfWork:
 
     async def _know_index_key(self) -> None:
         """Has what the index is hashed under at hand, sealed; it is made once, for itself."""
-        if self._index_keys.is_known:
-            return
         async with self.database.read(SHARED) as connection:
             if await self._index_keys.read(connection):
                 return
