@@ -29,7 +29,7 @@ def shown(text: bytes, *, rated: Collection[str] | None = None) -> bytes:
     """
     if not _may_be_private(text):
         return text
-    tree = json.parse_resource(text)
+    tree = json.parse_stored(text)
     if not is_private(tree):
         return text
     subject = (tree.get("subject") or {}).get("reference", "")
