@@ -16,8 +16,7 @@ from tests.support.people import (
     Browser,
     add_client,
     add_person,
-    answered,
-    authorize_url,
+    authorized,
     browser,
     code_now,
     enrol,
@@ -97,10 +96,8 @@ async def test_people_sign_in_and_an_administrator_keeps_accounts(outage: Outage
     root = await add_person(clinic, "root", "admin")
     console = await add_client(clinic, name="Console", scope="openid rapport/admin")
     secret, who = await enrol(application, root), outage.person
-    await who.open(authorize_url(console, "openid rapport/admin"))
-    await who.sign_in(root)
-    await who.submit("/login/second", code=code_now(application, secret))
-    answer = answered(await who.submit("/oauth/approve", decision="allow"))
+    code = code_now(application, secret)
+    answer = await authorized(who, root, console, "openid rapport/admin", code=code)
     token = (await redeem(application, console, answer["code"])).json()["access_token"]
     assert (await who.open("/account")).status_code == 200
     async with application.http(headers={"Authorization": f"Bearer {token}"}) as http:

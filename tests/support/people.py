@@ -167,13 +167,24 @@ def answered(page: httpx.Response) -> Mapping[str, str]:
 
 
 async def authorized(
-    who: Browser, account: Account, registered: Registered, scope: str, **changes: Any
+    who: Browser,
+    account: Account,
+    registered: Registered,
+    scope: str,
+    *,
+    code: str | None = None,
+    **changes: Any,
 ) -> Mapping[str, str]:
-    """The client's answer after the person signed in, and allowed what was asked."""
+    """The client's answer after the person signed in, and allowed what was asked.
+
+    ``code`` is that of their second factor, where they have one.
+    """
     await who.open(authorize_url(registered, scope, **changes))
     assert who.page is not None
     if any(form.action == "/login" for form in forms(who.page)):
         await who.sign_in(account)
+    if code is not None:
+        await who.submit("/login/second", code=code)
     if not any(form.action == "/oauth/approve" for form in forms(who.page)):
         raise AssertionError(who.page.text)
     return answered(await who.submit("/oauth/approve", decision="allow"))

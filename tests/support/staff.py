@@ -9,12 +9,10 @@ from tests.support.people import (
     Browser,
     add_client,
     add_person,
-    answered,
-    authorize_url,
+    authorized,
     browser,
     code_now,
     enrol,
-    forms,
     redeem,
 )
 
@@ -40,12 +38,9 @@ async def signed_in(clinic: Clinic, role: str, actor: str) -> httpx.AsyncClient:
     registered = await add_client(clinic)
     who = browser(application)
     try:
-        await who.open(authorize_url(registered, CLIENT if role == "client" else STAFF))
-        page = await who.sign_in(account)
-        if secret is not None:
-            assert forms(page)[0].action == "/login/second", page.text
-            page = await who.submit("/login/second", code=code_now(application, secret))
-        answer = answered(await who.submit("/oauth/approve", decision="allow"))
+        scope = CLIENT if role == "client" else STAFF
+        code = code_now(application, secret) if secret else None
+        answer = await authorized(who, account, registered, scope, code=code)
         response = await redeem(application, registered, answer["code"])
     finally:
         await who.http.aclose()

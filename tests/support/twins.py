@@ -20,8 +20,7 @@ from tests.support.databases import Database, Databases, Dialect
 from tests.support.people import (
     add_client,
     add_person,
-    answered,
-    authorize_url,
+    authorized,
     browser,
     code_now,
     enrol,
@@ -131,11 +130,8 @@ async def _signed(
     account = await add_person(clinic, name, role, fhir_user=person)
     secret = await enrol(application, account) if role != "client" else None
     who = browser(application, address=ADDRESS)
-    await who.open(authorize_url(portal, scope))
-    await who.sign_in(account)
-    if secret is not None:
-        await who.submit("/login/second", code=code_now(application, secret))
-    code = answered(await who.submit("/oauth/approve", decision="allow"))["code"]
+    second = code_now(application, secret) if secret else None
+    code = (await authorized(who, account, portal, scope, code=second))["code"]
     await who.http.aclose()
     token = str((await redeem(application, portal, code)).json()["access_token"])
     return token, who.http.cookies
