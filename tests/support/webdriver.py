@@ -87,9 +87,17 @@ class Page:
         raise AssertionError(f"{selector} is not reached by keyboard")
 
     def wait_for(self, words: str) -> None:
+        """Waits until words are on the page, this one or the next."""
         deadline = time.monotonic() + PATIENCE
         while words not in self.text:
             assert time.monotonic() < deadline, f"{words!r} is not in:\n{self.text}"
+            time.sleep(0.05)
+
+    def wait_until_at(self, part: str) -> None:
+        """Waits for the next page, by a part of its address: it may say what this one says."""
+        deadline = time.monotonic() + PATIENCE
+        while part not in self.address:
+            assert time.monotonic() < deadline, f"{part!r} is not in {self.address}"
             time.sleep(0.05)
 
 
