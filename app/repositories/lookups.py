@@ -41,13 +41,11 @@ COLUMNS = tuple(column.name for column in resource.columns)
 
 _IN_IDS = AnyOf(resource.c.id, bindparam("ids", type_=ARRAY(resource.c.id.type)))
 _LABELS = Statement(
-    select(resource.c.confidentiality, resource.c.sensitivity)
-    .where(
+    select(resource.c.id, resource.c.confidentiality, resource.c.sensitivity).where(
         resource.c.tenant == bindparam("this_tenant", type_=Integer()),
         resource.c.kind == bindparam("this_kind", type_=SmallInteger()),
         _IN_IDS,
     )
-    .distinct()
 )
 
 

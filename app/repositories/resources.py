@@ -304,19 +304,19 @@ class Resources:
 
     async def labels(
         self, sources: Collection[tuple[int, str]], *, visible: Visible
-    ) -> list[tuple[int, int]]:
+    ) -> Mapping[tuple[int, str], tuple[int, int]]:
         """Confidentiality and sensitivity of resources, by type number and id."""
         await self.flush()
         by_kind: dict[int, list[str]] = {}
         for kind, id in sources:
             by_kind.setdefault(kind, []).append(id)
-        found: list[tuple[int, int]] = []
+        found: dict[tuple[int, str], tuple[int, int]] = {}
         for kind, ids in by_kind.items():
             statement, params = lookups.labels(
                 kind, ids, tenant=visible.tenant, dialect=self._connection.dialect
             )
             rows = await self._connection.fetch(statement, params)
-            found.extend((row[0], row[1]) for row in rows)
+            found.update(((kind, id), (rank, bits)) for id, rank, bits in rows)
         return found
 
     async def patients_of(self, rids: Collection[int], *, visible: Visible) -> tuple[str, ...]:

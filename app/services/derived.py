@@ -18,7 +18,7 @@ from app.search.visibility import Visible
 from app.services import labels
 from app.services.audit import AuditTrail
 from app.services.changes import Change
-from app.services.labels import Labels, Source
+from app.services.labels import Labels
 from app.services.records import Records
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://rapport.example.org/derived")
@@ -65,19 +65,13 @@ class Derived:
         type_name = trees[0]["resourceType"]
         ids = [tree["id"] for tree in trees]
         held = await self.current_of(uow, type_name, ids, tenant=tenant)
-        known: dict[frozenset[Source], Labels] = {}
-        made: dict[Source, Labels] = {}
-        for tree in trees:
-            sources = labels.sources_of(tree, type_name)
-            stored_before = sources.difference(made)
-            if stored_before not in known:
-                known[stored_before] = await labels.of(uow, stored_before, tenant=tenant)
-            inherited = known[stored_before]
-            for source in sources.intersection(made):
-                inherited |= made[source]
+        sources = [labels.sources_of(tree, type_name) for tree in trees]
+        known = dict(await labels.of(uow, frozenset().union(*sources), tenant=tenant))
+        for tree, its in zip(trees, sources, strict=True):
+            inherited = labels.highest(known[each] for each in its if each in known)
             previous = held.get(tree["id"])
             stored, _ = self._follow(uow, tree, inherited, previous=previous, tenant=tenant)
-            made[stored.kind, stored.id] = Labels(stored.confidentiality, stored.sensitivity)
+            known[stored.kind, stored.id] = Labels(stored.confidentiality, stored.sensitivity)
 
     async def follow(
         self, uow: UnitOfWork, tree: Tree, *, previous: StoredVersion | None, tenant: int

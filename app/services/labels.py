@@ -8,9 +8,10 @@ label is only ever raised: by the client, by what a resource is made from, by th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import operator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from typing import Any, Final, TypeAlias
 
 from app.domain.consent.policy import RANKS
@@ -97,19 +98,24 @@ def codes(bits: int) -> list[str]:
 
 async def inherited_from(uow: UnitOfWork, tree: Tree, type_name: str, *, tenant: int) -> Labels:
     """The high-water mark of what a resource is made from."""
-    return await of(uow, sources_of(tree, type_name), tenant=tenant)
+    found = await of(uow, sources_of(tree, type_name), tenant=tenant)
+    return highest(found.values())
 
 
-async def of(uow: UnitOfWork, sources: Collection[Source], *, tenant: int) -> Labels:
-    """The high-water mark of stored resources."""
+async def of(
+    uow: UnitOfWork, sources: Collection[Source], *, tenant: int
+) -> Mapping[Source, Labels]:
+    """The labels of stored resources; what is not here has none."""
     if not sources:
-        return NONE
+        return {}
     visible = Visible.everything(tenant, reason="what is made from something is as confidential")
     found = await uow.resources.labels(sources, visible=visible)
-    labels = NONE
-    for rank, bits in found:
-        labels |= Labels(rank, bits)
-    return labels
+    return {source: Labels(*columns) for source, columns in found.items()}
+
+
+def highest(found: Iterable[Labels]) -> Labels:
+    """The high-water mark of several."""
+    return reduce(operator.or_, found, NONE)
 
 
 def data_class(tree: Tree, type_name: str) -> str | None:
