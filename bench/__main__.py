@@ -24,7 +24,7 @@ from tests.support import postgres
 
 PARTS = (
     "validation", "scale", "read", "search", "write", "profile", "audit", "consent", "storage",
-    "audit-scale",
+    "alliance", "audit-scale",
 )  # fmt: skip
 SIZES = {
     "smoke": 100,
@@ -88,6 +88,8 @@ def _plan(responses: int, *, quick: bool, workers: list[int]) -> Plan:
         warm_up=0 if smoke else 1,
         stored=10 if smoke else 1000,
         profile=2 if quick else 4,
+        sessions=10 if smoke else 100,
+        pulses=100 if smoke else responses // 5,
     )
 
 

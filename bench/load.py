@@ -56,7 +56,7 @@ def prepared(target: Target) -> list[str]:
     """Puts patients there and gives each 20 responses; the ids of these."""
     head = [records.organization(), records.therapist(0), records.questionnaire(40, "forty")]
     trees = head + [tree for n in range(2 * PATIENTS) for tree in records.course(n)]
-    _send(target, "POST", "", records.transaction(trees))
+    send(target, "POST", "", records.transaction(trees))
     return [
         post(target, records.response(n, number)) for n in range(PATIENTS) for number in range(20)
     ]
@@ -106,15 +106,16 @@ def including(patient: int) -> str:
 
 def post(target: Target, tree: records.Tree) -> str:
     """Stores a new record; its id."""
-    return str(_send(target, "POST", f"/{tree['resourceType']}", tree)["id"])
+    return str(send(target, "POST", f"/{tree['resourceType']}", tree)["id"])
 
 
 def put(target: Target, tree: records.Tree) -> None:
     """Stores a record under its id."""
-    _send(target, "PUT", f"/{tree['resourceType']}/{tree['id']}", tree)
+    send(target, "PUT", f"/{tree['resourceType']}/{tree['id']}", tree)
 
 
-def _send(target: Target, method: str, path: str, tree: records.Tree) -> Any:
+def send(target: Target, method: str, path: str, tree: records.Tree) -> Any:
+    """One request and the resource that answers it."""
     connection = http.client.HTTPConnection(target.host, target.port, timeout=120)
     connection.connect()
     connection.sock.sendall(target.request(method, path, records.text(tree)))

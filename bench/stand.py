@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from bench.driving import Target
 from bench.processes import Process, cpu_of, family, free_port, running, serving, uvicorn
 from bench.records import Tree
 from tests.support.postgres import Server
+
+_PATIENCE = 300.0  # seconds for the relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,19 @@ class Stand:
                 return count, (core.clock.now() - oldest) / 1e6 if oldest else 0.0
 
         return asyncio.run(asked())
+
+    def followed(self) -> None:
+        """Waits until no reaction is due."""
+        deadline = time.monotonic() + _PATIENCE
+        while self.backlog()[0]:
+            if time.monotonic() > deadline:
+                raise RuntimeError("the relay does not follow")
+            time.sleep(0.5)
+
+    def settled(self) -> None:
+        """The same, and PostgreSQL has given back what is free."""
+        self.followed()
+        self.seed(())
 
     def size(self) -> int:
         """Octets of all that is stored, but for the queue of reactions."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from bench import load, records, seeding
+from bench import alliance, load, records, seeding
 from bench.clinic import EXCHANGE, EXCHANGE_ACTOR
 from bench.driving import Load, Sample, Target, middle, ratio, sides
 from bench.measures import Goal, Measure, at_least, at_most, measure, tell
@@ -30,6 +30,8 @@ class Plan:
     connections: int = 16
     stored: int = 1000  # responses whose storage is weighed
     profile: float = 4
+    sessions: int = 100  # of a course of therapy
+    pulses: int = 20_000  # scored again
 
 
 class Suite:
@@ -63,6 +65,10 @@ class Suite:
         for workers in plan.workers if self._wants("write") or self._wants("profile") else ():
             tell(f"{stand.dialect}: {workers} worker(s), writing")
             yield from self._written(workers)
+        if self._wants("alliance"):
+            yield from alliance.run(
+                stand, sessions=plan.sessions, more=plan.sessions // 5, pulses=plan.pulses
+            )
 
     def _wants(self, part: str) -> bool:
         return not self._wanted or part in self._wanted
@@ -237,20 +243,13 @@ class Suite:
         ):
             trees = [made(n % self._plan.small, n) for n in range(count)]
             with self._stand.relay(), self._served_by(1) as (_, target):
-                self._settled()
+                self._stand.settled()
                 before = self._stand.size()
                 for tree in trees:
                     load.post(target, tree)
-                self._settled()
+                self._stand.settled()
             grown = (self._stand.size() - before) / sum(len(records.text(t)) for t in trees)
             yield self._of(f"storage of a {name}", 1, grown, "ratio", "its JSON", at_most(bound))
-
-    def _settled(self) -> None:
-        """Waits until no reaction is due and PostgreSQL has given back what is free."""
-        deadline = time.monotonic() + 120
-        while self._stand.backlog()[0] and time.monotonic() < deadline:
-            time.sleep(0.5)
-        self._stand.seed(())
 
     # -- the same words everywhere ------------------------------------------------------------
 

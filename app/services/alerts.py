@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.domain.rupture import Flag, LiveRule, Parameters, Repair, Rule, RuleSet, detect
-from app.domain.trajectory import Observed
+from app.domain.trajectory import Observed, Series
 from app.fhir.json import Tree
 from app.fhir.parameters import exact
 from app.services.alert_steps import ENDED, STATUS, VERSION, step, step_of
@@ -25,7 +25,7 @@ RULES = f"{BASE}/CodeSystem/rupture-rule"
 EVALUATION = f"{BASE}/StructureDefinition/rule-evaluation"
 
 _OURS = frozenset((STATUS, VERSION, EVALUATION))
-_LOOK_BACK_ONE = frozenset((Rule.BELOW_CUTOFF, Rule.STEP_DROP))
+_LOOK_BACK = {Rule.BELOW_CUTOFF: 1, Rule.STEP_DROP: 2}  # sessions; other rules, all
 _WORDS = {
     "en": "The score moved in a way that this rule looks out for. An invitation to talk about how"
     " the work is going, not a finding.",
@@ -36,11 +36,42 @@ _CAME_BACK = "The score came back."
 
 
 @dataclass(frozen=True, slots=True)
+class Scores:
+    """What a rule looks at: one scale's scores by one rater or two, in session order.
+
+    ``upto`` tells how many belong to a session and those before it; ``marks`` are as many
+    numbers and one more, each of which tells the scores before it from any others.
+    """
+
+    points: tuple[Observed, ...]
+    upto: Mapping[int, int]
+    dates: Mapping[int, str]
+    marks: tuple[int, ...]
+
+    @classmethod
+    def of(cls, course: Course, tracks: Sequence[Series]) -> Scores:
+        """The sessions in which every one of the tracks has a value."""
+        by_session = [{point.session: point for point in each.points} for each in tracks]
+        points: list[Observed] = []
+        upto, dates, marks = dict[int, int](), dict[int, str](), [0]
+        for session in sorted(set(by_session[0]).intersection(*by_session[1:])):
+            here = [each[session] for each in by_session]
+            if any(point.value is None for point in here):
+                continue
+            points += here
+            upto[session] = len(points)
+            dates[session] = max(course.dates[point.reference] for point in here)
+            for point in here:
+                marks.append(hash((marks[-1], point.reference)))
+        return cls(tuple(points), upto, dates, tuple(marks))
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """A flag, the rule that raised it, and the scores that the rule had looked at.
 
-    ``inputs`` are in session order; ``raised`` is when the flagged score was answered, ``repair``
-    when the one that repaired it was.
+    These are ``scores.points[first:last]``. ``raised`` is when the flagged score was answered,
+    ``repair`` when the one that repaired it was.
     """
 
     rules: RuleSet
@@ -48,7 +79,9 @@ class Alert:
     flag: Flag
     encounter: str
     raised: str
-    inputs: tuple[Observed, ...]
+    scores: Scores
+    first: int
+    last: int
     repair: str | None = None
 
     @property
@@ -56,53 +89,45 @@ class Alert:
         """What makes it the same alert: the rule and the session's Encounter."""
         return (self.rules.url, self.rules.scale, self.live.rule, self.encounter)
 
+    @property
+    def inputs(self) -> tuple[Observed, ...]:
+        """The scores that the rule had looked at, in session order."""
+        return self.scores.points[self.first : self.last]
+
 
 def alerts(course: Course, rules: RuleSet) -> Sequence[Alert]:
     """Every flag that the live rules of one scale raise in a course."""
-    mine = course.of(rules.instrument, rules.scale)
-    if mine is None:
-        return []
-    tracks = [{point.session: point for point in mine.points}]
-    values = mine.values(course.sessions.count)
+    tracks = [course.of(rules.instrument, rules.scale)]
     if rules.against is not None:
-        other = course.of(rules.against, rules.scale)
-        if other is None:
-            return []
-        tracks.append({point.session: point for point in other.points})
-        theirs = other.values(course.sessions.count)
-        values = tuple(map(_distance, values, theirs))
-    scored = [session for session, value in enumerate(values, 1) if value is not None]
+        tracks.append(course.of(rules.against, rules.scale))
+    found = [each for each in tracks if each is not None]
+    if len(found) < len(tracks):
+        return []
+    values, *theirs = (each.values(course.sessions.count) for each in found)
+    for other in theirs:
+        values = tuple(map(_distance, values, other))
+    scores = Scores.of(course, found)
     return [
-        _alert(course, rules, live, flag, tracks=tracks, scored=scored)
+        _alert(course, rules, live, flag, scores)
         for live in rules.rules
         for flag in detect(live.rule, values, live.parameters).flags
     ]
 
 
-def _alert(
-    course: Course,
-    rules: RuleSet,
-    live: LiveRule,
-    flag: Flag,
-    *,
-    tracks: Sequence[Mapping[int, Observed]],
-    scored: Sequence[int],
-) -> Alert:
-    def when(session: int) -> str:
-        dates = [course.dates[track[session].reference] for track in tracks]
-        return max(dates)
-
-    seen = [session for session in scored if session <= flag.session]
-    if live.rule in _LOOK_BACK_ONE:
-        seen = seen[-2:] if live.rule is Rule.STEP_DROP else seen[-1:]
+def _alert(course: Course, rules: RuleSet, live: LiveRule, flag: Flag, scores: Scores) -> Alert:
+    last = scores.upto[flag.session]
+    back = _LOOK_BACK.get(live.rule)
+    raters = 1 if rules.against is None else 2
     return Alert(
         rules=rules,
         live=live,
         flag=flag,
         encounter=course.encounter(flag.session),
-        raised=when(flag.session),
-        inputs=tuple(track[session] for session in seen for track in tracks),
-        repair=when(flag.repaired_at) if flag.repaired_at else None,
+        raised=scores.dates[flag.session],
+        scores=scores,
+        first=0 if back is None else max(0, last - back * raters),
+        last=last,
+        repair=scores.dates[flag.repaired_at] if flag.repaired_at else None,
     )
 
 
@@ -120,9 +145,9 @@ def gist(course: Course, alert: Alert) -> int:
 
     Of the same version before; they are by far more than can be written out after every session.
     """
-    inputs = tuple(point.reference for point in alert.inputs)
     rules = (alert.rules.canonical, alert.rules.scale, alert.live)
     moved = (alert.flag, alert.raised, alert.repair)
+    inputs = (alert.scores.marks[alert.first], alert.scores.marks[alert.last])
     return hash((course.episode, course.patient, rules, alert.encounter, moved, inputs))
 
 
