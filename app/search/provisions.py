@@ -21,7 +21,7 @@ from sqlalchemy import (
 from app.db.tables.consents import broken_glass
 from app.db.tables.indexes import idx_date, idx_reference
 from app.db.tables.resources import JOINT, resource, resource_author
-from app.domain.consent.decision import ACTIONS, COURSES
+from app.domain.consent.decision import ACTIONS, COURSES, MOST_BY_RANK
 from app.fhir.registry import REGISTRY, param_id
 from app.search.asker import Asker
 from app.search.sources import Rows
@@ -56,7 +56,7 @@ def applies(rule: FromClause, rows: Rows, asker: Asker) -> ColumnElement[bool]:
     """Whether a permit applies to a row."""
     is_note = rows.c.sensitivity.bitwise_and(number(NOTE_BIT)) != number(0)
     opens = and_(rule.c.notes == number(1), rule.c.actor == bound(asker.actor, rule.c.actor))
-    emergency = _emergency(rule, asker) if asker.glass else false()
+    emergency = _emergency(rule, rows, asker) if asker.glass else false()
     return and_(
         governs(rule, asker, emergency),
         speaks_of(rule, rows, permit=True),
@@ -80,9 +80,13 @@ def governs(
     )
 
 
-def _emergency(rule: FromClause, asker: Asker) -> ColumnElement[bool]:
+def _emergency(rule: FromClause, rows: Rows, asker: Asker) -> ColumnElement[bool]:
     declared = broken(rule.c.tenant, rule.c.patient, asker)
-    return and_(or_(*(_lists(rule.c.purposes, code) for code in _EMERGENCY)), declared)
+    return and_(
+        or_(*(_lists(rule.c.purposes, code) for code in _EMERGENCY)),
+        rows.c.confidentiality <= number(MOST_BY_RANK),
+        declared,
+    )
 
 
 def broken(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import httpx
 
+from app.repositories.accounts_people import Account
+from app.security.oauth.registration import Registered
 from tests.support.application import ORIGIN, Clinic
 from tests.support.people import (
     Browser,
@@ -30,26 +34,44 @@ async def signs_in(clinic: Clinic, who: Browser, role: str, actor: str) -> None:
         await who.submit("/login/second", code=code_now(clinic.application, secret))
 
 
-async def signed_in(clinic: Clinic, role: str, actor: str) -> httpx.AsyncClient:
-    """A person of a role, by portal or dashboard; the clinic closes the client."""
-    application = clinic.application
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with an account, and the program by which they work."""
+
+    clinic: Clinic
+    account: Account
+    secret: bytes | None
+    program: Registered
+
+    async def signs_in(self) -> httpx.AsyncClient:
+        """Signs in, by portal or dashboard; the clinic closes the client."""
+        application = self.clinic.application
+        who = browser(application)
+        try:
+            scope = CLIENT if self.account.role == "client" else STAFF
+            code = code_now(application, self.secret) if self.secret else None
+            answer = await authorized(who, self.account, self.program, scope, code=code)
+            response = await redeem(application, self.program, answer["code"])
+        finally:
+            await who.http.aclose()
+        assert response.status_code == 200, response.text
+        headers = {
+            "Authorization": f"Bearer {response.json()['access_token']}",
+            "Content-Type": "application/fhir+json",
+        }
+        client = application.http(headers=headers)
+        client.base_url = httpx.URL(f"{ORIGIN}/fhir/")
+        self.clinic.opened.append(client)
+        return client
+
+
+async def person(clinic: Clinic, role: str, actor: str) -> Person:
+    """A new account of somebody, with a second factor where staff need one."""
     account = await add_person(clinic, actor.partition("/")[2], role, fhir_user=actor)
-    secret = None if role == "client" else await enrol(application, account)
-    registered = await add_client(clinic)
-    who = browser(application)
-    try:
-        scope = CLIENT if role == "client" else STAFF
-        code = code_now(application, secret) if secret else None
-        answer = await authorized(who, account, registered, scope, code=code)
-        response = await redeem(application, registered, answer["code"])
-    finally:
-        await who.http.aclose()
-    assert response.status_code == 200, response.text
-    headers = {
-        "Authorization": f"Bearer {response.json()['access_token']}",
-        "Content-Type": "application/fhir+json",
-    }
-    client = application.http(headers=headers)
-    client.base_url = httpx.URL(f"{ORIGIN}/fhir/")
-    clinic.opened.append(client)
-    return client
+    secret = None if role == "client" else await enrol(clinic.application, account)
+    return Person(clinic, account, secret, await add_client(clinic))
+
+
+async def signed_in(clinic: Clinic, role: str, actor: str) -> httpx.AsyncClient:
+    """A person of a role who has just signed in."""
+    return await (await person(clinic, role, actor)).signs_in()

@@ -113,24 +113,32 @@ def _one(policy: Policy, request: Request, data: Data) -> Decision | None:
     return None
 
 
-def governs(rule: Rule, request: Request) -> bool:
-    """Whether a rule speaks to the caller now, whatever the data."""
+def governs(rule: Rule, request: Request, *, emergency: bool = False) -> bool:
+    """Whether a rule speaks to the caller now, whatever the data.
+
+    ``emergency`` tells that the one which the caller declared stands for a purpose of the rule.
+    """
     return (
         rule.period[0] <= request.now < rule.period[1]
         and (not rule.actors or not rule.actors.isdisjoint(request.actors))
         and (not rule.actions or not rule.actions.isdisjoint(ACTIONS[request.action]))
-        and _for_purpose(rule, request)
+        and (not rule.purposes or request.purpose in rule.purposes or emergency)
     )
 
 
-def _for_purpose(rule: Rule, request: Request) -> bool:
-    if not rule.purposes or request.purpose in rule.purposes:
-        return True
-    return rule.permit and request.broken_glass and not rule.purposes.isdisjoint(("BTG", "ETREAT"))
+def _in_emergency(rule: Rule, request: Request, data: Data) -> bool:
+    """An emergency reaches no further than restricted data, whatever a Consent permits in one."""
+    return (
+        rule.permit
+        and request.broken_glass
+        and not rule.purposes.isdisjoint(("BTG", "ETREAT"))
+        and data.rank <= MOST_BY_RANK
+    )
 
 
 def _applies(rule: Rule, request: Request, data: Data) -> bool:
-    return governs(rule, request) and _speaks_of(rule, data, request)
+    emergency = _in_emergency(rule, request, data)
+    return governs(rule, request, emergency=emergency) and _speaks_of(rule, data, request)
 
 
 def _speaks_of(rule: Rule, data: Data, request: Request) -> bool:
