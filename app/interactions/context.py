@@ -19,6 +19,7 @@ from app.search.visibility import Visible
 from app.security import access
 from app.security.principal import Principal
 from app.services.audit import AuditTrail, Grounds, RequestFacts
+from app.services.grounds import learnt
 from app.services.records import Records
 
 
@@ -70,13 +71,7 @@ class Context:
 
     async def learn(self) -> None:
         """Reads anew how Consents concern the caller."""
-        principal = self.principal
-        self.concern = await self.uow.consents.concern(
-            principal.known_as,
-            tenant=principal.tenant,
-            now=principal.at,
-            rated=principal.may_be_rated,
-        )
+        self.concern = await learnt(self.uow, self.principal)
 
     def kind(self, type_name: str) -> int:
         """The type's number in the database."""

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from app.fhir.audit.record import AuditRecord
 from app.fhir.registry import REGISTRY
 from app.interactions.context import Context
-from app.repositories.permits import permits
 from app.search.visibility import Visible
 from app.security import consents
-from app.services import explaining
+from app.services import explaining, grounds
 from app.services.audit import Grounds
 
 _OF_INTEREST = frozenset(("consent", "break-glass"))
@@ -46,7 +45,7 @@ async def decided(context: Context, action: str, type_name: str, id: str) -> Dec
     everything = Visible.everything(principal.tenant, reason="the log names whom it is about")
     stored = await context.uow.resources.read(REGISTRY[type_name].code, id, visible=everything)
     patients = stored.patients if stored is not None else ()
-    grounds = Grounds(
+    decisive = Grounds(
         because.kind,
         "permit" if found.permit else "deny",
         because.reference,
@@ -55,28 +54,13 @@ async def decided(context: Context, action: str, type_name: str, id: str) -> Dec
     )
     audit = context.engine.audit
     records = tuple(
-        audit.consent_decision(principal, context.facts, patient=patient, grounds=grounds)
+        audit.consent_decision(principal, context.facts, patient=patient, grounds=decisive)
         for patient in patients
         if because.reference is not None
     )
-    return Decided(grounds, patients, records)
+    return Decided(decisive, patients, records)
 
 
 async def opened(context: Context, rids: Sequence[int]) -> Mapping[str, Grounds]:
     """By patient, the Consent or emergency that opened what was found of them, if one did."""
-    asker = consents.permit(context.principal, "s", context.concern)
-    if asker is None or not rids:
-        return {}
-    tenant = context.principal.tenant
-    found = await permits(context.uow.connection, rids, asker, tenant=tenant)
-    return {
-        patient: Grounds(
-            "consent",
-            consent=f"Consent/{permit.consent}",
-            consent_version=permit.version,
-            provision=f"Consent.{permit.path}",
-        )
-        if permit is not None
-        else Grounds("break-glass")
-        for patient, permit in found.items()
-    }
+    return await grounds.opened(context.uow, context.principal, context.concern, rids)
