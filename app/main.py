@@ -25,6 +25,7 @@ from app.repositories.unit_of_work import UnitsOfWork
 from app.routers import (
     administration,
     audit_log,
+    bulk_export,
     capability,
     discovery,
     documentation,
@@ -55,6 +56,8 @@ from app.services.audit_keys import LogKeys
 from app.services.audit_refusals import Refusals
 from app.services.audit_sequencer import Sequencer
 from app.services.audit_watch import AuditWatch
+from app.services.export_preparing import Preparing
+from app.services.exports import Exports
 from app.services.records import Records
 from app.services.sink import Sink
 from app.services.tenants import Tenants
@@ -194,8 +197,10 @@ def create_app(
             )
             app.state.relay = worker
             app.state.sequencer = sequencer_of(core)
+            app.state.preparing = preparing_of(core)
             if relay:
                 await stack.enter_async_context(running(worker))
+                await stack.enter_async_context(running(app.state.preparing))
                 await stack.enter_async_context(running(app.state.sequencer))
             yield
             await app.state.authorization_server.links.sent()
@@ -218,6 +223,7 @@ def create_app(
     app.include_router(administration.router)
     app.include_router(capability.router)
     app.include_router(audit_log.router)
+    app.include_router(bulk_export.router)
     app.include_router(documentation.router)
     for router in pages.ROUTERS:
         app.include_router(router)
@@ -254,7 +260,9 @@ async def _services(core: Core, app: FastAPI) -> Services:
         root=core.root,
         authorization=authorization_of(core),
         throttle=Throttle(settings.client_rate),
+        exports=Exports(core.units, core.trail, clock=core.clock, base=settings.fhir_base),
         wake=lambda: app.state.relay.wake(),  # noqa: PLW0108 - the relay comes later
+        prepare=lambda: app.state.preparing.wake(),  # noqa: PLW0108 - nor is this there yet
     )
 
 
@@ -301,6 +309,18 @@ def sequencer_of(core: Core) -> Sequencer:
         holder=core.ids.new_id(),
         copies=copies,
         watch=AuditWatch(core.units, core.trail, clock=core.clock),
+    )
+
+
+def preparing_of(core: Core) -> Preparing:
+    """Who prepares exports."""
+    return Preparing(
+        core.units,
+        core.trail,
+        clock=core.clock,
+        holder=core.ids.new_id(),
+        origin=core.settings.origin,
+        file_rows=core.settings.export_file_rows,
     )
 
 

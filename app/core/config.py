@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     lock_timeout_seconds: int = 10
     search_page_default: int = 20
     search_page_maximum: int = 1000
+    export_hours: int = Field(default=24, ge=1)  # that an export is there
+    export_jobs: int = Field(default=4, ge=1)  # of one client at a time
+    export_file_rows: int = Field(default=10_000, ge=1)
     max_body_bytes: int = 5 * 1024 * 1024
     max_bundle_bytes: int = 16 * 1024 * 1024
     max_bundle_entries: int = 500

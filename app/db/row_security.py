@@ -22,9 +22,9 @@ SEEN_TOGETHER: Final = frozenset(
     (
         "access_grant", "access_stamp", "account", "account_link", "answer_link", "assertion_jti",
         "audit_event", "audit_leaf", "audit_pending", "authorization_code",
-        "browser_session", "client", "data_key", "external_identity", "identity_provider",
-        "issued_token", "launch_context", "outbox", "passkey", "recovery_code", "refresh_token",
-        "sign_in_state", "tenant", "tenant_key", "totp",
+        "browser_session", "client", "data_key", "export_file", "export_job", "external_identity",
+        "identity_provider", "issued_token", "launch_context", "outbox", "passkey",
+        "recovery_code", "refresh_token", "sign_in_state", "tenant", "tenant_key", "totp",
     )
 )  # fmt: skip
 

@@ -22,7 +22,9 @@ _ORDER = "ULMNRV"
 # As the server writes ``meta`` into each resource that it stores.
 _SECURITY = b'"security":['
 
-BundleType = Literal["searchset", "history", "batch-response", "transaction-response", "collection"]
+BundleType = Literal[
+    "searchset", "history", "transaction", "batch-response", "transaction-response", "collection"
+]
 SearchMode = Literal["match", "include", "outcome"]
 
 

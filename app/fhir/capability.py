@@ -7,7 +7,7 @@ https://hl7.org/fhir/R4/capabilitystatement.html. Nothing is listed here that a 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.fhir import definitions
 from app.fhir.json import Tree
@@ -34,8 +34,9 @@ DATE = "2026-11-25"
 class Offered:
     """An operation: its name without ``$``, the canonical of its definition, and where.
 
-    ``types`` are the types it is offered on (empty: all of them); ``get`` tells whether GET may
-    call it, so whether it changes nothing and has simple inputs.
+    ``types`` are the types it is offered on (empty: all of them), ``instance_types`` those whose
+    resources have it where they are others; ``definitions`` those of single types; ``get`` tells
+    whether GET may call it.
     """
 
     name: str
@@ -44,10 +45,14 @@ class Offered:
     type_level: bool = True
     instance_level: bool = True
     get: bool = False
+    instance_types: tuple[str, ...] = ()
+    definitions: Mapping[str, str] = field(default_factory=dict)
 
-    def on(self, type_name: str) -> bool:
-        """Whether a type has it."""
-        return not self.types or type_name in self.types
+    def on(self, type_name: str, *, instance: bool) -> bool:
+        """Whether a type, or each of its resources, has it."""
+        types = (self.instance_types if instance else ()) or self.types
+        level = self.instance_level if instance else self.type_level
+        return level and (not types or type_name in types)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ def capability_statement(
         "status": "active",
         "date": DATE,
         "kind": "instance",
+        "instantiates": ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"],
         "software": software,
         "implementation": {"description": "Rapport", "url": base},
         "fhirVersion": "4.0.1",
@@ -164,9 +170,12 @@ def _resource(
         "searchRevInclude": _reverse_includes(entry.name),
         "searchParam": [_parameter(parameter) for parameter in entry.search.values()],
         "operation": [
-            {"name": operation.name, "definition": operation.definition}
+            {
+                "name": operation.name,
+                "definition": operation.definitions.get(entry.name, operation.definition),
+            }
             for operation in operations
-            if operation.on(entry.name)
+            if any(operation.on(entry.name, instance=each) for each in (False, True))
         ],
     }
     return {key: value for key, value in tree.items() if value != []}

@@ -53,6 +53,8 @@ class Call:
     if_none_match: Tags | None = None
     if_modified_since: int | None = None
     strict: bool = False
+    lenient: bool = False
+    respond_async: bool = False
     minimal: bool = False
     part: Part = WHOLE
     compartment: tuple[str, str] | None = None
@@ -98,11 +100,12 @@ class Outcome:
 
     ``stored`` is the version read or written, ``document`` a body that is not one stored
     version (a Bundle, Parameters, OperationOutcome) as JSON bytes, or whatever ``media_type``
-    names.
+    names. ``place`` is an address below the base where to ask on for what was accepted.
     """
 
     result: Literal["ok", "created", "deleted", "not-modified", "accepted"]
     stored: Shown | None = None
     document: bytes | None = None
     media_type: str | None = None
+    place: str | None = None
     issues: tuple[Issue, ...] = field(default=())

@@ -17,6 +17,7 @@ from app.db.engine import Connection, EveryTenant
 from app.db.row_security import SEEN_TOGETHER
 from app.db.tables import metadata
 from app.db.tables.audit import audit_event, audit_pending
+from app.db.tables.exports import export_file, export_job
 from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.keys import data_key, key_copy, tenant_key
 from app.db.tables.queue import lease
@@ -24,8 +25,9 @@ from app.db.tables.resources import resource
 from app.db.tables.stamps import access_stamp
 
 _CHUNK = 500
-# A lease is a running process's, where copies of keys are is a machine's, and triggers make stamps.
-_LEFT_OUT = (*INDEX_TABLES, lease, key_copy, access_stamp)
+# A lease is a running process's, where copies of keys are is a machine's, triggers make stamps, and
+# an export is asked for again.
+_LEFT_OUT = (*INDEX_TABLES, lease, key_copy, access_stamp, export_job, export_file)
 _KEYS = (tenant_key, data_key)
 
 TABLES: Mapping[str, Table] = {

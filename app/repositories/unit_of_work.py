@@ -23,6 +23,7 @@ from app.repositories.audit_writer import AuditWriter
 from app.repositories.codec import EnvelopeCodec, KeyEncryption
 from app.repositories.consents import Consents
 from app.repositories.data_keys import DataKeys
+from app.repositories.exports import Exports
 from app.repositories.histories import Histories
 from app.repositories.index import Index
 from app.repositories.index_keys import IndexKeys
@@ -35,6 +36,7 @@ from app.repositories.retention import Retention
 from app.repositories.sealed_secrets import SealedSecrets
 from app.repositories.searches import Searches
 from app.repositories.session import Proviso, Session
+from app.repositories.walks import Walks
 
 
 class UnitOfWork:
@@ -96,6 +98,11 @@ class UnitOfWork:
         return Searches(self.connection, self._codec, self.keys, self._index_keys)
 
     @cached_property
+    def walks(self) -> Walks:
+        """All of a type, stretch by stretch."""
+        return Walks(self.connection, self._codec, self.keys, self._index_keys)
+
+    @cached_property
     def sealed_secrets(self) -> SealedSecrets:
         """What is sealed under the root key."""
         return SealedSecrets(self.connection)
@@ -129,6 +136,11 @@ class UnitOfWork:
     def answer_links(self) -> AnswerLinks:
         """Links to forms."""
         return AnswerLinks(self.connection)
+
+    @cached_property
+    def exports(self) -> Exports:
+        """Bulk exports under way."""
+        return Exports(self.connection, self._codec, self.keys)
 
     @cached_property
     def jobs(self) -> Jobs:

@@ -51,6 +51,8 @@ def offered(operation: Operation) -> Offered:
         type_level=operation.type_level,
         instance_level=operation.instance_level,
         get=operation.get,
+        instance_types=tuple(sorted(operation.instance_types)),
+        definitions=operation.definitions,
     )
 
 

@@ -28,6 +28,7 @@ from app.security.principal import Principal
 from app.security.root_key import RootKey
 from app.services.audit import AuditTrail, RequestFacts
 from app.services.audit_refusals import Refusals
+from app.services.exports import Exports
 
 _TOKENS = EveryTenant("a token says which tenant it belongs to")
 
@@ -46,7 +47,9 @@ class Services:
     refusals: Refusals
     root: RootKey
     authorization: AuthorizationServer
+    exports: Exports
     wake: Callable[[], None]
+    prepare: Callable[[], None]
     throttle: Throttle
 
     def facts(self, request: Request) -> RequestFacts:
@@ -91,6 +94,20 @@ class Services:
         if not request.scope["path"].startswith("/fhir"):
             facts = replace(facts, target=endpoint_of(request.scope))
         await self.units.audit.write(self.trail.failure("request", principal, facts, error=refusal))
+
+    @asynccontextmanager
+    async def recording(self, request: Request, principal: Principal) -> AsyncIterator[None]:
+        """Keeps a refusal that comes meanwhile, where nobody has yet."""
+        try:
+            yield
+        except Unauthenticated as refusal:
+            if not refusal.is_recorded:
+                await self.record_stranger(request, refusal.reason)
+                refusal.is_recorded = True
+            raise
+        except AppError as refusal:
+            await self.record_refusal(request, principal, refusal)
+            raise
 
     async def record_stranger(self, connection: HTTPConnection, reason: str) -> None:
         """Counts a request of nobody known that was refused."""

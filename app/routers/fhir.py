@@ -54,6 +54,8 @@ async def handle(request: Request) -> Response:
         )
     if _writes(call) or call.interaction is Interaction.BATCH:
         services.wake()
+    if outcome.result == "accepted":
+        services.prepare()
     base = services.engine.settings.fhir_base
     return _answer(base, call, outcome, layout, Preferences.of(request))
 
@@ -92,6 +94,8 @@ def _writes(call: Call) -> bool:
 
 def _version_headers(base: str, call: Call, outcome: Outcome) -> dict[str, str]:
     stored = outcome.stored
+    if outcome.place is not None:
+        return {"Content-Location": f"{base}/{outcome.place}"}
     if stored is None:
         return {}
     headers = {
@@ -145,5 +149,7 @@ class FhirApi:
 def _is_ours(scope: Scope) -> bool:
     path: str = scope["path"]
     if not path.startswith("/fhir") or path[5:6] not in ("", "/"):
+        return False
+    if path.startswith("/fhir/$export/"):  # what was asked for before: ``bulk_export.py``
         return False
     return path not in _ELSEWHERE or scope["method"] not in ("GET", "HEAD")

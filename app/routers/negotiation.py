@@ -81,6 +81,12 @@ def _is_r4(item: _Range) -> bool:
     return item.parameters.get("fhirversion", "4.0") in _VERSIONS
 
 
+def accepts_encoding(header: str | None, name: str) -> bool:
+    """Whether a caller takes a content coding. RFC 9110, 12.5.3"""
+    quality = {each.name: each.quality for each in _ranges(header or "")}
+    return quality.get(name, quality.get("*", 0.0)) > 0
+
+
 def check_type(content_type: str | None, wanted: str) -> None:
     """Refuses a body that is not said to be of a media type."""
     if _body_name(content_type) != wanted:

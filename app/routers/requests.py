@@ -32,6 +32,8 @@ class Preferences:
 
     returned: str = "representation"
     strict: bool = False
+    lenient: bool = False
+    respond_async: bool = False
 
     @classmethod
     def of(cls, request: Request) -> Preferences:
@@ -46,7 +48,13 @@ class Preferences:
         returned = values.get("return", "")
         if returned not in _RETURNED:
             returned = "representation"
-        return cls(returned, values.get("handling", "").lower() == "strict")
+        handling = values.get("handling", "").lower()
+        return cls(
+            returned,
+            strict=handling == "strict",
+            lenient=handling == "lenient",
+            respond_async="respond-async" in values,
+        )
 
 
 _USUAL = Preferences()
@@ -116,6 +124,8 @@ async def call_of(
         if_none_match=_tags(fields.get("if-none-match")),
         if_modified_since=_moment(fields.get("if-modified-since")),
         strict=preferences.strict,
+        lenient=preferences.lenient,
+        respond_async=preferences.respond_async,
         minimal=preferences.returned == "minimal",
         part=Part.asked(pairs),
     )

@@ -108,7 +108,7 @@ def page(
     if edge is not None:
         conditions = [*conditions, merging.until(shape, source.updated(rows), edge)]
     statement: Select[Any] = select().select_from(joined).where(*conditions)
-    key = _row_key(rows, begin)
+    key = row_key(rows, begin)
     if after is not None:
         statement = statement.where(_comes_after(keys, key, after))
         if keys and part == "present":
@@ -141,7 +141,8 @@ def _on_first_key(shape: Shape) -> tuple[Param, ...]:
     )
 
 
-def _row_key(rows: Rows, begin: starts.Start | None) -> list[ColumnElement[Any]]:
+def row_key(rows: Rows, begin: starts.Start | None) -> list[ColumnElement[Any]]:
+    """What never changes of a row, from wherever it is at hand."""
     # The index that a statement starts from has the row number too, in order.
     if begin and begin.table is not None and "rid" in begin.table.c:
         return [begin.table.c.rid]
@@ -191,7 +192,7 @@ def total(shape: Shape) -> Select[Any]:
     compiler = Compiler(shape.sight)
     found = starts.started(compiler, shape.kinds, shape.criteria, shape.start)
     repeats = found.begin is not None and found.begin.repeats
-    key = _row_key(found.rows, found.begin)
+    key = row_key(found.rows, found.begin)
     counted = func.count(distinct(key[0])) if repeats else func.count()
     return found.select().add_columns(counted)
 

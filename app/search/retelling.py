@@ -18,8 +18,8 @@ LEFT_OUT = "***"
 _SHAPING = frozenset(
     (
         "_at", "_count", "_cursor", "_elements", "_format", "_id", "_include", "_lastUpdated",
-        "_pretty", "_profile", "_revinclude", "_security", "_since", "_sort", "_source",
-        "_summary", "_tag", "_total", "_type",
+        "_outputFormat", "_pretty", "_profile", "_revinclude", "_security", "_since", "_sort",
+        "_source", "_summary", "_tag", "_total", "_type",
     )
 )  # fmt: skip
 # Of an operation's inputs: a reference or address, and a date.

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from app.fhir import definitions
 from app.fhir.capability import Offered
 from app.fhir.json import Tree
+from app.fhir.openapi.bulk_export import exports
 from app.fhir.openapi.parameters import (
     HISTORY,
     SEARCH_RESULT,
@@ -84,6 +85,8 @@ def _rows(
     without: Mapping[str, Collection[Interaction]],
 ) -> Iterator[Row]:
     yield from _system(system)
+    if any(operation.name == "export" for operation in offered):
+        yield from exports()
     for name, entry in REGISTRY.items():
         interactions = entry.interactions - set(without.get(name, ()))
         yield from _of_type(entry, interactions)
@@ -164,8 +167,8 @@ def _operations(name: str, offered: tuple[Offered, ...]) -> Iterator[Row]:
     """Named operations, by POST and, where they change nothing, by GET."""
     for operation in offered:
         title = "".join(word[:1].upper() + word[1:] for word in operation.name.split("-"))
-        for instance, on in ((False, operation.type_level), (True, operation.instance_level)):
-            if not (on and operation.on(name)):
+        for instance in (False, True):
+            if not operation.on(name, instance=instance):
                 continue
             level, suffix = ("/{id}", "Instance") if instance else ("", "")
             path = f"{BASE}/{name}{level}/${operation.name}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from app.core.errors import AppError, Category
 from app.interactions.address import NotAllowed
@@ -16,8 +16,10 @@ class Operation:
     """A named operation.
 
     ``types`` are the types it is offered on (empty: all); ``system_level``, ``type_level`` and
-    ``instance_level`` say where. ``get`` tells whether GET may call it; ``media_types`` are what
-    it may answer with besides JSON. ``stores`` is how many resources it writes about at most.
+    ``instance_level`` say where, ``instance_types`` of whose resources where that is of others.
+    ``definitions`` are those of single types where they have their own. ``get`` tells whether GET
+    may call it; ``media_types`` are what it may answer with besides JSON. ``stores`` is how many
+    resources it writes about at most.
     """
 
     name: str
@@ -31,15 +33,21 @@ class Operation:
     get: bool = True
     media_types: tuple[str, ...] = ()
     stores: int = 1
+    instance_types: frozenset[str] = frozenset()
+    definitions: Mapping[str, str] = field(default_factory=dict)
+
+    def is_on(self, type_name: str, *, instance: bool) -> bool:
+        """Whether a type, or each of its resources, has it."""
+        types = (self.instance_types if instance else frozenset()) or self.types
+        level = self.instance_level if instance else self.type_level
+        return level and (not types or type_name in types)
 
     def check(self, type_name: str | None, id: str | None, *, method: str) -> None:
         """Refuses a call where or how the operation is not offered."""
         if type_name is None:
             offered = self.system_level
-        elif self.types and type_name not in self.types:
-            offered = False
         else:
-            offered = self.type_level if id is None else self.instance_level
+            offered = self.is_on(type_name, instance=id is not None)
         if not offered:
             raise unknown()
         if method != "POST" and not self.get:

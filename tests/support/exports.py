@@ -1,0 +1,76 @@
+"""Bulk exports as a client asks for them: kick-off, status, files."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+
+from tests.support.application import ORIGIN, Application
+
+ASYNC = {"Prefer": "respond-async", "Accept": "application/fhir+json"}
+
+
+def below(url: str) -> str:
+    """An absolute address as one below the FHIR base."""
+    assert url.startswith(f"{ORIGIN}/fhir/"), url
+    return url.removeprefix(f"{ORIGIN}/fhir/")
+
+
+async def kick_off(
+    http: httpx.AsyncClient, path: str = "$export", *, prefer: str = "respond-async", **options: Any
+) -> httpx.Response:
+    """Asks for an export; with ``json`` by POST."""
+    method = "POST" if "json" in options else "GET"
+    return await http.request(method, path, headers={**ASYNC, "Prefer": prefer}, **options)
+
+
+async def started(http: httpx.AsyncClient, path: str = "$export", **options: Any) -> str:
+    """The status address, below the base, of an export that was accepted."""
+    answer = await kick_off(http, path, **options)
+    assert answer.status_code == 202, answer.text
+    return below(answer.headers["Content-Location"])
+
+
+async def prepared(application: Application) -> None:
+    """Prepares all that was asked for."""
+    while await application.app.state.preparing.step():
+        pass
+
+
+async def manifest(
+    application: Application, http: httpx.AsyncClient, path: str = "$export", **options: Any
+) -> Any:
+    """The manifest of an export, asked for and prepared."""
+    status = await started(http, path, **options)
+    await prepared(application)
+    answer = await http.get(status)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def lines(http: httpx.AsyncClient, url: str) -> list[Any]:
+    """The resources of one file."""
+    answer = await http.get(below(url))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"] == "application/fhir+ndjson"
+    assert answer.content == b"" or answer.content.endswith(b"\n")
+    return [json.loads(line) for line in answer.content.splitlines()]
+
+
+async def exported(http: httpx.AsyncClient, told: Any, which: str = "output") -> list[Any]:
+    """The resources of all files of a manifest, each of the type it was announced as."""
+    found = []
+    for item in told[which]:
+        for tree in await lines(http, item["url"]):
+            assert tree["resourceType"] == item["type"]
+            found.append(tree)
+    return found
+
+
+def named(trees: list[Any]) -> set[str]:
+    """``Type/id`` of each, none of which comes twice."""
+    names = [f"{tree['resourceType']}/{tree['id']}" for tree in trees]
+    assert len(names) == len(set(names))
+    return set(names)
