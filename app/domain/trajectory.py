@@ -8,7 +8,7 @@ the day where the session was: an answer is often stamped in another time zone t
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -114,6 +114,26 @@ class Series:
         sessions = [Decimal(session) for session, _ in scored]
         line = fit(sessions, [value for _, value in scored])
         return line.slope if line else None
+
+
+def whole_forms(course: Iterable[Series]) -> Iterator[tuple[Track, Sequence[Decimal]]]:
+    """The values of each track in the sessions that have one on every scale of its instrument.
+
+    So that all scales are about the same answers: in figures over many clients those with gaps
+    would be the difference of two scales.
+    """
+    by_form: dict[tuple[str, Rater], list[Series]] = {}
+    for each in course:
+        by_form.setdefault((each.track.instrument, each.track.rater), []).append(each)
+    for scales in by_form.values():
+        known = [
+            {point.session: point.value for point in each.points if point.value is not None}
+            for each in scales
+        ]
+        whole = [session for session in known[0] if all(session in each for each in known)]
+        for each, values in zip(scales, known, strict=True):
+            if whole:
+                yield each.track, [values[session] for session in whole]
 
 
 def number_sessions(sittings: Iterable[Sitting]) -> Sessions:

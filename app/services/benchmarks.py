@@ -6,22 +6,21 @@ another's by somebody.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from app.domain.aggregate import Cell, cell
-from app.domain.measure import Rater, mean, settle
-from app.domain.trajectory import Series, Track
+from app.domain.measure import mean, settle
+from app.domain.trajectory import whole_forms
 from app.fhir.json import Tree
 from app.fhir.parameters import Part, boolean, decimal, group, integer, parameters, value
 from app.repositories.unit_of_work import UnitOfWork
 from app.search.visibility import Visible
-from app.services.courses import Course, Courses
+from app.services.courses import Courses
 from app.services.definitions import Definitions
 from app.services.publishing import Publishing, Values
 from app.services.trees import matching
 from app.services.trends import unvalidated
-from app.services.trends import values as values_of
 
 _EPISODES = 100_000
 _AT_ONCE = 50  # courses: others are answered in between
@@ -79,7 +78,7 @@ class Benchmarks:
                 uow, episodes[start : start + _AT_ONCE], visible=visible
             ):
                 pseudonym = self._publishing.pseudonym(course.patient, tenant=visible.tenant)
-                for track, known in _whole(course):
+                for track, known in whole_forms(course.series):
                     of_scale = scores.setdefault(track.instrument, {})
                     of_scale.setdefault(track.scale, {}).setdefault(pseudonym, []).extend(known)
         return {
@@ -89,27 +88,6 @@ class Benchmarks:
             }
             for instrument, of_scale in scores.items()
         }
-
-
-def _whole(course: Course) -> Iterator[tuple[Track, Sequence[Decimal]]]:
-    """The scores of each track in the sessions that have one on every scale of its instrument.
-
-    So that all scales are about the same answers: else those with gaps are the difference.
-    """
-    by_form: dict[tuple[str, Rater], list[Series]] = {}
-    for series in course.series:
-        by_form.setdefault((series.track.instrument, series.track.rater), []).append(series)
-    for scales in by_form.values():
-        values = [values_of(each) for each in scales]
-        whole = [
-            session
-            for session in values[0]
-            if all(each.get(session) is not None for each in values)
-        ]
-        for series, each in zip(scales, values, strict=True):
-            known = [each[session] for session in whole]
-            if known:
-                yield series.track, [value for value in known if value is not None]
 
 
 def _told(instrument: str, scale: str, told: Cell, *, is_validated: bool) -> Part:

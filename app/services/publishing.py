@@ -24,16 +24,13 @@ class Publishing:
         self._clock = clock
         self._key = key
 
-    async def released(
-        self, uow: UnitOfWork, place: str, values: Values, *, tenant: int
-    ) -> Values | None:
-        """What may be told of a cell: these values by pseudonym, those told last, or nothing."""
-        return (await self.released_together(uow, {place: values}, tenant=tenant))[place]
-
     async def released_together(
         self, uow: UnitOfWork, cells: Mapping[str, Values], *, tenant: int
     ) -> Mapping[str, Values | None]:
-        """The same of cells that can be computed from each other, by their places."""
+        """What may be told of cells that can be computed from each other, by their places.
+
+        These values by pseudonym, those told last, or nothing.
+        """
         earlier = {
             place: [_opened(body) for body in await uow.releases.of(tenant, place)]
             for place in cells

@@ -1,8 +1,8 @@
 """One therapist's figures, for the supervisor and the clinical lead (``domain/supervision.py``).
 
 They are about one therapist at a time and over all clients of the clinic, whoever asks. Each
-caseload is published for itself, so that nobody's figures, and nobody's place among others, tell of
-fewer than five clients.
+caseload is published for itself, all scales of an instrument together, so that nobody's figures,
+and nobody's place among others, tell of fewer than five clients.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from app.domain.measure import Rater
 from app.domain.supervision import Client, Summary, published, summary
+from app.domain.trajectory import whole_forms
 from app.fhir.json import Tree
 from app.fhir.parameters import Part, boolean, decimal, group, integer, parameters, value
 from app.fhir.registry import REGISTRY
@@ -22,14 +23,15 @@ from app.search.visibility import Visible
 from app.security import care
 from app.services.courses import Courses, id_in
 from app.services.definitions import Definitions
-from app.services.publishing import Publishing
+from app.services.publishing import Publishing, Values
 from app.services.trees import matching
 from app.services.trends import unvalidated
 
 _EPISODES = 100_000
+_AT_ONCE = 50  # courses: others are answered in between
 _TREATED = "active,onhold,finished"
-_Name: TypeAlias = tuple[str, str]  # instrument and scale
-_Scores: TypeAlias = dict[str, dict[str, list[Decimal]]]  # by therapist and client
+# Scores by therapist, scale and client.
+_ByTherapist: TypeAlias = dict[str, dict[str, dict[str, list[Decimal]]]]
 
 
 class Supervision:
@@ -59,23 +61,24 @@ class Supervision:
     ) -> Tree:
         """The Parameters of ``$supervision-summary``; ``therapist`` is an id."""
         await uow.lock(f"supervision|{tenant}")
+        asked = [scale] if scale else await self._definitions.top_scales(uow, tenant=tenant)
         unproven = await self._definitions.unvalidated(uow, tenant=tenant)
         cells = []
-        for name, by_therapist in sorted((await self._scores(uow, scale, tenant=tenant)).items()):
-            if therapist not in by_therapist:
-                continue
+        for instrument, by_therapist in sorted((await self._scores(uow, tenant=tenant)).items()):
             caseloads = {
-                each: await self._released(uow, each, name, published(scores), tenant=tenant)
-                for each, scores in sorted(by_therapist.items())
+                each: await self._released(uow, each, instrument, of_scale, tenant=tenant)
+                for each, of_scale in sorted(by_therapist.items())
             }
-            known = name[0] not in unproven
-            cells.append(_cell(*name, summary(therapist, caseloads), is_validated=known))
+            known = instrument not in unproven
+            for each in sorted(by_therapist.get(therapist, {}).keys() & set(asked)):
+                told = summary(
+                    therapist, {name: of[each] for name, of in caseloads.items() if each in of}
+                )
+                cells.append(_cell(instrument, each, told, is_validated=known))
         return parameters(cells)
 
-    async def _scores(
-        self, uow: UnitOfWork, scale: str | None, *, tenant: int
-    ) -> Mapping[_Name, _Scores]:
-        """What clients answered under each therapist, by instrument and scale."""
+    async def _scores(self, uow: UnitOfWork, *, tenant: int) -> Mapping[str, _ByTherapist]:
+        """What clients answered whole under each therapist, by instrument."""
         visible = Visible.everything(tenant, reason="figures are over all clients, for everybody")
         episodes = await matching(
             uow,
@@ -85,34 +88,44 @@ class Supervision:
             limit=_EPISODES,
             base=self._base,
         )
-        scales = [scale] if scale else await self._definitions.top_scales(uow, tenant=tenant)
-        courses = await self._courses.courses(uow, episodes, visible=visible, scales=scales)
-        found: dict[_Name, _Scores] = {}
-        for episode, course in zip(episodes, courses, strict=True):
-            therapist = id_in(episode.get("careManager"), "Practitioner")
-            if therapist is None:
-                continue
-            client = self._publishing.pseudonym(course.patient, tenant=tenant)
-            for series in course.series:
-                known = [each.value for each in series.points if each.value is not None]
-                if known and series.track.rater is Rater.CLIENT:
-                    of = found.setdefault((series.track.instrument, series.track.scale), {})
-                    of.setdefault(therapist, {}).setdefault(client, []).extend(known)
+        found: dict[str, _ByTherapist] = {}
+        for start in range(0, len(episodes), _AT_ONCE):
+            some = episodes[start : start + _AT_ONCE]
+            courses = await self._courses.courses(uow, some, visible=visible)
+            for episode, course in zip(some, courses, strict=True):
+                therapist = id_in(episode.get("careManager"), "Practitioner")
+                if therapist is None:
+                    continue
+                client = self._publishing.pseudonym(course.patient, tenant=tenant)
+                for track, known in whole_forms(course.series):
+                    if track.rater is Rater.CLIENT:
+                        of = found.setdefault(track.instrument, {}).setdefault(therapist, {})
+                        of.setdefault(track.scale, {}).setdefault(client, []).extend(known)
         return found
 
     async def _released(
         self,
         uow: UnitOfWork,
         therapist: str,
-        name: _Name,
-        clients: Mapping[str, Client],
+        instrument: str,
+        of_scale: Mapping[str, Mapping[str, Sequence[Decimal]]],
         *,
         tenant: int,
-    ) -> Mapping[str, Client] | None:
-        place = "|".join(("supervision", therapist, *name))
-        values = {client: " ".join(map(str, each)) for client, each in clients.items()}
-        told = await self._publishing.released(uow, place, values, tenant=tenant)
-        return None if told is None else {key: _client(text) for key, text in told.items()}
+    ) -> Mapping[str, Mapping[str, Client] | None]:
+        """What may be told of a caseload, by scale."""
+        places = {scale: f"supervision|{therapist}|{instrument}|{scale}" for scale in of_scale}
+        values = {
+            places[scale]: {
+                client: " ".join(map(str, each)) for client, each in published(scores).items()
+            }
+            for scale, scores in of_scale.items()
+        }
+        told = await self._publishing.released_together(uow, values, tenant=tenant)
+        return {scale: _clients(told[place]) for scale, place in places.items()}
+
+
+def _clients(told: Values | None) -> Mapping[str, Client] | None:
+    return None if told is None else {client: _client(text) for client, text in told.items()}
 
 
 def _client(text: str) -> Client:

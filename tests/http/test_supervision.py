@@ -12,6 +12,7 @@ from tests.support.therapy import wai
 from tests.support.twin_records import SUPERVISION
 
 AMAL = "Practitioner/amal"
+BOND = ("3", "5", "7", "9")
 LEVELS = {"amal": (50, 52, 51, 53, 49), "chidi": (40, 42, 41, 43, 39), "dana": (45, 47, 46, 48)}
 
 
@@ -80,6 +81,16 @@ async def test_four_clients_are_too_few_and_a_sixth_cannot_be_told_from_the_diff
     await treats(clinic, "amal", 31, 32, 33, 34)
     (cell,) = await told(lead)
     assert cell["n"] == 10
+
+
+async def test_who_left_a_scale_out_is_not_the_difference_of_two_scales(clinic_with_three):
+    clinic = clinic_with_three
+    lead = await signed_in(clinic, "clinical_lead", "Practitioner/lena")
+    course = await therapy.begin(clinic, therapist_key="amal")
+    goal_and_task_only = {link: value for link, value in wai(48).items() if link not in BOND}
+    await course.sessions("wai-sr", [goal_and_task_only])
+    for scale in ("goal", "task", "bond", "total"):
+        assert [cell["n"] for cell in await told(lead, scale=scale)] == [5], scale
 
 
 async def test_a_supervisor_is_told_of_who_is_supervised_while_that_lasts(clinic_with_three):
