@@ -81,7 +81,7 @@ def _plan(responses: int, *, quick: bool, workers: list[int]) -> Plan:
     return Plan(
         small=min(patients, 10_000 // seeding.EACH),
         large=patients,
-        consents=10_000,
+        consents=max(patients, 20) if smoke else 10_000,
         workers=tuple(workers) or ((1,) if quick else (1, 2)),
         seconds=0.2 if smoke else 1 if quick else 3,
         repeats=1 if smoke else 3,

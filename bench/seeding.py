@@ -89,3 +89,12 @@ def clinic(patients: range) -> Iterator[records.Tree]:
         yield from records.course(patient)
         for number in range(EACH):
             yield records.response(patient, number, items=40 if patient < WHOLE else 1)
+
+
+def crowd(patients: range) -> Iterator[records.Tree]:
+    """More patients, each with a course of therapy and one response."""
+    for patient in patients:
+        if patient % records.CASELOAD == 0:
+            yield records.therapist(patient // records.CASELOAD)
+        yield from records.course(patient)
+        yield records.response(patient, 0, items=1)

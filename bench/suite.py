@@ -203,18 +203,24 @@ class Suite:
             )
 
     def _consent(self) -> Iterator[Measure]:
-        count = min(self._plan.consents, self._plan.large)
-        tell(f"{self._stand.dialect}: consents of {count} patients")
+        count = self._plan.consents
+        without = range(count, count + 10)
         with self._served_by(1) as (process, target):
-            few = self._sides({"none": self._load(process, target, self._searches(target, 10))})
+            tell(f"{self._stand.dialect}: {count} patients")
+            self._stand.seed(seeding.crowd(range(self._plan.large, count)))
+            self._stand.seed(seeding.clinic(without))
+            few = self._sides({"none": self._load(process, target, _searches(target, without))})
+            tell(f"{self._stand.dialect}: {count} Consents")
             outside = self._stand.target(EXCHANGE)
             for n in range(10):
                 load.put(target, records.consent(n, 20, EXCHANGE_ACTOR))
             self._stand.seed(records.consent(n, 1, EXCHANGE_ACTOR) for n in range(10, count))
+            twenty, one = range(10), range(10, 20)
             with_them = {
-                "twenty": self._load(process, target, self._searches(target, 10)),
-                "none": self._load(process, target, self._searches(target, 10, count)),
-                "exchange": self._load(process, outside, self._searches(outside, 10)),
+                "twenty": self._load(process, target, _searches(target, twenty)),
+                "none": self._load(process, target, _searches(target, without)),
+                "own": self._load(process, target, _searches(target, one)),
+                "exchange": self._load(process, outside, _searches(outside, one)),
             }
             found = self._sides(with_them)
         share = ratio(found["none"], found["twenty"], lambda of: of.rate)
@@ -223,15 +229,13 @@ class Suite:
         )
         cost = middle(found["none"], lambda of: of.p50) / middle(few["none"], lambda of: of.p50)
         yield self._of(f"search, {count} Consents in the clinic", 1, cost, "ratio", "with none")
-        cost = ratio(found["none"], found["exchange"], lambda of: of.rate)
+        cost = ratio(found["own"], found["exchange"], lambda of: of.rate)
         yield self._of(
             f"search by an exchange, {count} Consents", 1, cost, "ratio", "the clinic's own",
             at_most(2),
         )  # fmt: skip
-
-    def _searches(self, target: Target, count: int, first: int = 0) -> list[bytes]:
-        last = min(first + count, self._plan.large)
-        return [target.request("GET", load.search(n)) for n in range(last - count, last)]
+        cost = ratio(found["exchange"], found["own"], lambda of: of.cpu + of.database)
+        yield self._of("the same, CPU", 1, cost, "ratio", "the clinic's own")
 
     # -- what it takes ------------------------------------------------------------------------
 
@@ -312,3 +316,7 @@ class Suite:
             )
             shares = ", ".join(f"{place} {share:.0%}" for place, share in found[:14])
             self.notes.append(f"{self._stand.dialect}, {name}: {shares or 'not allowed here'}")
+
+
+def _searches(target: Target, patients: range) -> list[bytes]:
+    return [target.request("GET", load.search(n)) for n in patients]
