@@ -11,11 +11,12 @@ from typing import Protocol
 
 from fastapi import FastAPI
 
-from app.core.clock import Clock, SystemClock
+from app.core.clock import SECOND, Clock, SystemClock
 from app.core.config import Settings
 from app.core.ids import IdSource, RandomIds
 from app.db.engine import Database, connect
 from app.interactions.context import Engine
+from app.interactions.deliverer import Deliverer
 from app.interactions.relay import Relay
 from app.interactions.rules import AFTER_COMMIT, OF_THE_PATIENT
 from app.interactions.services import assembled
@@ -43,6 +44,7 @@ from app.routers.origins import RegisteredOrigins
 from app.routers.throttle import Throttle
 from app.search.cursor import CursorCipher
 from app.security import egress
+from app.security.hooks import GuardedPost
 from app.security.key_service import KeyService
 from app.security.keyring import ensure_signing_key
 from app.security.notifier import Notifier, notifier_of
@@ -156,6 +158,8 @@ def _core(
             ids=ids,
             root=root,
             notifier=notifier,
+            post=GuardedPost(demo=settings.env == "demo"),
+            retry_for=settings.subscription_retry_seconds * SECOND,
             base=base,
         ),
         statuses=STATUS,
@@ -189,19 +193,13 @@ def create_app(
             core = await stack.enter_async_context(opened(settings, clock=clock, ids=ids))
             app.state.services = await _services(core, app)
             app.state.authorization_server = app.state.services.authorization
-            worker = Relay(
-                core.units,
-                core.engine.services,
-                clock=core.clock,
-                holder=core.ids.new_id(),
-            )
-            app.state.relay = worker
+            holder, reactions = core.ids.new_id(), core.engine.services
+            app.state.relay = Relay(core.units, reactions, clock=core.clock, holder=holder)
+            app.state.deliverer = Deliverer(core.engine, holder=holder)
             app.state.sequencer = sequencer_of(core)
             app.state.preparing = preparing_of(core)
-            if relay:
-                await stack.enter_async_context(running(worker))
-                await stack.enter_async_context(running(app.state.preparing))
-                await stack.enter_async_context(running(app.state.sequencer))
+            for name in ("relay", "preparing", "deliverer", "sequencer") if relay else ():
+                await stack.enter_async_context(running(getattr(app.state, name)))
             yield
             await app.state.authorization_server.links.sent()
             await app.state.services.refusals.close()

@@ -18,8 +18,15 @@ from app.core.ids import RandomIds
 from app.db.engine import connect
 from app.db.schema import is_current
 from app.db.server_role import weaknesses
+from app.interactions.deliverer import Deliverer
 from app.interactions.relay import Relay
-from app.main import create_app, opened, preparing_of, running, sequencer_of
+from app.main import (
+    create_app,
+    opened,
+    preparing_of,
+    running,
+    sequencer_of,
+)
 from app.security.root_key import KeyUnavailable, RootKey
 from app.services.audit_retention import PartitionsAhead
 from app.services.reindexing import is_indexed
@@ -101,6 +108,8 @@ async def run_relay(settings: Settings, *, stop_on: Iterable[signal.Signals]) ->
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(running(sequencer_of(core)))
             await stack.enter_async_context(running(preparing_of(core)))
+            deliverer = Deliverer(core.engine, holder=core.ids.new_id())
+            await stack.enter_async_context(running(deliverer))
             if settings.migration_url:
                 ahead = PartitionsAhead(settings.owner_database, clock=core.clock)
                 await stack.enter_async_context(running(ahead))

@@ -108,7 +108,10 @@ def doctor(
         async with opened(settings) as core, core.units.read(QUEUE) as uow:
             tenants = await uow.installation.tenants()
             waiting, _ = await uow.outbox.backlog(core.clock.now())
-            typer.echo(f"tenants: {len(tenants)}, reactions waiting: {waiting}")
+            events, _ = await uow.events.backlog()
+            typer.echo(
+                f"tenants: {len(tenants)}, reactions waiting: {waiting}, deliveries: {events}"
+            )
             for weakness in await weaknesses(core.database):
                 typer.echo(f"tenants are not held apart: {weakness}")
 

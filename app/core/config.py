@@ -59,6 +59,10 @@ class Settings(BaseSettings):
     notify_url: str = ""
     notify_token_file: Path | None = None
 
+    # Deliveries to subscribers: how long one is tried again, how long its events are kept.
+    subscription_retry_seconds: int = Field(default=4 * 3600, ge=0)
+    subscription_keep_days: int = Field(default=30, ge=1)
+
     metrics_token_file: Path | None = None
     # Where the processes of one server keep their figures together; Prometheus's own name for it.
     metrics_dir: Path | None = Field(default=None, validation_alias="PROMETHEUS_MULTIPROC_DIR")

@@ -9,14 +9,15 @@ and only ``repositories/unit_of_work.py`` opens one that writes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
 
-from sqlalchemy import Executable, Table, insert
+from sqlalchemy import ColumnElement, Executable, Select, Table, bindparam, insert
 from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.types import TypeEngine
 
 Row = Sequence[Any]
 Params = Mapping[str, Any]
@@ -68,6 +69,28 @@ class Insert(Statement):
         super().__init__(insert(table))
         self.table = table
         self.columns = tuple(column.name for column in table.columns)
+
+
+class Spread(Insert):
+    """Adds, for each row given, one for every row of another table that it concerns.
+
+    ``given`` are the columns that a row brings; ``chosen`` makes of them the query for what is
+    added, which holds no other parameters.
+    """
+
+    __slots__ = ("chosen", "given")
+
+    def __init__(
+        self,
+        table: Table,
+        given: Mapping[str, TypeEngine[Any]],
+        chosen: Callable[[Mapping[str, ColumnElement[Any]]], Select[*tuple[Any, ...]]],
+    ) -> None:
+        super().__init__(table)
+        binds = {name: bindparam(name, type_=type_) for name, type_ in given.items()}
+        self.element = insert(table).from_select(self.columns, chosen(binds))
+        self.given = given
+        self.chosen = chosen
 
 
 class Query(NamedTuple):
@@ -256,6 +279,7 @@ __all__ = [
     "Params",
     "Query",
     "Row",
+    "Spread",
     "Statement",
     "UniqueViolation",
     "Whose",

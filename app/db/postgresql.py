@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Executable
+from sqlalchemy import Executable, column, table
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
 from app.db.engine import (
@@ -31,6 +31,7 @@ from app.db.engine import (
     Params,
     Query,
     Row,
+    Spread,
     Statement,
     UniqueViolation,
     Whose,
@@ -143,7 +144,9 @@ class PostgresqlConnection:
             return
         text = _adding(tuple(statement for statement, _ in added))
         values = [
-            [row[name] for row in rows] for statement, rows in added for name in statement.columns
+            [row[name] for row in rows]
+            for statement, rows in added
+            for name in (statement.given if isinstance(statement, Spread) else statement.columns)
         ]
         with _translated:
             await self.raw.fetch(text, *values)
@@ -192,15 +195,19 @@ def _adding(statements: tuple[Insert, ...]) -> str:
     """One statement that adds rows to several tables, each column of them an array."""
     parts, number = [], 0
     for statement in statements:
+        given = {c.name: c.type for c in statement.table.columns}
+        if isinstance(statement, Spread):
+            given = dict(statement.given)
         arrays = []
-        for column in statement.table.columns:
+        for type_ in given.values():
             number += 1
-            type_ = column.type.compile(DIALECT).partition(" COLLATE")[0]
-            arrays.append(f"${number}::{type_}[]")
-        parts.append(
-            f"INSERT INTO {statement.table.name} ({', '.join(statement.columns)}) "  # noqa: S608
-            f"SELECT * FROM unnest({', '.join(arrays)})"
-        )
+            arrays.append(f"${number}::{type_.compile(DIALECT).partition(' COLLATE')[0]}[]")
+        rows = f"SELECT * FROM unnest({', '.join(arrays)})"  # noqa: S608 - all are compiled
+        if isinstance(statement, Spread):
+            of = table("given", *(column(name, type_) for name, type_ in given.items()))
+            chosen = CompiledStatement(statement.chosen(dict(of.c)), DIALECT).sql
+            rows = f"WITH given ({', '.join(given)}) AS ({rows}) {chosen}"
+        parts.append(f"INSERT INTO {statement.table.name} ({', '.join(statement.columns)}) {rows}")
     *others, last = parts
     named = ", ".join(f"part{place} AS ({part})" for place, part in enumerate(others))
     return f"WITH {named} {last}" if others else last

@@ -24,7 +24,8 @@ SEEN_TOGETHER: Final = frozenset(
         "audit_event", "audit_leaf", "audit_pending", "authorization_code",
         "browser_session", "client", "data_key", "export_file", "export_job", "external_identity",
         "identity_provider", "issued_token", "launch_context", "outbox", "passkey",
-        "recovery_code", "refresh_token", "sign_in_state", "tenant", "tenant_key", "totp",
+        "recovery_code", "refresh_token", "sign_in_state", "subscription", "subscription_event",
+        "subscription_token", "tenant", "tenant_key", "totp",
     )
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from app.fhir import definitions
+from app.fhir.backport import GUIDE
 from app.fhir.json import Tree
 from app.fhir.registry import (
     REGISTRY,
@@ -20,6 +21,7 @@ from app.fhir.registry import (
 )
 
 DEFINITIONS = "http://hl7.org/fhir"
+TOPIC = f"{GUIDE}/StructureDefinition/capabilitystatement-subscriptiontopic-canonical"
 FORMATS = ("application/fhir+json", "json")
 PATCH_FORMATS = (
     "application/json-patch+json",
@@ -27,7 +29,7 @@ PATCH_FORMATS = (
     "application/merge-patch+json",
 )
 # When what is stated here last changed; a date that moved by itself would say nothing.
-DATE = "2026-11-25"
+DATE = "2026-11-26"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +74,30 @@ def capability_statement(
     authorization: Authorization | None = None,
     system: Collection[Interaction] = SYSTEM_INTERACTIONS,
     without: Mapping[str, Collection[Interaction]] | None = None,
+    topics: Iterable[str] = (),
     version: str | None = None,
 ) -> Tree:
     """The statement of the server at ``base``.
 
     ``system`` are the whole-system interactions that are on; ``without`` names interactions of a
-    type that the registry allows and this server refuses; ``version`` is the software's.
+    type that the registry allows and this server refuses; ``topics`` are the canonicals of what
+    Subscriptions may be about; ``version`` is the software's.
     """
     offered = tuple(operations)
     software: Tree = {"name": "Rapport"}
     if version is not None:
         software["version"] = version
+    resources = {
+        name: _resource(entry, offered, without=(without or {}).get(name, ()))
+        for name, entry in REGISTRY.items()
+    }
+    # R4 has no SubscriptionTopic to search for.
+    if about := [{"url": TOPIC, "valueCanonical": topic} for topic in topics]:
+        resources["Subscription"] = {"extension": about} | resources["Subscription"]
     rest: Tree = {
         "mode": "server",
         "security": _security(authorization),
-        "resource": [
-            _resource(entry, offered, without=(without or {}).get(name, ()))
-            for name, entry in REGISTRY.items()
-        ],
+        "resource": list(resources.values()),
         "interaction": [{"code": str(code)} for code in Interaction if code in system],
         "compartment": [
             f"{DEFINITIONS}/CompartmentDefinition/{owner[0].lower()}{owner[1:]}"

@@ -18,13 +18,14 @@ from app.fhir import json, primitives, validation
 from app.fhir.json import JSON, Tree
 
 Kind: TypeAlias = Literal[
-    "code", "string", "uri", "integer", "decimal", "boolean", "dateTime",
+    "code", "string", "uri", "integer", "integer64", "decimal", "boolean", "dateTime",
     "Reference", "Coding", "CodeableConcept", "resource", "parts",
 ]  # fmt: skip
 Part: TypeAlias = Tree | None
 
 _PRECISION = Decimal("1e-10")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,9})", re.ASCII)
+_LONG = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?", re.ASCII)
 
 # The value[x] that may carry an input of each kind.
@@ -33,6 +34,8 @@ _CARRIERS: Mapping[Kind, tuple[str, ...]] = {
     "string": ("valueString", "valueMarkdown", "valueCode"),
     "uri": ("valueUri", "valueCanonical", "valueUrl", "valueString"),
     "integer": ("valueInteger", "valuePositiveInt", "valueUnsignedInt"),
+    # R4 has no such type: numbers of this size are written as text.
+    "integer64": ("valueString", "valueInteger", "valuePositiveInt", "valueUnsignedInt"),
     "decimal": ("valueDecimal", "valueInteger", "valuePositiveInt", "valueUnsignedInt"),
     "boolean": ("valueBoolean",),
     "dateTime": ("valueDateTime", "valueDate", "valueInstant"),
@@ -181,7 +184,7 @@ class _Reading:
         self._given.append(Given(declared.name, value, place))
 
     def _refuse(self, declared: Input, place: str) -> None:
-        article = "an" if declared.kind == "integer" else "a"
+        article = "an" if declared.kind.startswith("integer") else "a"
         self._complain("value", f"{declared.name} must be {article} {declared.kind}", place)
 
     def _complain(self, code: str, diagnostics: str, place: str) -> None:
@@ -213,6 +216,8 @@ def _carried(declared: Input, key: str, value: JSON) -> Any:
     """The value as the operation wants it, None where it has none."""
     if key == "valueCoding" and declared.kind == "code":
         return value.get("code")
+    if declared.kind == "integer64":
+        return int(value) if _LONG.fullmatch(str(value)) else None
     if declared.kind == "decimal":
         return json.to_decimal(value)
     if declared.kind == "parts":
@@ -223,6 +228,12 @@ def _carried(declared: Input, key: str, value: JSON) -> Any:
 def _as_integer(text: str) -> int:
     if not _INTEGER.fullmatch(text):
         raise ValueError("not an integer")
+    return int(text)
+
+
+def _as_long(text: str) -> int:
+    if not _LONG.fullmatch(text):
+        raise ValueError("not a number")
     return int(text)
 
 
@@ -251,6 +262,7 @@ _TEXTS: Mapping[Kind, Callable[[str], Any]] = {
     "string": _as_text,
     "uri": _as_text,
     "integer": _as_integer,
+    "integer64": _as_long,
     "decimal": _as_decimal,
     "boolean": {"true": True, "false": False}.__getitem__,
     "dateTime": _as_date,

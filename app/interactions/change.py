@@ -28,6 +28,7 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
 
     ``action`` is the SMART letter under which it is written: ``c`` or ``u``.
     """
+    given = change
     for rule in BEFORE_STORE.get(change.type, ()):
         change = await rule(context.engine.services, context.uow, context.principal, change)
     tenant, services = context.principal.tenant, context.engine.services
@@ -38,6 +39,10 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
     )
     if changed and change.type == "Consent":
         await _decided(context, change, stored)
+    if change.type == "Subscription":
+        subscriptions = services.subscriptions
+        if changed or subscriptions.brings_secrets(given):
+            await subscriptions.follow(context.uow, given, change.tree, context.principal)
     if changed and change.type in projections.DECIDING:
         await context.learn()
     if changed:

@@ -29,5 +29,8 @@ async def delete(context: Context, call: Call) -> Outcome:
     tenant = context.principal.tenant
     await context.engine.services.joint.check(context.uow, None, locked.stored, tenant=tenant)
     stored = context.engine.records.end(context.uow, locked.stored)
+    if call.type == "Subscription":
+        await context.uow.subscriptions.end(tenant, call.id)
+        await context.uow.events.drop_all(tenant, call.id)
     context.touched.append(stored)
     return Outcome("deleted", stored=stored)

@@ -13,7 +13,7 @@ from app.interactions.services import Services
 from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork
 from app.security.principal import Principal
-from app.services import alert_steps, published, responses, safety, subscriptions
+from app.services import alert_steps, published, responses, safety
 from app.services.changes import Afterwards, Change
 
 Rule: TypeAlias = Callable[[Services, UnitOfWork, Principal, Change], Awaitable[Change]]
@@ -59,7 +59,7 @@ async def _episode_steps(
 async def _subscription_delivers(
     services: Services, uow: UnitOfWork, principal: Principal, change: Change
 ) -> Change:
-    return subscriptions.refuse(change)
+    return services.subscriptions.check(change)
 
 
 async def _clients_own_stays(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.core.clock import Clock
 from app.core.ids import IdSource
+from app.security.hooks import Post
 from app.security.notifier import Notifier
 from app.security.root_key import RootKey
 from app.services.alliance import Alliance
@@ -16,10 +17,12 @@ from app.services.caseloads import Caseloads
 from app.services.couples import Couples
 from app.services.courses import Courses
 from app.services.definitions import Definitions
+from app.services.deliveries import Deliveries
 from app.services.derived import Derived
 from app.services.emergencies import Emergencies
 from app.services.episodes import Episodes
 from app.services.joint import Joint
+from app.services.matching import Matching
 from app.services.population import Population
 from app.services.publishing import Publishing
 from app.services.questionnaires import Questionnaires
@@ -31,6 +34,7 @@ from app.services.safety import Safety
 from app.services.schedules import Schedules
 from app.services.scoring import Scoring
 from app.services.signing import Signing
+from app.services.subscriptions import Subscriptions
 from app.services.succession import Succession
 from app.services.supervision import Supervision
 from app.services.terminology import Terminology
@@ -62,6 +66,8 @@ class Services:
     joint: Joint
     signing: Signing
     succession: Succession
+    subscriptions: Subscriptions
+    deliveries: Deliveries
 
 
 def assembled(
@@ -72,15 +78,19 @@ def assembled(
     ids: IdSource,
     root: RootKey,
     notifier: Notifier,
+    post: Post,
+    retry_for: int,
     base: str,
 ) -> Services:
-    """Every service, wired."""
+    """Every service, wired. Deliveries are tried again ``retry_for`` microseconds."""
     questionnaires, definitions = Questionnaires(base=base), Definitions(base=base)
     derived = Derived(records=records, trail=trail)
     courses = Courses(definitions=definitions, base=base)
     terminology = Terminology(base=base)
     responsible = Responsible(clock=clock, base=base)
     publishing = Publishing(clock=clock, key=root.derive("benchmark"))
+    subscriptions = Subscriptions(root=root, clock=clock, post=post, base=base)
+    matching = Matching(subscriptions=subscriptions, clock=clock, base=base)
     signing = Signing(derived=derived, root=root, clock=clock)
     scoring = Scoring(
         derived=derived, definitions=definitions, questionnaires=questionnaires, base=base
@@ -121,4 +131,16 @@ def assembled(
         joint=Joint(clock=clock),
         signing=signing,
         succession=Succession(derived=derived, signing=signing),
+        subscriptions=subscriptions,
+        deliveries=Deliveries(
+            subscriptions=subscriptions,
+            matching=matching,
+            derived=derived,
+            trail=trail,
+            post=post,
+            clock=clock,
+            ids=ids,
+            retry_for=retry_for,
+            base=base,
+        ),
     )

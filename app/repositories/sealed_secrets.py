@@ -12,6 +12,7 @@ from sqlalchemy import Column, Table, select, update
 
 from app.db.engine import Connection
 from app.db.tables.accounts import identity_provider, signing_key, totp
+from app.db.tables.subscriptions import subscription
 
 
 class _Place(NamedTuple):
@@ -24,6 +25,7 @@ _PLACES = (
     _Place(signing_key, "signing-key", signing_key.c.kid),
     _Place(totp, "totp", totp.c.account_id),
     _Place(identity_provider, "identity-provider", identity_provider.c.issuer),
+    _Place(subscription, "subscription-headers", subscription.c.id),
 )
 
 # Octets, nonce, purpose and subject to octets and nonce under the root key in use.

@@ -20,6 +20,7 @@ from app.repositories.allocator import Allocator
 from app.repositories.answer_links import AnswerLinks
 from app.repositories.audit_log import AuditLog
 from app.repositories.audit_writer import AuditWriter
+from app.repositories.binding_tokens import BindingTokens
 from app.repositories.codec import EnvelopeCodec, KeyEncryption
 from app.repositories.consents import Consents
 from app.repositories.data_keys import DataKeys
@@ -36,6 +37,8 @@ from app.repositories.retention import Retention
 from app.repositories.sealed_secrets import SealedSecrets
 from app.repositories.searches import Searches
 from app.repositories.session import Proviso, Session
+from app.repositories.subscription_events import Announced, SubscriptionEvents
+from app.repositories.subscriptions import Subscriptions
 from app.repositories.walks import Walks
 
 
@@ -63,6 +66,7 @@ class UnitOfWork:
         self._encryption = encryption
         self._clock = clock
         self.written: list[Written] = []
+        self.announced: list[Announced] = []
         self.audited: list[AuditRecord] = []
         self.called: set[tuple[str, tuple[str, ...]]] = set()
         self.forms: dict[tuple[int, str, str], object] = {}
@@ -147,6 +151,21 @@ class UnitOfWork:
         """Long jobs and how far they are."""
         return Jobs(self.connection)
 
+    @cached_property
+    def subscriptions(self) -> Subscriptions:
+        """Who is told of what."""
+        return Subscriptions(self.connection)
+
+    @cached_property
+    def events(self) -> SubscriptionEvents:
+        """What there is to tell them."""
+        return SubscriptionEvents(self.connection)
+
+    @cached_property
+    def binding_tokens(self) -> BindingTokens:
+        """What binds their sockets."""
+        return BindingTokens(self.connection)
+
     def number(self) -> int:
         """A new row number."""
         return next(self._numbers)
@@ -226,6 +245,8 @@ class UnitsOfWork:
             changes = [*await unit.resources.changes()]
             if unit.written:
                 changes.append(Outbox.added(unit.written, now=self._clock.now()))
+            if unit.announced:
+                changes.append(SubscriptionEvents.announced(unit.announced))
             await session.conclude()
             await AuditLog(session).append(unit.audited, after=changes)
 

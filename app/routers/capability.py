@@ -20,21 +20,15 @@ from app.routers.dependencies import services_of
 from app.routers.requests import Layout, query_pairs
 from app.security import roles
 from app.security.oauth import discovery
+from app.services.topics import topics
 
 router = APIRouter(include_in_schema=False)
 
 
-# A subscription that nothing would deliver is refused, so none can be made.
-_REFUSED = {"Subscription": (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH)}
-
-
 @cache
 def withheld() -> Mapping[str, tuple[Interaction, ...]]:
-    """What the registry allows of a type and nobody is offered: refused, or in no role's hands."""
-    return {
-        name: (*_REFUSED.get(name, ()), *_of_no_role(name, entry.interactions))
-        for name, entry in REGISTRY.items()
-    }
+    """What the registry allows of a type and nobody is offered: it is in no role's hands."""
+    return {name: tuple(_of_no_role(name, entry.interactions)) for name, entry in REGISTRY.items()}
 
 
 def _of_no_role(name: str, interactions: Iterable[Interaction]) -> Iterator[Interaction]:
@@ -85,6 +79,7 @@ def statement(settings: Settings) -> json.Tree:
             revoke=settings.origin + discovery.REVOKE,
         ),
         without=withheld(),
+        topics=[topic.canonical for topic in topics().values()],
         version=__version__,
     )
     rest = tree["rest"][0]

@@ -64,11 +64,15 @@ async def metrics(request: Request) -> Response:
     try:
         async with services.units.read(QUEUE) as unit:
             waiting, oldest = await unit.outbox.backlog(services.clock.now())
+            events, first = await unit.events.backlog()
         age = (services.clock.now() - oldest) / SECOND if oldest is not None else 0
+        since = (services.clock.now() - first) / SECOND if first is not None else 0
         figures.register(
             _Gauges(
                 ("rapport_reactions_waiting", "Reactions not done yet.", waiting),
                 ("rapport_reactions_age_seconds", "Age of the oldest.", age),
+                ("rapport_deliveries_waiting", "Events not delivered yet.", events),
+                ("rapport_deliveries_age_seconds", "Age of the oldest event.", since),
             )
         )
     except DatabaseBusy:

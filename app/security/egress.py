@@ -2,7 +2,8 @@
 
 Only https; the name is resolved here, every address it has must be public, and the connection
 goes to the address that was judged, so a second answer of the name server changes nothing. No
-redirects, no proxy, no cookies; a small body, soon.
+redirects, no proxy, no cookies; a small body, soon. What is sent to others goes the same way
+(``hooks.py``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -27,6 +29,9 @@ _LONGEST_KEPT: Final = 3600
 _KEPT_UNSAID: Final = 60
 _MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,9})")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]")
+# Some resolvers read one number as the four of an address.
+_HEXADECIMAL = re.compile(r"(?:.*\.)?0x[0-9a-f]*", re.IGNORECASE)
+_HERE: Final = frozenset(("localhost", "local", "internal", "lan", "home", "corp"))
 # Of IPv6 only what is given out for the open Internet (RFC 4291 section 2.4), less what leads to
 # other addresses (6to4, Teredo and other protocols') or nowhere (documentation).
 _UNICAST: Final = ipaddress.ip_network("2000::/3")
@@ -89,8 +94,58 @@ def checked_url(url: str, *, demo: bool) -> SplitResult:
     return parts
 
 
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A URL whose host is an address that may be reached; ``host`` is the name it stands for."""
+
+    url: str
+    netloc: str
+    host: str
+
+    @property
+    def extensions(self) -> dict[str, str]:
+        """The certificate must be the name's, although the connection is the address's."""
+        return {"sni_hostname": self.host}
+
+
+class Egress:
+    """Says where a URL may be reached. In the demo, and only there, loopback counts as public."""
+
+    def __init__(self, *, demo: bool, resolve: Resolve = resolve) -> None:
+        self._demo = demo
+        self._resolve = resolve
+
+    def checked(self, url: str) -> SplitResult:
+        """A URL that may be asked for, as far as it tells by itself, or ``FetchRefused``."""
+        parts = checked_url(url, demo=self._demo)
+        host = (parts.hostname or "").rstrip(".")
+        is_number = host.rpartition(".")[2].isdigit() or _HEXADECIMAL.fullmatch(host) is not None
+        if (":" in host or is_number) and not self.may_reach(host):
+            raise FetchRefused("an address that is not public")
+        if host.rpartition(".")[2] in _HERE and not self._demo:
+            raise FetchRefused("an address that is not public")
+        if parts.scheme == "http" and host != "localhost" and not is_loopback(host):
+            raise FetchRefused("not https")
+        return parts
+
+    async def pinned(self, parts: SplitResult) -> Pinned:
+        """The URL at the address that its name has now, or ``FetchRefused``."""
+        host = parts.hostname or ""
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        addresses = await self._resolve(host, port)
+        if not addresses or not all(self.may_reach(address) for address in addresses):
+            raise FetchRefused("an address that is not public")
+        literal = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
+        url = parts._replace(netloc=f"{literal}:{port}").geturl()
+        return Pinned(url, parts.netloc, host)
+
+    def may_reach(self, address: str) -> bool:
+        """Whether an address may be connected to."""
+        return is_public(address) or (self._demo and is_loopback(address))
+
+
 class GuardedFetch:
-    """Gets small public documents. In the demo, and only there, loopback counts as public."""
+    """Gets small public documents."""
 
     def __init__(
         self,
@@ -100,7 +155,7 @@ class GuardedFetch:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._demo = demo
-        self._resolve = resolve
+        self._egress = Egress(demo=demo, resolve=resolve)
         self._transport = transport
 
     async def __call__(self, url: str, *, form: Mapping[str, str] | None = None) -> Fetched:
@@ -113,34 +168,24 @@ class GuardedFetch:
             raise FetchRefused("no answer") from None
 
     async def _ask(self, parts: SplitResult, form: Mapping[str, str] | None) -> Fetched:
-        host = parts.hostname or ""
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        addresses = await self._resolve(host, port)
-        if not addresses or not all(self._may_reach(address) for address in addresses):
-            raise FetchRefused("an address that is not public")
-        literal = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
-        pinned = parts._replace(netloc=f"{literal}:{port}").geturl()
+        pinned = await self._egress.pinned(parts)
         async with (
             httpx.AsyncClient(
                 transport=self._transport, trust_env=False, follow_redirects=False
             ) as client,
             client.stream(
                 "GET" if form is None else "POST",
-                pinned,
+                pinned.url,
                 data=form,
                 headers={
-                    "Host": parts.netloc,
+                    "Host": pinned.netloc,
                     "Accept": "application/json",
                     "Accept-Encoding": "identity",
                 },
-                # The certificate must be the name's, although the connection is the address's.
-                extensions={"sni_hostname": host},
+                extensions=pinned.extensions,
             ) as response,
         ):
             return await _read(response)
-
-    def _may_reach(self, address: str) -> bool:
-        return is_public(address) or (self._demo and is_loopback(address))
 
 
 async def _read(response: httpx.Response) -> Fetched:

@@ -19,7 +19,7 @@ from app.services import labels
 from app.services.audit import AuditTrail
 from app.services.changes import Change
 from app.services.labels import Labels
-from app.services.records import Records
+from app.services.records import Records, announce
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://rapport.example.org/derived")
 
@@ -50,10 +50,19 @@ class Derived:
         locked = await uow.resources.lock_all(kind, ids, visible=_all(tenant))
         return {id: each.stored for id, each in locked.items()}
 
-    async def store(self, uow: UnitOfWork, tree: Tree, *, tenant: int) -> bool:
-        """Stores a resource under its own id; whether that made a new version."""
+    async def store(
+        self, uow: UnitOfWork, tree: Tree, *, tenant: int, topic: str | None = None
+    ) -> bool:
+        """Stores a resource under its own id; whether that made a new version.
+
+        A new version is told of under ``topic``, where there is one.
+        """
         previous = await self.current(uow, tree["resourceType"], tree["id"], tenant=tenant)
-        return await self.follow(uow, tree, previous=previous, tenant=tenant)
+        inherited = await labels.inherited_from(uow, tree, tree["resourceType"], tenant=tenant)
+        stored, changed = self._follow(uow, tree, inherited, previous=previous, tenant=tenant)
+        if changed and topic is not None:
+            announce(uow, stored, topic)
+        return changed
 
     async def store_all(self, uow: UnitOfWork, trees: Sequence[Tree], *, tenant: int) -> None:
         """Stores resources of one type, which mostly are made from the same or from each other.

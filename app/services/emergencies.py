@@ -55,4 +55,4 @@ class Emergencies:
         }
         if lead is not None:
             notice["recipient"] = [{"reference": lead}]
-        await self._derived.store(uow, notice, tenant=tenant)
+        await self._derived.store(uow, notice, tenant=tenant, topic="break-glass")

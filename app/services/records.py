@@ -15,9 +15,10 @@ from app.fhir import json, splice
 from app.fhir.registry import REGISTRY, Interaction, by_code
 from app.repositories.outbox import Written
 from app.repositories.resources import StoredVersion
+from app.repositories.subscription_events import Announced
 from app.repositories.unit_of_work import UnitOfWork
 from app.search import indexer
-from app.services import labels, projections
+from app.services import labels, projections, topics
 from app.services.changes import Change
 
 _INTERACTIONS = {
@@ -92,6 +93,8 @@ class Records:
         uow.resources.append(stored, indexed=indexed, previous=previous)
         projections.project(uow, tree, change.type, change.id, version=version, tenant=tenant)
         self._call_for_reactions(uow, stored, change.type)
+        for topic in topics.told(change.type, before, tree):
+            announce(uow, stored, topic.code)
         return stored, True
 
     def end(self, uow: UnitOfWork, previous: StoredVersion) -> StoredVersion:
@@ -135,6 +138,21 @@ class Records:
                     version=stored.version,
                 )
             )
+
+
+def announce(uow: UnitOfWork, stored: StoredVersion, topic: str) -> None:
+    """Tells of a version under a topic, whoever is subscribed to it."""
+    uow.announced.append(
+        Announced(
+            tenant=stored.tenant,
+            topic=topic,
+            oid=uow.number(),
+            kind=stored.kind,
+            id=stored.id,
+            version=stored.version,
+            at=stored.updated,
+        )
+    )
 
 
 def _patients(indexed: indexer.Indexed) -> tuple[str, ...]:

@@ -178,7 +178,11 @@ RULES = (
     Rule(
         name="an interaction works in the unit that the pipeline opened",
         within="app/interactions/",
-        allowed=("app/interactions/pipeline.py", "app/interactions/relay.py"),
+        allowed=(
+            "app/interactions/pipeline.py",
+            "app/interactions/relay.py",
+            "app/interactions/deliverer.py",
+        ),
         find=_units,
         bad=("async def f():\n async with self.units.write() as unit: ...",),
         good=("async def f():\n await unit.resources.read(kind, id)",),

@@ -28,6 +28,7 @@ INSTALLATION = {
 AT_THE_DOOR = {
     "account", "account_link", "answer_link", "authorization_code",
     "browser_session", "launch_context", "passkey", "refresh_token", "sign_in_state",
+    "subscription_token",
 }  # fmt: skip
 _NAMED = re.compile(r"(?:FROM|JOIN|,) (\w+)(?: AS (\w+))?")
 SEARCHES = (

@@ -57,3 +57,42 @@ async def at_work(application) -> AsyncIterator[Browser]:
 def at_home(at_work) -> Browser:
     """The same, of a person without an account."""
     return at_work
+
+
+@pytest_asyncio.fixture(scope="session")
+async def _demos(databases, tmp_path_factory) -> AsyncIterator:
+    from tests.support.application import running
+
+    started = {}
+    async with AsyncExitStack() as stack:
+
+        async def application(dialect):
+            if dialect not in started:
+                database = await databases.make(dialect)
+                directory = tmp_path_factory.mktemp(f"demo-{dialect}")
+                started[dialect] = await stack.enter_async_context(
+                    running(database, directory, env="demo")
+                )
+            return started[dialect]
+
+        yield application
+
+
+@pytest.fixture
+async def local(dialect, _demos) -> AsyncIterator[Clinic]:
+    """A new clinic in a demo, where subscribers may be on this machine."""
+    from tests.support.application import clinic_of
+
+    application = await _demos(dialect)
+    async with clinic_of(application) as made:
+        yield made
+    application.clock.ahead = 0
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator:
+    """A subscriber's endpoint."""
+    from tests.support.receiver import receiving
+
+    async with receiving() as made:
+        yield made

@@ -100,19 +100,6 @@ async def test_what_is_read_only_is_not_written(house, name):
         refused(await client.request(method, address, content=b"{}"), 405, "not-supported")
 
 
-async def test_a_subscription_that_nothing_would_deliver_is_refused(ehr):
-    subscription = {
-        "resourceType": "Subscription",
-        "status": "requested",
-        "reason": "scores",
-        "criteria": "https://rapport.example.org/SubscriptionTopic/score-created",
-        "channel": {"type": "rest-hook", "endpoint": "https://ehr.example.org/hook"},
-    }
-    refused(await ehr.post("Subscription", json=subscription), 422, "not-supported")
-    refused(await ehr.put("Subscription/s", json=subscription | {"id": "s"}), 422, "not-supported")
-    assert ok(await ehr.get("Subscription"))["total"] == 0
-
-
 async def test_two_creates_make_two(ehr):
     twins = [made(await ehr.post("Patient", json=patient("Twin"))) for _ in range(2)]
     assert twins[0] != twins[1]

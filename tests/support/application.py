@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from fastapi import FastAPI
@@ -92,6 +92,11 @@ class Application:
     async def settle(self) -> None:
         """Does what the records written so far call for, and what that calls for."""
         while await self.app.state.relay.run_once():
+            pass
+
+    async def deliver(self) -> None:
+        """Brings subscribers what is due now."""
+        while await self.app.state.deliverer.run_once():
             pass
 
 
@@ -185,11 +190,12 @@ async def running(
     *,
     clock: TurnedClock | None = None,
     ids: IdSource | None = None,
+    env: Literal["demo", "production"] = "production",
     **settings: Any,
 ) -> AsyncIterator[Application]:
     """The application on a database; its relay works when ``settle`` is called."""
     chosen = Settings(
-        env="production",
+        env=env,
         data_dir=data_dir,
         database_url=database.url,
         migration_url=database.owner_url,

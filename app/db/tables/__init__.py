@@ -13,6 +13,7 @@ from app.db.tables import (
     queue,
     resources,
     stamps,
+    subscriptions,
     work,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "queue",
     "resources",
     "stamps",
+    "subscriptions",
     "work",
 ]

@@ -27,6 +27,8 @@ from app.interactions.operations import (
     rescore,
     resolve,
     score,
+    subscription_events,
+    subscription_status,
     supervision_summary,
     validate,
     validate_code,
@@ -60,6 +62,8 @@ OPERATIONS: Mapping[str, Operation] = {
         populate.OPERATION,
         extract.OPERATION,
         issue_link.OPERATION,
+        subscription_status.OPERATION,
+        subscription_events.OPERATION,
     )
 }
 
