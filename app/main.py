@@ -28,6 +28,7 @@ from app.routers import (
     audit_log,
     bulk_export,
     capability,
+    cds,
     discovery,
     documentation,
     errors,
@@ -222,6 +223,7 @@ def create_app(
     app.include_router(capability.router)
     app.include_router(audit_log.router)
     app.include_router(bulk_export.router)
+    app.include_router(cds.router)
     app.include_router(documentation.router)
     for router in pages.ROUTERS:
         app.include_router(router)

@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from app.core.errors import AppError, Category
 from app.pages.texts import DIRECTIONS, TEXTS
 from app.routers.forms import form_of
+from app.routers.languages import spoken
 from app.routers.oauth import caller_of, server_of
 from app.security import jose
 from app.security.authentication import RECENT
@@ -208,11 +209,7 @@ def _language(request: Request, signed_in: SignedIn | None) -> str:
         return asked
     if signed_in is not None and signed_in.account.locale in DIRECTIONS:
         return signed_in.account.locale
-    for part in request.headers.get("accept-language", "").split(",")[:10]:
-        tag = part.partition(";")[0].strip().partition("-")[0].lower()
-        if tag in DIRECTIONS:
-            return tag
-    return "en"
+    return spoken(request)
 
 
 def _is_secure(server: AuthorizationServer) -> bool:

@@ -14,6 +14,7 @@ from app import __version__
 from app.core.errors import AppError, Category
 from app.fhir import json
 from app.fhir.openapi import document
+from app.routers import cds_description
 from app.routers.capability import of_types
 
 router = APIRouter(include_in_schema=False)
@@ -32,6 +33,8 @@ _VENDOR = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascrip
 def description() -> bytes:
     """The OpenAPI document: the same for every installation, its address left open."""
     tree = document(version=__version__, operations=of_types())
+    tree["tags"].append(cds_description.tag())
+    tree["paths"] = dict(sorted({**tree["paths"], **cds_description.paths()}.items()))
     return json.dumps(tree, pretty=True) + b"\n"
 
 

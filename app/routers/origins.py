@@ -25,6 +25,7 @@ OPEN: Final = frozenset(
         "/.well-known/smart-configuration",
         "/.well-known/openid-configuration",
         "/.well-known/oauth-authorization-server",
+        "/cds-services",
     )
 )
 

@@ -170,7 +170,7 @@ class Authenticator:
 
     async def _bearer(self, authorization: str | None) -> _Known:
         if authorization is None:
-            raise Unauthenticated("a token is needed", challenge=_REALM, reason="no token")
+            raise missing()
         bearer = _BEARER.fullmatch(authorization)
         if bearer is None:
             raise rejected("header")
@@ -232,6 +232,11 @@ class Authenticator:
             expires=jose.seconds(claims, "exp"),
             scopes=granted,
         )
+
+
+def missing() -> Unauthenticated:
+    """The answer to whoever brings no token."""
+    return Unauthenticated("a token is needed", challenge=_REALM, reason="no token")
 
 
 def rejected(reason: str) -> Unauthenticated:

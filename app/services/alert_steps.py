@@ -91,6 +91,11 @@ def status_of(tree: Tree) -> str:
     return str(extension(tree, STATUS).get("valueCode", "open"))
 
 
+def is_unresolved(tree: Tree) -> bool:
+    """Whether an alert still waits for a word: its work has not ended, and it was no error."""
+    return tree["status"] != VOID and status_of(tree) not in ENDED
+
+
 def step_of(work: Tree) -> str:
     """Where an alert stood after a piece of work."""
     codings = work.get("action", {}).get("coding", ())

@@ -13,14 +13,14 @@ from app.fhir.json import Tree
 from app.fhir.parameters import Part, decimal, group, integer, parameters, reference, value
 from app.repositories.unit_of_work import UnitOfWork
 from app.search.visibility import Visible
-from app.services.alert_steps import ENDED, VOID, status_of
+from app.services.alert_steps import is_unresolved
 from app.services.alerts import RULES, evaluation_of, rule_of
 from app.services.answering import WAITING
 from app.services.courses import Course, Courses, id_in, moment
 from app.services.definitions import Definitions
 from app.services.trees import matching
 
-_OPEN = "active,onhold"
+OPEN_EPISODES = "active,onhold"
 _MOST = 100_000
 
 
@@ -54,7 +54,7 @@ class Caseloads:
         episodes = await matching(
             uow,
             "EpisodeOfCare",
-            [("care-manager", f"Practitioner/{practitioner}"), ("status", _OPEN)],
+            [("care-manager", f"Practitioner/{practitioner}"), ("status", OPEN_EPISODES)],
             visible=visible,
             limit=_MOST,
             base=self._base,
@@ -95,7 +95,7 @@ class Caseloads:
             uow, "DetectedIssue", [("code", f"{RULES}|")], patients, visible=visible
         ):
             episode = evaluation_of(tree).get("episode")
-            if episode and tree["status"] != VOID and status_of(tree) not in ENDED:
+            if episode and is_unresolved(tree):
                 found.setdefault(episode, []).append(tree)
         for issues in found.values():
             issues.sort(key=lambda each: moment(each.get("identifiedDateTime")) or 0, reverse=True)

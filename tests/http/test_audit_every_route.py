@@ -25,6 +25,7 @@ OF_NOBODY = {
     ("GET", "/fhir/metadata"),
     ("GET", "/audit/checkpoint"),
     ("GET", "/audit/key"),
+    ("GET", "/cds-services"),
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
     ("GET", "/docs/docs.js"),

@@ -13,16 +13,20 @@ from app.services.courses import Course
 
 async def course_of(context: Context, episode: Tree, *, scales: Iterable[str] = ()) -> Course:
     """The course, without what the client said of sessions that the caller owes a view of."""
-    services, principal = context.engine.services, context.principal
-    course = await services.courses.course(
+    course = await context.engine.services.courses.course(
         context.uow, episode, visible=context.visible("s"), scales=scales
     )
+    return course.without(await owed_of(context, course.patient))
+
+
+async def owed_of(context: Context, patient: str) -> frozenset[str]:
+    """The Encounters with a patient of which the caller has still to say how they saw them."""
+    principal = context.principal
     if principal.role != "therapist" or not principal.actor:
-        return course
-    owed = await services.answering.owed(
-        context.uow, principal.actor, f"Patient/{course.patient}", tenant=principal.tenant
+        return frozenset()
+    return await context.engine.services.answering.owed(
+        context.uow, principal.actor, f"Patient/{patient}", tenant=principal.tenant
     )
-    return course.without(owed)
 
 
 async def alerts_of(context: Context, course: Course) -> Sequence[Tree]:

@@ -41,6 +41,7 @@ class ProvenClient:
     method: str
     jti_hash: bytes | None = None
     expires: int = 0
+    jti: str = ""
 
     async def spend(self, accounts: Accounts) -> None:
         """Uses its assertion up; raises ``UniqueViolation`` for a replay."""
@@ -151,11 +152,27 @@ class ClientAuthenticator:
                 raise jose.TokenRefused("claim sub")
             if form.get("client_id", issuer) != issuer:
                 raise jose.TokenRefused("client_id differs")
-            client = await self._usable(issuer, tenant)
-            claims = jose.verify(token, await self._key(client, token))
-            return self._checked(claims, client, typ=token.typ)
+            return await self._proven(token, await self._usable(issuer, tenant), self._audiences)
         except jose.TokenRefused as refusal:
             raise invalid_client(refusal.reason) from None
+
+    async def by_bearer(self, text: str, *, audience: str) -> ProvenClient:
+        """The client whose own key signed a token for one address, with the time of signing.
+
+        CDS Hooks 2.0, trusting CDS Clients: ``iss`` is the client, there need be no ``sub``.
+        Raises ``OAuthError`` or ``TokenRefused``.
+        """
+        token = jose.read(text, also=_JKU)
+        client = await self._usable(jose.text(token.claims, "iss"), None)
+        proven = await self._proven(token, client, frozenset({audience}))
+        jose.seconds(token.claims, "iat")
+        return proven
+
+    async def _proven(
+        self, token: jose.UnverifiedToken, client: Client, audiences: frozenset[str]
+    ) -> ProvenClient:
+        claims = jose.verify(token, await self._key(client, token))
+        return self._checked(claims, client, audiences, typ=token.typ)
 
     async def _usable(self, client_id: str, tenant: int | None) -> Client:
         return _checked_standing(*await self._find(client_id, tenant))
@@ -172,13 +189,18 @@ class ClientAuthenticator:
         return client, clinic
 
     def _checked(
-        self, claims: Mapping[str, object], client: Client, *, typ: str | None
+        self,
+        claims: Mapping[str, object],
+        client: Client,
+        accepted: frozenset[str],
+        *,
+        typ: str | None,
     ) -> ProvenClient:
         now = self._clock.now() // SECOND
         if (typ or "JWT").upper() != "JWT":
             raise jose.TokenRefused("typ")
         audiences = jose.audiences(claims)
-        if len(audiences) != 1 or audiences[0] not in self._audiences:
+        if len(audiences) != 1 or audiences[0] not in accepted:
             raise jose.TokenRefused("claim aud")
         jose.check_times(claims, now=now)
         expires = jose.seconds(claims, "exp")
@@ -190,6 +212,7 @@ class ClientAuthenticator:
             "private_key_jwt",
             jti_hash=hashlib.sha256(jti.encode()).digest(),
             expires=(expires + jose.SKEW + 1) * SECOND,
+            jti=jti,
         )
 
     async def _key(self, client: Client, token: jose.UnverifiedToken) -> jose.PublicKey:

@@ -10,6 +10,7 @@ from app.core.clock import Clock
 from app.core.config import Settings
 from app.core.ids import IdSource
 from app.security.authentication import Authenticator
+from app.security.cds_clients import CdsClients
 from app.security.federation import Federation
 from app.security.keyring import KeyRing
 from app.security.links import AccountLinks
@@ -36,6 +37,7 @@ class AuthorizationServer:
 
     ring: KeyRing
     authenticator: Authenticator
+    cds_clients: CdsClients
     tokens: TokenEndpoint
     status: TokenStatus
     smart: Mapping[str, Any]
@@ -109,6 +111,7 @@ def build(
     return AuthorizationServer(
         ring=ring,
         authenticator=authenticator,
+        cds_clients=CdsClients(units, clients=clients, clock=clock, issuer=issuer),
         tokens=TokenEndpoint(clients=clients, grants=grants, audit=audit, clock=clock),
         status=TokenStatus(
             units,
