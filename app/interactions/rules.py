@@ -13,7 +13,7 @@ from app.interactions.services import Services
 from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork
 from app.security.principal import Principal
-from app.services import alert_steps, published, responses, safety
+from app.services import alert_steps, emergencies, published, responses, safety
 from app.services.changes import Afterwards, Change
 
 Rule: TypeAlias = Callable[[Services, UnitOfWork, Principal, Change], Awaitable[Change]]
@@ -104,6 +104,10 @@ async def _watch(services: Services, uow: UnitOfWork, written: Written) -> None:
     await services.alliance.react(uow, written)
 
 
+async def _end_emergency(services: Services, uow: UnitOfWork, written: Written) -> None:
+    await services.emergencies.react(uow, written)
+
+
 async def _warn(services: Services, uow: UnitOfWork, written: Written) -> None:
     await services.safety.react(uow, written)
 
@@ -134,6 +138,7 @@ OF_THE_PATIENT = frozenset(("alliance",))
 
 REACTIONS: Mapping[str, Reaction] = {
     "alliance": _watch,
+    emergencies.REACTION: _end_emergency,
     "remind": _remind,
     "safety": _warn,
     "schedule": _ask,

@@ -110,7 +110,7 @@ def assembled(
             questionnaires=questionnaires,
             responsible=responsible,
         ),
-        emergencies=Emergencies(derived=derived, responsible=responsible),
+        emergencies=Emergencies(derived=derived, responsible=responsible, trail=trail),
         definitions=definitions,
         courses=courses,
         couples=Couples(courses=courses, base=base),

@@ -79,7 +79,8 @@ def form_of(record: AuditRecord) -> str:
     """``refused``, ``glass``, ``write`` or ``read``."""
     if record.outcome != SUCCESS:
         return "refused"
-    if record.event == "break-glass" or record.purpose == "BTG" or record.basis == "break-glass":
+    declared = record.event in ("break-glass", "break-glass-ended")
+    if declared or record.purpose == "BTG" or record.basis == "break-glass":
         return "glass"
     shape = KINDS[record.event].shape
     return "write" if shape in (Shape.WRITE, Shape.DELETE) else "read"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from app.fhir.json import Tree
 from app.pages.me_texts import ME_TEXTS, PURPOSES
 
-_EMERGENCY = "110127"  # DICOM: Emergency Override Started
+# DICOM: Emergency Override Started and Stopped
+_EMERGENCIES = {"110127": "me-glass-began", "110128": "me-glass-ended"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,12 @@ def seen_by(events: Iterable[Tree], language: str) -> list[Line]:
     """The lines of a page, newest first; ``events`` are in that order."""
     counted: dict[tuple[str, str, str, str, bool], int] = {}
     for event in events:
-        declared = any(each.get("code") == _EMERGENCY for each in event.get("subtype", ()))
+        codes = [each.get("code") for each in event.get("subtype", ())]
         basis = _basis(event)
-        glass = declared or basis == "break-glass"
-        key = "me-glass-began" if declared else "me-glass" if glass else ""
+        key = next((_EMERGENCIES[code] for code in codes if code in _EMERGENCIES), "")
+        glass = bool(key) or basis == "break-glass"
+        if glass and not key:
+            key = "me-glass"
         if basis == "consent":
             key = "me-by-consent"
         who, purpose = _agent(event, language)

@@ -87,6 +87,10 @@ ME_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     "me-times": _("times", "مرات"),
     "me-glass": _("opened in an emergency", "فُتح في حالة طوارئ"),
     "me-glass-began": _("declared an emergency to open your record", "أعلن حالة طوارئ لفتح سجلك"),
+    "me-glass-ended": _(
+        "the emergency ended, and what it opened is closed",
+        "انتهت حالة الطوارئ وأُغلق ما فُتح بها",
+    ),
     "me-by-consent": _("as you allowed", "كما سمحت"),
     "me-program": _("a program", "برنامج"),
     # Sentences about a decision: who, what, for what and how long are put in.

@@ -128,6 +128,28 @@ class AuditTrail:
             **_grounds(grounds),
         )
 
+    def emergency_ended(self, began: AuditRecord) -> AuditRecord:
+        """That the emergency of which ``began`` tells is over since it said that it would be.
+
+        It is told of who declared it, though no request of theirs ends it.
+        """
+        ended = orjson.loads(began.detail or "{}").get("expires", "")
+        return self._record(
+            "break-glass-ended",
+            tenant=began.tenant,
+            actor=began.actor,
+            subject=began.subject,
+            name=began.name,
+            role=began.role,
+            client=began.client,
+            client_name=began.client_name,
+            issuer=began.issuer,
+            purpose=began.purpose,
+            entity=began.entity,
+            patient=began.patient,
+            detail=_detail({"began": f"AuditEvent/{began.id}", "ended": ended}),
+        )
+
     def consent_decision(
         self,
         caller: Principal,

@@ -26,7 +26,7 @@ _TOLD = tuple(
     name
     for name, kind in KINDS.items()
     if (kind.shape in (Shape.READ, Shape.QUERY) and name not in _SILENT)
-    or name in ("notification", "break-glass")
+    or name in ("notification", "break-glass", "break-glass-ended")
 )
 
 

@@ -24,7 +24,6 @@ from app.services.audit import Grounds
 from app.services.operation_definitions import canonical, inputs
 
 _REASONS = ("ETREAT", "BTG")
-_LASTS = 3600 * SECOND
 
 
 async def break_glass(context: Context, call: Call) -> Outcome:
@@ -51,7 +50,8 @@ async def break_glass(context: Context, call: Call) -> Outcome:
     if patient is None or patient.deleted:
         raise not_found()
     since = now - now % SECOND  # requests are judged by the second
-    expires = since + _LASTS
+    emergencies = context.engine.services.emergencies
+    expires = emergencies.until(since)
     await context.uow.consents.break_glass(
         principal.actor, call.id, tenant=tenant, since=since, until=expires, reason=reason
     )
@@ -64,12 +64,11 @@ async def break_glass(context: Context, call: Call) -> Outcome:
         entity=f"Patient/{call.id}",
         patients=[call.id],
         grounds=Grounds("break-glass"),
-        detail={"reason": reason, "note": note},
+        detail={"reason": reason, "note": note, "expires": format_instant(expires)},
     )
     context.uow.audited.extend(records)
-    await context.engine.services.emergencies.tell(
-        context.uow, patient=call.id, by=principal.actor, at=now, tenant=tenant
-    )
+    emergencies.call_end(context.uow, records[0], until=expires)
+    await emergencies.tell(context.uow, patient=call.id, by=principal.actor, at=now, tenant=tenant)
     context.patients = (call.id,)
     return Outcome(
         "ok",
