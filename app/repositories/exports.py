@@ -16,8 +16,7 @@ from app.db.tables.exports import export_file, export_job
 from app.db.tables.keys import readable
 from app.repositories.codec import EnvelopeCodec, Sealed
 from app.repositories.data_keys import DataKeys
-
-_OWNER = "tenant"
+from app.repositories.versions import CLINIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +128,10 @@ class Exports:
 
     async def add(self, job: ExportJob) -> None:
         """Keeps a new job."""
-        keys = await self._keys.of(job.tenant, [_OWNER])
+        keys = await self._keys.of(job.tenant, [CLINIC])
         sealed = await self._keys.opening(
             lambda: self._codec.seal(
-                job.asked, key=keys[_OWNER], owner=_OWNER, context=_context(job.tenant, job.id)
+                job.asked, key=keys[CLINIC], owner=CLINIC, context=_context(job.tenant, job.id)
             )
         )
         row = {
@@ -231,7 +230,7 @@ class Exports:
         asked = await self._keys.opening(
             lambda: self._codec.open(
                 Sealed(bytes(body), cipher, key_id, nonce),
-                owner=_OWNER,
+                owner=CLINIC,
                 context=_context(tenant, id),
             )
         )

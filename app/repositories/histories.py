@@ -1,7 +1,8 @@
 """The history of what a caller may see today, newest first.
 
 https://hl7.org/fhir/R4/http.html#history. Superseded versions are seen through the current
-row of their resource: who may not see the resource now finds none of its past.
+row of their resource: who may not see the resource now finds none of its past, and nobody finds
+what it was when it was about somebody else.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from app.db.tables.resources import resource, resource_history
 from app.repositories.codec import EnvelopeCodec
 from app.repositories.data_keys import DataKeys
 from app.repositories.index_keys import IndexKeys
-from app.repositories.versions import StoredVersion, as_seen, open_row
+from app.repositories.versions import StoredVersion, as_seen, open_row, with_past
 from app.search.compiler import Compiler
 from app.search.expression import Shaper, Value
 from app.search.sight import Sight
@@ -155,9 +156,7 @@ def _part(table: FromClause, shape: _Shape, kinds: list[int], compiler: Compiler
         compiler.seen(Rows(current, (kinds[0],)), kinds[0]),
     )
     if current is not table:
-        statement = statement.join(
-            current, and_(current.c.tenant == table.c.tenant, current.c.rid == table.c.rid)
-        )
+        statement = statement.select_from(with_past(current))
     if shape.id is not None:
         statement = statement.where(equals(table.c.id, shape.id))
     if shape.since is not None:

@@ -27,7 +27,12 @@ from sqlalchemy import (
 from app.db.engine import Change, Connection, Insert, Params, Row, Statement
 from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.keys import readable
-from app.db.tables.resources import compartment, resource, resource_author, resource_history
+from app.db.tables.resources import (
+    compartment,
+    resource,
+    resource_author,
+    resource_history,
+)
 from app.fhir.registry import REGISTRY
 from app.repositories import lookups
 from app.repositories.codec import DataKey, EnvelopeCodec
@@ -35,7 +40,7 @@ from app.repositories.consents import Consents
 from app.repositories.data_keys import DataKeys
 from app.repositories.index_keys import IndexKeys
 from app.repositories.lookups import COLUMNS
-from app.repositories.versions import StoredVersion, as_seen, open_row
+from app.repositories.versions import StoredVersion, as_seen, open_row, with_past
 from app.search.expression import Slot
 from app.search.indexer import Indexed
 from app.search.secrecy import IndexKey, at_rest
@@ -90,7 +95,9 @@ _DELETE_INDEX = [
     for table in INDEX_TABLES
 ]
 _READ_PAST = Statement(
-    select(*_PAST).where(
+    select(*_PAST)
+    .select_from(with_past(resource))
+    .where(
         resource_history.c.tenant == _HOLD["tenant"],
         resource_history.c.rid == _HOLD["rid"],
         resource_history.c.version == bindparam("version", type_=Integer()),
@@ -283,7 +290,7 @@ class Resources:
     async def read_version(
         self, kind: int, id: str, version: int, *, visible: Visible
     ) -> StoredVersion | None:
-        """One version of a resource that is visible today."""
+        """One version of a resource that is visible today, unless it is about somebody else."""
         current = await self.read(kind, id, visible=visible)
         if current is None or version == current.version:
             return current

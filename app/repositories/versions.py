@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
+
+from sqlalchemy import FromClause, and_, literal_column, or_
 
 from app.db.engine import Row
+from app.db.tables.resources import resource_history
 from app.repositories.codec import EnvelopeCodec, Sealed
 from app.search.visibility import Visible
+
+CLINIC: Final = "tenant"  # the key owner of what is no patient's and no couple's
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,21 @@ class StoredVersion:
     sensitivity: int
     data_class: str | None
     patients: tuple[str, ...] = ()
+
+
+def with_past(current: FromClause) -> FromClause:
+    """Superseded versions joined to their current rows, as far as both are about the same.
+
+    A record may have been moved to whom it belongs; what it said of somebody else before is not
+    for those who see it now.
+    """
+    past = resource_history.c
+    theirs = or_(
+        past.key_owner == current.c.key_owner, past.key_owner == literal_column(f"'{CLINIC}'")
+    )
+    return resource_history.join(
+        current, and_(past.tenant == current.c.tenant, past.rid == current.c.rid, theirs)
+    )
 
 
 def as_seen(stored: StoredVersion, visible: Visible) -> StoredVersion:

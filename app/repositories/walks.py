@@ -14,7 +14,7 @@ from app.db.tables.resources import resource, resource_history
 from app.repositories.codec import EnvelopeCodec, Sealed
 from app.repositories.data_keys import DataKeys
 from app.repositories.index_keys import IndexKeys
-from app.repositories.versions import StoredVersion, as_seen, open_row
+from app.repositories.versions import StoredVersion, as_seen, open_row, with_past
 from app.search import pages, walks
 from app.search.compiler import source_of
 from app.search.expression import Slot, Value
@@ -26,7 +26,9 @@ from app.search.visibility import Visible
 
 _LATER = resource_history.alias("later")
 _PAST = Statement(
-    select(*(readable(resource_history, column.name) for column in resource.columns)).where(
+    select(*(readable(resource_history, column.name) for column in resource.columns))
+    .select_from(with_past(resource))
+    .where(
         equals(resource_history.c.tenant, Slot(0)),
         one_of(resource_history.c.rid, Slot(1, is_list=True)),
         resource_history.c.version

@@ -17,6 +17,7 @@ from app.repositories.outbox import Written
 from app.repositories.resources import StoredVersion
 from app.repositories.subscription_events import Announced
 from app.repositories.unit_of_work import UnitOfWork
+from app.repositories.versions import CLINIC
 from app.search import indexer
 from app.services import labels, projections, topics
 from app.services.changes import Change
@@ -29,7 +30,6 @@ _INTERACTIONS = {
 }
 MILLISECOND = SECOND // 1000
 METHODS = {1: "POST", 2: "PUT", 3: "PATCH", 4: "DELETE"}
-TENANT_OWNED = "tenant"
 _PATIENT = REGISTRY["Patient"].code
 
 
@@ -168,4 +168,4 @@ def _key_owner(change: Change, indexed: indexer.Indexed) -> str:
     if reference.startswith(("Patient/", "Group/")):
         return str(reference)
     patients = _patients(indexed)
-    return f"Patient/{patients[0]}" if patients else TENANT_OWNED
+    return f"Patient/{patients[0]}" if patients else CLINIC
