@@ -97,9 +97,14 @@ class Preparing:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), IDLE_SECONDS)
                 self._woken.clear()
+        with contextlib.suppress(DatabaseBusy):
+            await self.release()
+
+    async def release(self) -> None:
+        """Leaves the role to others."""
         if self._lease_until:
-            with contextlib.suppress(DatabaseBusy):
-                await self._leases.release(LEASE, self._holder)
+            await self._leases.release(LEASE, self._holder)
+            self._lease_until = 0
 
     async def step(self) -> bool:
         """One step of the oldest job; False where there is none, or it is another's to do."""

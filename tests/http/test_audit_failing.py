@@ -56,7 +56,8 @@ async def owner(database: Database, statement: str) -> list[Any]:
 
 async def stored(database: Database) -> tuple[Any, ...]:
     """Everything clinical that is stored, counted, then records, then the moment of change."""
-    tables = ("resource", "resource_history", "outbox", "compartment", "audit_event")
+    clinical = ("resource", "resource_history", "outbox", "compartment", "export_job")
+    tables = (*clinical, "audit_event")
     counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
     [row] = await owner(database, f"SELECT {counts}, (SELECT max(updated) FROM resource)")
     return tuple(row)
@@ -105,6 +106,11 @@ EVERY_WAY = [
     Asked("POST", "Patient", patient(), (("If-None-Exist", "_id={id}"),)),
     Asked("PUT", "Patient/{id}", patient("Other") | {"id": "{id}"}),
     Asked("PATCH", "Patient/{id}", PATCH, (("Content-Type", "application/json-patch+json"),)),
+    Asked("GET", "$export", headers=(("Prefer", "respond-async"),)),
+    Asked("POST", "Patient/$export", headers=(("Prefer", "respond-async"),)),
+    Asked("GET", "$export/none"),
+    Asked("GET", "$export/none/1"),
+    Asked("DELETE", "$export/none"),
     Asked("DELETE", "Patient/{id}"),
     Asked("DELETE", "Patient?_id={id}"),
     Asked("POST", "", BATCH),

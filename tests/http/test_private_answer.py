@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.support.exports import exported, manifest
 from tests.support.eyes import eyes
 
 
@@ -149,3 +150,12 @@ async def test_writing_back_what_was_read_changes_nothing(asked):
     read = await asked.http.get(path)
     put = await asked.http.put(path, json=read.json())
     assert (put.status_code, put.headers["etag"]) == (200, read.headers["etag"])
+
+
+async def test_an_export_leaves_it_out_too(asked):
+    told = await manifest(asked.application, asked.http, "$export?_type=QuestionnaireResponse")
+    found = await exported(asked.http, told)
+    assert [links(tree) for tree in found] == [["C1"], ["C1"]]
+    assert all("SUBSETTED" in str(tree["meta"]["tag"]) for tree in found)
+    for tree in found:
+        assert tree == (await asked.http.get(f"QuestionnaireResponse/{tree['id']}")).json()

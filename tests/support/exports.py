@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -74,3 +78,79 @@ def named(trees: list[Any]) -> set[str]:
     names = [f"{tree['resourceType']}/{tree['id']}" for tree in trees]
     assert len(names) == len(set(names))
     return set(names)
+
+
+@dataclass
+class Streamed:
+    """What came of an answer that was read piece by piece; ``cut`` where it never ended."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    pieces: list[bytes] = field(default_factory=list)
+    cut: bool = True
+
+    @property
+    def trees(self) -> list[Any]:
+        """The resources that came."""
+        return [json.loads(line) for line in b"".join(self.pieces).splitlines()]
+
+    @property
+    def names(self) -> list[str]:
+        """``Type/id`` of each."""
+        return [f"{tree['resourceType']}/{tree['id']}" for tree in self.trees]
+
+
+async def streamed(
+    application: Application,
+    http: httpx.AsyncClient,
+    url: str,
+    *,
+    between: Callable[[int], Awaitable[object]] | None = None,
+) -> Streamed:
+    """Reads a file piece by piece; ``between`` happens after each, before the next is made."""
+    found = Streamed()
+    request = http.build_request("GET", below(url))
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "http_version": "1.1",
+        "scheme": "https",
+        "path": request.url.path,
+        "raw_path": request.url.raw_path,
+        "query_string": b"",
+        "root_path": "",
+        "headers": [
+            (name.lower(), value)
+            for name, value in request.headers.raw
+            if name.lower() != b"accept-encoding"
+        ],
+        "client": ("192.0.2.7", 4711),
+        "server": ("rapport.test", 443),
+        "state": {},
+    }
+    ended = asyncio.Event()
+    asked = False
+
+    async def receive() -> dict[str, Any]:
+        nonlocal asked
+        if not asked:
+            asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await ended.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            found.status = message["status"]
+            found.headers = {k.decode(): v.decode() for k, v in message["headers"]}
+            return
+        if message.get("body"):
+            found.pieces.append(message["body"])
+            if between is not None:
+                await between(len(found.pieces))
+        found.cut = bool(message.get("more_body", False))
+
+    with contextlib.suppress(Exception):  # a server closes the connection then
+        await application.app(scope, receive, send)
+    ended.set()
+    return found
