@@ -97,6 +97,40 @@ async def test_what_is_hidden_is_there(worlds):
                 assert answer.status_code == status, (caller, path)
 
 
+EXPORTS = ("$export", "Patient/$export", "Group/couple/$export", "$export?_since=2020-01-01")
+
+
+@pytest.mark.parametrize("path", EXPORTS)
+async def test_no_export_tells_the_worlds_apart(worlds, path):
+    """Neither by how far it is, nor by which files there are and what is in them."""
+    for caller in ("ehr", "hie"):
+        if caller in worlds.callers:
+            await export_compared(worlds, caller, path)
+
+
+async def export_compared(worlds: Twins, caller: str, path: str) -> None:
+    """All answers of an export, which must be those of both."""
+
+    async def same(number: int, method: str, url: str, **more: Any) -> httpx.Response:
+        return await compared(worlds, caller, number, {"method": method, "url": url, **more})
+
+    begun = await same(11, "GET", path, headers={"Prefer": "respond-async"})
+    if begun.status_code == 404:
+        assert path.startswith("Group")
+        return
+    status = begun.headers["Content-Location"].partition("/fhir/")[2]
+    await same(12, "GET", status)
+    for twin in (worlds.without, worlds.with_hidden):
+        while await twin.application.app.state.preparing.step():
+            pass
+    told = (await same(13, "GET", status)).json()
+    files = [item["url"].partition("/fhir/")[2] for item in told["output"] + told["deleted"]]
+    assert files
+    for number, url in enumerate(files):
+        assert (await same(20 + number, "GET", url)).status_code == 200
+    await same(14, "DELETE", status)
+
+
 @settings(
     max_examples=REQUESTS // TWO,
     derandomize=REQUESTS == BOUNDED,  # the suite asks the same each time
