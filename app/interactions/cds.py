@@ -17,6 +17,7 @@ from app.fhir.json import Tree
 from app.interactions.context import Context
 from app.interactions.grounds import Decided, decided
 from app.interactions.operations.seeing import owed_of
+from app.repositories.cds_feedback import Feedback
 from app.security import access
 from app.security.principal import TREATMENT, Principal
 from app.security.scopes import ACTIONS, ResourceScope, Scopes
@@ -26,6 +27,7 @@ from app.services.answering import WAITING
 from app.services.caseloads import OPEN_EPISODES
 from app.services.cds import CdsService
 from app.services.cds_cards import Deck
+from app.services.cds_feedback import Said, kept
 from app.services.cds_uuids import CardUuids
 from app.services.courses import id_in, moment
 from app.services.trees import current, matching
@@ -64,6 +66,29 @@ async def cards(context: Context, hook: Hook, key: bytes) -> Sequence[Tree]:
             found = await _ABOUT[hook.service.subject](both, hook, key)
     await _record(context, by, hook, is_hidden=hidden)
     return found
+
+
+async def take(context: Context, service: CdsService, said: Sequence[Said], key: bytes) -> None:
+    """Keeps what became of cards, each with its audit record, which says the same."""
+    caller = context.principal
+    access.decide(caller, service.subject, "s")
+    uuids = CardUuids(key, caller.tenant, caller.client_id, service.id)
+    for each in kept(said, service, uuids):
+        await context.uow.cds_feedback.add(
+            Feedback(
+                tenant=caller.tenant,
+                card=each.card,
+                client_id=caller.client_id,
+                at=each.at,
+                outcome=each.outcome,
+                reason=each.reason,
+                received=context.engine.clock.now(),
+            )
+        )
+        detail = {"card": each.card, "outcome": each.outcome, "reason": each.reason or ""}
+        context.uow.audited.extend(
+            context.engine.audit.success("operation", caller, context.facts, detail=detail)
+        )
 
 
 async def _user(context: Context, named: str) -> Principal | None:

@@ -21,6 +21,7 @@ from app.repositories.answer_links import AnswerLinks
 from app.repositories.audit_log import AuditLog
 from app.repositories.audit_writer import AuditWriter
 from app.repositories.binding_tokens import BindingTokens
+from app.repositories.cds_feedback import CdsFeedback
 from app.repositories.codec import EnvelopeCodec, KeyEncryption
 from app.repositories.consents import Consents
 from app.repositories.data_keys import DataKeys
@@ -145,6 +146,11 @@ class UnitOfWork:
     def exports(self) -> Exports:
         """Bulk exports under way."""
         return Exports(self.connection, self._codec, self.keys)
+
+    @cached_property
+    def cds_feedback(self) -> CdsFeedback:
+        """What became of cards in record systems."""
+        return CdsFeedback(self.connection)
 
     @cached_property
     def jobs(self) -> Jobs:

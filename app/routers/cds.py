@@ -6,6 +6,7 @@ for the very address that it goes to. Refusals are OperationOutcomes, as on ``/f
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -15,13 +16,14 @@ from app.core.errors import AppError, Category, Issue
 from app.interactions import cds as calls
 from app.interactions.context import Context
 from app.routers import cds_bodies, negotiation
-from app.routers.cds_bodies import HookCall
+from app.routers.cds_bodies import CardFeedback, Feedback, HookCall
 from app.routers.dependencies import Services, services_of
 from app.routers.fields import fields_of
 from app.routers.languages import spoken
 from app.security.principal import Principal
 from app.services import cds
 from app.services.cds import CdsService
+from app.services.cds_feedback import Said
 
 router = APIRouter(prefix="/cds-services", include_in_schema=False)
 _OPEN: Final = {
@@ -41,23 +43,66 @@ async def discovery(request: Request) -> Response:
 @router.post("/{id}")
 async def call(request: Request, id: str) -> Response:
     """The cards of one service."""
+    return await _signed(request, id, _cards)
+
+
+@router.post("/{id}/feedback")
+async def feedback(request: Request, id: str) -> Response:
+    """What became of cards."""
+    return await _signed(request, id, _take)
+
+
+_Answer = Callable[[Request, Services, Principal, CdsService], Awaitable[Response]]
+
+
+async def _signed(request: Request, id: str, answer: _Answer) -> Response:
     services = services_of(request)
     caller = await services.admit_signed(request)
     try:
-        return await _cards(request, services, caller, id)
+        negotiation.check_body_type(fields_of(request.scope).get("content-type"))
+        return await answer(request, services, caller, _service(id))
     except AppError as refusal:
         await services.record_refusal(request, caller, refusal)
         raise
 
 
-async def _cards(request: Request, services: Services, caller: Principal, id: str) -> Response:
-    service, language = _service(id), spoken(request)
-    asked = _hook(cds_bodies.read(await _body(request), HookCall), service)
-    hook = calls.Hook(service, asked.context.patient_id, asked.context.user_id, language)
+async def _cards(
+    request: Request, services: Services, caller: Principal, service: CdsService
+) -> Response:
+    language = spoken(request)
+    said = _checked(cds_bodies.read(await request.body(), HookCall), service).context
+    hook = calls.Hook(service, said.patient_id, said.user_id, language)
     async with services.units.read(caller.tenant) as unit:
         context = Context(services.engine, caller, services.facts(request), unit)
-        found = await calls.cards(context, hook, services.root.derive("cds-card"))
+        found = await calls.cards(context, hook, _key(services))
     return JSONResponse({"cards": list(found)}, headers=_in(language))
+
+
+async def _take(
+    request: Request, services: Services, caller: Principal, service: CdsService
+) -> Response:
+    said = [_said(each) for each in cds_bodies.read(await request.body(), Feedback).feedback]
+    async with services.units.write(caller.tenant) as unit:
+        context = Context(services.engine, caller, services.facts(request), unit)
+        await calls.take(context, service, said, _key(services))
+    return Response(status_code=200)
+
+
+def _said(each: CardFeedback) -> Said:
+    reason = each.override_reason.reason if each.override_reason else None
+    return Said(
+        card=each.card,
+        outcome=each.outcome,
+        at=each.outcome_timestamp,
+        accepted=tuple(one.id for one in each.accepted_suggestions or ()),
+        system=reason.system if reason else None,
+        code=reason.code if reason else None,
+    )
+
+
+def _key(services: Services) -> bytes:
+    """What uuids of cards are made with."""
+    return services.root.derive("cds-card")
 
 
 def _service(id: str) -> CdsService:
@@ -67,7 +112,7 @@ def _service(id: str) -> CdsService:
     return service
 
 
-def _hook(asked: HookCall, service: CdsService) -> HookCall:
+def _checked(asked: HookCall, service: CdsService) -> HookCall:
     """The call, if it is one of the service's hook and says what that hook says."""
     issues = []
     said = asked.context.model_dump(by_alias=True, exclude_none=True)
@@ -81,11 +126,6 @@ def _hook(asked: HookCall, service: CdsService) -> HookCall:
     if issues:
         raise AppError(Category.INVALID, issues)
     return asked
-
-
-async def _body(request: Request) -> bytes:
-    negotiation.check_body_type(fields_of(request.scope).get("content-type"))
-    return await request.body()
 
 
 def _in(language: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from app.fhir.json import Tree
-from app.routers.cds_bodies import HookCall
+from app.routers.cds_bodies import Feedback, HookCall
 from app.services.cds import services
 
 _JSON: Final = "application/json"
@@ -36,6 +36,9 @@ def paths() -> dict[str, Tree]:
         answer = _object("cards")
         found[f"{_BASE}/{id}"] = {
             "post": _operation(f"call{name}", "The cards", answer, body=HookCall)
+        }
+        found[f"{_BASE}/{id}/feedback"] = {
+            "post": _operation(f"tell{name}", "It was kept", None, body=Feedback)
         }
     return found
 

@@ -32,6 +32,10 @@ class CardUuids:
         """The uuid of the card about something (``Task/x``, an occasion of alerts)."""
         return self._sealed(self._digest("about", about))
 
+    def half(self, about: str) -> str:
+        """What the uuids of the cards about something have in common, for whichever client."""
+        return self.of(about)[:18]
+
     def suggestion(self, card: str) -> str:
         """The uuid of the one suggestion of a card."""
         return self._sealed(self._digest("suggestion", card))

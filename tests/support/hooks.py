@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
@@ -65,9 +66,13 @@ async def called(
     """The answer to a call by the clinic's record system, or another client of it."""
     backend = by or clinic.ehr
     token = token or signed(backend, claims(backend, service + path))
-    headers = {"Authorization": f"Bearer {token}", "Accept-Language": language}
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Accept-Language": language,
+        "Content-Type": "application/json",
+    }
     async with clinic.application.http(headers=headers) as http:
-        return await http.post(f"/cds-services/{service}{path}", json=body)
+        return await http.post(f"/cds-services/{service}{path}", content=json.dumps(body))
 
 
 async def cards(

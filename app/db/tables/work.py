@@ -60,3 +60,18 @@ job = Table(
     Column("updated", Micros, nullable=False),
     PrimaryKeyConstraint("tenant", "name"),
 )
+
+# What became of a card of CDS Hooks in a record system. The card's uuid follows from what it was
+# about; nothing here says whose it was or what was written.
+cds_feedback = Table(
+    "cds_feedback",
+    metadata,
+    _tenant(),
+    Column("card", Str, nullable=False),
+    Column("client_id", Str, nullable=False),
+    Column("at", Micros, nullable=False),
+    Column("outcome", Str, nullable=False),
+    Column("reason", Str, nullable=True),
+    Column("received", Micros, nullable=False),
+    PrimaryKeyConstraint("tenant", "card", "client_id", "at"),
+)
