@@ -66,6 +66,11 @@ class GuardedPost:
     ) -> None:
         """Posts a FHIR resource ``within`` so many seconds, or raises ``NotTaken``."""
         reached = False
+
+        async def watch(step: str, _: object) -> None:
+            nonlocal reached
+            reached = reached or step == "http11.send_request_headers.started"
+
         try:
             async with asyncio.timeout(within):
                 pinned = await self._egress.pinned(self._egress.checked(url))
@@ -79,18 +84,20 @@ class GuardedPost:
                     pinned.url,
                     content=body,
                     headers=[*own, *headers],
-                    extensions={**pinned.extensions, "timeout": httpx.Timeout(within).as_dict()},
+                    extensions={
+                        **pinned.extensions,
+                        "timeout": httpx.Timeout(within).as_dict(),
+                        "trace": watch,
+                    },
                 )
                 async with httpx.AsyncHTTPTransport(verify=self._verified()) as transport:
-                    reached = True
                     response = await transport.handle_async_request(request)
                     await response.aclose()
         except FetchRefused:
             raise NotTaken("the endpoint may not be reached", reached=False) from None
-        except (httpx.ConnectError, httpx.ConnectTimeout):
-            raise NotTaken("the endpoint cannot be reached", reached=False) from None
         except (TimeoutError, httpx.HTTPError, OSError, ValueError):
-            raise NotTaken("the endpoint gave no answer", reached=reached) from None
+            words = "the endpoint gave no answer" if reached else "the endpoint cannot be reached"
+            raise NotTaken(words, reached=reached) from None
         if not response.is_success:
             raise NotTaken("the endpoint did not answer with success", reached=True)
 

@@ -14,6 +14,7 @@ from app.core.errors import AppError
 from app.fhir.registry import REGISTRY
 from app.repositories.accounts import Accounts
 from app.repositories.consents import Consents
+from app.search.asker import Concern
 from app.search.visibility import Visible
 from app.security import access, roles, scopes
 from app.security.principal import PATIENT_REQUEST, Principal
@@ -90,10 +91,14 @@ async def owner_of(accounts: Accounts, owned: Owned, *, issuer: str, at: int) ->
     return owner if may else None
 
 
-async def sight_of(owner: Principal, consents: Consents) -> tuple[Visible, Visible]:
-    """What the owner finds now and what they may read, by the same rules as a request of theirs."""
+async def concern_of(owner: Principal, consents: Consents) -> Concern:
+    """How Consents concern the owner now, by no emergency."""
     concern = await consents.concern(
         owner.known_as, tenant=owner.tenant, now=owner.at, rated=owner.may_be_rated
     )
-    concern = replace(concern, glass=False)
+    return replace(concern, glass=False)
+
+
+def sight_of(owner: Principal, concern: Concern) -> tuple[Visible, Visible]:
+    """What the owner finds now and what they may read, by the same rules as a request of theirs."""
     return access.visible(owner, "s", concern), access.visible(owner, "r", concern)

@@ -10,7 +10,7 @@ transaction is open while an endpoint takes its time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,10 +26,11 @@ from app.repositories.subscriptions import Standing
 from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
 from app.security.hooks import NotTaken, Post
 from app.security.principal import Principal
-from app.security.subscribers import sight_of
+from app.security.subscribers import concern_of, sight_of
 from app.services import matching, topics
-from app.services.audit import AuditTrail
+from app.services.audit import AuditTrail, Grounds
 from app.services.derived import Derived
+from app.services.grounds import opened
 from app.services.matching import Matching
 from app.services.subscriptions import Subscriptions
 
@@ -174,8 +175,10 @@ class Deliveries:
         kind: NotificationType = "handshake"
         told: list[tuple[Event, Happened, StoredVersion]] = []
         number = standing.number
+        grounds: Mapping[str, Grounds] = {}
         if standing.status == "active":
-            sight = await sight_of(owner, uow.consents)
+            concern = await concern_of(owner, uow.consents)
+            sight = sight_of(owner, concern)
             while not told:
                 events = await uow.events.in_state(
                     standing.tenant, standing.id, WAITING, limit=asked.max_count
@@ -191,13 +194,15 @@ class Deliveries:
                     numbered = replace(event, number=number)
                     told[place] = (numbered, replace(happened, number=number), stored)
             await uow.events.mark([event for event, _, _ in told])
+            rows = [stored.rid for _, _, stored in told]
+            grounds = await opened(uow, owner, concern, rows)
             await uow.subscriptions.count_up(standing, number)
             kind = "event-notification" if told else "heartbeat"
             beats = standing.heartbeat and standing.sent + standing.heartbeat <= owner.at
             if not told and not beats:
                 await uow.subscriptions.settle(replace(standing, due=owner.at), claimed=claimed)
                 return None
-        self._record(uow, standing, owner, kind, told)
+        self._record(uow, standing, owner, kind, told, grounds=grounds)
         topic = topics.topics()[standing.topic].canonical
         body = notification(
             Told(standing.id, topic, standing.status, number),
@@ -218,6 +223,8 @@ class Deliveries:
         owner: Principal,
         kind: str,
         told: Sequence[tuple[Event, Happened, StoredVersion]],
+        *,
+        grounds: Mapping[str, Grounds],
     ) -> None:
         """Who is about to be told of what: one record for each event and patient."""
         about = {"subscription": standing.id, "type": kind}
@@ -234,6 +241,7 @@ class Deliveries:
                     entity=f"{happened.type}/{happened.id}",
                     version=stored.version,
                     patients=stored.patients,
+                    opened=grounds,
                     detail={**about, "number": str(event.number)},
                 )
             )

@@ -19,7 +19,7 @@ from app.search.expression import And, Ids
 from app.search.query import SearchQuery
 from app.search.visibility import Visible
 from app.security.principal import Principal
-from app.security.subscribers import owner_of, sight_of
+from app.security.subscribers import concern_of, owner_of, sight_of
 from app.services import topics
 from app.services.subscriptions import Subscriptions
 
@@ -51,7 +51,7 @@ class Matching:
             asked = backport.asked(tree) if tree is not None else None
             kept: list[Event] = []
             if owner is not None and asked is not None:
-                finds, _ = await sight_of(owner, uow.consents)
+                finds, _ = sight_of(owner, await concern_of(owner, uow.consents))
                 queries = self._subscriptions.criteria(topic, asked)
                 kept = [
                     replace(event, state=WAITING)
