@@ -16,9 +16,7 @@ from app.core.clock import format_instant
 from app.core.errors import AppError, Category
 from app.domain import consent
 from app.domain.consent.writing import Choice, Kind, written
-from app.domain.measure import for_people
 from app.fhir import json, primitives
-from app.fhir.json import Tree
 from app.fhir.registry import Interaction
 from app.interactions.tags import Tags
 from app.pages import decisions
@@ -27,14 +25,12 @@ from app.pages.browser import Browser
 from app.pages.decisions import Decision
 from app.pages.looks import seen_by
 from app.pages.own import Own
+from app.pages.results import form, results
 from app.pages.route import PageRoute
 from app.security.sessions import SignedIn
-from app.services.displays import display, instrument
 from app.services.signing import signature_id
 
 router = APIRouter(prefix="/me", route_class=PageRoute, include_in_schema=False)
-
-_SCALES = "https://rapport.example.org/CodeSystem/alliance-scale"
 
 
 @router.get("")
@@ -44,23 +40,17 @@ async def record(request: Request) -> Response:
     if own is None:
         return browser.sign_in("/me")
     sessions = await own.search("Encounter", ("_sort", "-date"), ("_count", "10"))
-    scores = await own.search("Observation", ("_sort", "-date"), ("_count", "30"))
-    answers = await own.search("QuestionnaireResponse", ("_sort", "-authored"), ("_count", "10"))
+    scores = await own.search("Observation", ("_sort", "-date"), ("_count", "60"))
+    answers = await own.search("QuestionnaireResponse", ("_sort", "-authored"), ("_count", "20"))
     goals = await own.search("Goal", ("_count", "20"))
     episodes = await own.search("EpisodeOfCare", ("_count", "5"))
     return browser.page(
         "me/record.html",
         tab="record",
         sessions=[(each.get("period") or {}).get("start", "")[:10] for each in sessions],
-        scores=[row for each in scores for row in _score(each, browser.language)][:12],
+        results=list(results(scores, answers, browser.language)),
         answers=[
-            (
-                each.get("authored", "")[:10],
-                instrument(
-                    each.get("questionnaire", "").partition("|")[0].rpartition("/")[2],
-                    browser.language,
-                ),
-            )
+            (each.get("authored", "")[:10], form(each.get("questionnaire", ""), browser.language))
             for each in answers
         ],
         goals=[(each.get("description") or {}).get("text", "") for each in goals],
@@ -220,15 +210,3 @@ async def _choice(
 
 def _today(browser: Browser) -> str:
     return format_instant(browser.server.clock.now())[:10]
-
-
-def _score(tree: Tree, language: str) -> Sequence[tuple[str, str, str]]:
-    """A score as day, name and value; nothing where it has no value of its own."""
-    codings: Sequence[Mapping[str, Any]] = (tree.get("code") or {}).get("coding", ())
-    code = next((each["code"] for each in codings if each.get("system") == _SCALES), None)
-    value = (tree.get("valueQuantity") or {}).get("value", tree.get("valueInteger"))
-    if code is None or value is None:
-        return ()
-    name = display("alliance-scale", code, language)
-    day = tree.get("effectiveDateTime", "")[:10]
-    return ((day, name, str(for_people(json.to_decimal(value)))),)

@@ -23,7 +23,6 @@ ME_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     "me-goals": _("Your goals", "أهدافك"),
     "me-nothing": _("There is nothing yet.", "لا يوجد شيء بعد."),
     "me-course": _("See how it moves", "عرض المسار"),
-    "me-when": _("When", "متى"),
     "me-what": _("What", "ماذا"),
     "me-value": _("Value", "القيمة"),
     "me-decided": _("What you decided", "ما قرّرته"),

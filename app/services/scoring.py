@@ -38,7 +38,7 @@ _PRORATED = f"{BASE}/StructureDefinition/prorated"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, f"{BASE}/score")
 COUNTED = ("completed", "amended")
 _VOID = "entered-in-error"
-_NOT_VALIDATED = "This instrument has not been validated: no norms, no cut-offs."
+NOT_VALIDATED = "This instrument has not been validated: no norms, no cut-offs."
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ def _observation(answered: _Answered, scored: Score, ids: Mapping[str, str]) -> 
         "interpretation": [{"coding": [{"system": _MARKERS, "code": "straight-line"}]}]
         if scored.straight_line
         else None,
-        "note": None if key.validated else [{"text": _NOT_VALIDATED}],
+        "note": None if key.validated else [{"text": NOT_VALIDATED}],
         "hasMember": [{"reference": f"Observation/{ids[member]}"} for member in scored.members]
         or None,
         "derivedFrom": [{"reference": answered.reference}],

@@ -9,7 +9,10 @@ import pytest
 
 from tests.http.test_access_operations import breaks
 from tests.integration.test_consents import HIE, TESS, WORLD, World
+from tests.support import therapy
 from tests.support.people import add_person, browser, code_now, enrol
+from tests.support.staff import signs_in
+from tests.support.therapy import pulse, srs
 
 COUPLE = "https://rapport.example.org/StructureDefinition/couple"
 
@@ -57,6 +60,21 @@ async def test_a_client_reads_what_is_kept_of_them(anna, world):
     assert "Leave this page" in page.text
     arabic = await anna.open("/me?lang=ar")
     assert 'dir="rtl"' in arabic.text and "صفحتك" in arabic.text
+
+
+async def test_results_name_their_form_and_say_what_is_not_validated(clinic):
+    course = await therapy.begin(clinic)
+    await course.sessions("srs", [srs("36.2")])
+    await course.sessions("asc-pulse", [pulse(15)])
+    who = browser(clinic.application)
+    await signs_in(clinic, who, "client", course.patient)
+    tables = (await who.open("/me")).text.split("<tbody>")[1:]
+    assert len(tables) == 2
+    newest, older = tables
+    assert "Alliance and Safety Check-in, pulse" in newest and ">75.0<" in newest
+    assert "Not validated" in newest
+    assert "36.2" in older and "Not validated" not in older.partition("</table>")[0]
+    await who.http.aclose()
 
 
 async def test_a_permit_counts_at_once_until_it_is_withdrawn(anna, world):
