@@ -29,14 +29,19 @@ def instrument(name: str, language: str) -> str:
 
 def text_of(tree: Tree, element: str, language: str) -> str | None:
     """A text in a language, by the translation extension; else as it is."""
+    text: str | None = tree.get(element)
+    return translation(tree, element, language) or text
+
+
+def translation(tree: Tree, element: str, language: str) -> str | None:
+    """What the translation extension of a text says in a language, if it does."""
     for each in tree.get(f"_{element}", {}).get("extension", ()):
         if each.get("url") == _TRANSLATION:
             parts = {"extension": each.get("extension", ())}
             if extension(parts, "lang").get("valueCode", "").partition("-")[0] == language:
                 content: str | None = extension(parts, "content").get("valueString")
                 return content
-    text: str | None = tree.get(element)
-    return text
+    return None
 
 
 @cache

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from app.domain.questionnaire.limits import STANDARD, value_of
 from app.fhir import json
 from app.fhir.json import Tree
-from app.services.displays import text_of
+from app.services.displays import text_of, translation
 
 _ASKED = frozenset(
     ("choice", "open-choice", "boolean", "integer", "decimal", "string", "text", "date")
@@ -23,7 +23,9 @@ _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,6})?", re.ASCII)
 class Question:
     """One item as a page asks it; ``options`` are texts, ``level`` its depth.
 
-    ``low`` and ``high`` are the bounds of a number as they are written; empty where there are none.
+    ``language`` is that of the text, and ``spoken`` that of the options, where it is not the
+    page's own: then they are said to be, and run in their own direction. ``low`` and ``high`` are
+    the bounds of a number as they are written; empty where there are none.
     """
 
     link_id: str
@@ -31,29 +33,39 @@ class Question:
     text: str
     level: int
     options: tuple[str, ...] = ()
+    language: str = ""
+    spoken: str = ""
     low: str = ""
     high: str = ""
 
 
 def questions(questionnaire: Tree, language: str) -> Sequence[Question]:
     """The items in order, as a page asks them; what it cannot ask is left out."""
-    return list(_questions(questionnaire, language, 0))
+    own = str(questionnaire.get("language", "")).partition("-")[0]
+    return list(_questions(questionnaire, language, "" if own == language else own, 0))
 
 
-def _questions(node: Tree, language: str, level: int) -> Iterator[Question]:
+def _questions(node: Tree, language: str, other: str, level: int) -> Iterator[Question]:
+    """``other`` is the language of what is not translated."""
     for item in node.get("item", ()):
         if item["type"] in _ASKED or item["type"] in ("group", "display"):
-            options = [_label(option, language) for option in item.get("answerOption", ())]
+            given = item.get("answerOption", ())
+            options = [_label(option, language) for option in given]
+            told = [
+                translation(option.get("valueCoding", {}), "display", language) for option in given
+            ]
             yield Question(
                 link_id=item["linkId"],
                 kind=item["type"],
                 text=text_of(item, "text", language) or item.get("prefix") or item["linkId"],
                 level=level,
                 options=tuple(options),
+                language="" if translation(item, "text", language) else other,
+                spoken="" if all(told) else other,
                 low=_bound(item, "minValue"),
                 high=_bound(item, "maxValue"),
             )
-        yield from _questions(item, language, level + 1)
+        yield from _questions(item, language, other, level + 1)
 
 
 def _bound(item: Tree, name: str) -> str:

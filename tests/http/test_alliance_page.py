@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.support import therapy
@@ -30,6 +32,18 @@ async def test_a_course_is_shown_as_a_picture_and_in_tables(clinic, course, at_w
     assert "invitation to talk" in page.text
     assert "style=" not in page.text and "<script" not in page.text
     assert "unsafe" not in page.headers["content-security-policy"]
+
+
+async def test_whatever_scrolls_is_reached_by_keyboard_and_has_a_name(clinic, course, at_work):
+    await signs_in(clinic, at_work, "therapist", course.therapist)
+    for path in (course.page, "/alliance"):
+        page = (await at_work.open(path)).text
+        places = re.findall(r'<(?:div|figure) class="(?:wide|picture)"([^>]*)>', page)
+        assert places
+        for place in places:
+            assert 'tabindex="0"' in place
+            [name] = re.findall(r'aria-labelledby="([^"]+)"', place)
+            assert page.count(f'id="{name}"') == 1
 
 
 async def test_the_page_speaks_arabic(clinic, course, at_work):

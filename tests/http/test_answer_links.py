@@ -181,6 +181,17 @@ async def test_in_arabic_from_the_right(clinic, course, at_home):
     assert found["entry"][0]["resource"]["language"] == "ar"
 
 
+async def test_what_is_not_translated_says_its_language_and_keeps_its_direction(course, at_home):
+    task = await asked(course, "phq-9", session=1)
+    address = await link(course, task)
+    arabic = (await at_home.http.get(f"{address}?lang=ar")).text
+    assert '<legend><bdi lang="en">Little interest or pleasure' in arabic
+    assert '<bdi lang="en">Not at all</bdi></label>' in arabic
+    assert "<bdi" not in (await at_home.http.get(f"{address}?lang=en")).text
+    own = await link(course, await asked(course, session=1))
+    assert "<bdi" not in (await at_home.http.get(f"{own}?lang=ar")).text
+
+
 async def test_what_does_not_fit_is_asked_again_and_nothing_is_lost(course, at_home):
     address = await link(course, await asked(course, session=1, form="srs"))
     wrong = await send(at_home, address, **{"item-relationship": "12.5", "item-goals": "8,1"})
