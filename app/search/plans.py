@@ -40,7 +40,7 @@ class Plan:
     ``narrow`` tells that few rows meet the criterion that it starts from; ``candidates`` are
     criteria worth a look first, since none is narrow for certain; ``most`` is how many matches
     are counted at all, None for every one; ``goes_through`` that rows are gone through one by
-    one, so many for a page.
+    one, so many for a page; ``spreads`` that it may start from the values rows are spread over.
     """
 
     shape: Shape
@@ -51,6 +51,7 @@ class Plan:
     has_reach: bool = False
     most: int | None = None
     goes_through: bool = False
+    spreads: bool = False
 
     @property
     def counted(self) -> Shape:
@@ -76,7 +77,7 @@ class Plan:
     def doubtful(self) -> Shape | None:
         """The criterion that it starts from, where it may be better to go by what is spread."""
         start, criteria = self.shape.start, self.shape.criteria
-        if start in (None, merging.SPREAD) or self.most is None:
+        if start in (None, merging.SPREAD) or self.most is None or not self.spreads:
             return None
         assert start is not None
         node = criteria[start]
@@ -150,7 +151,7 @@ def plan(query: SearchQuery, *, visible: Visible, laterals: bool = False) -> Pla
     sight = visible.sight({*query.kinds, *kinds(And(items))}, shaper)
     shape = Shape(query.kinds, criteria, sight, query.sort)
     if source_of(query.kinds[0]) is not RESOURCES:
-        most = merging.COUNTED + 1 if laterals and not _wants_number(query) else None
+        most = None if _wants_number(query) else merging.COUNTED + 1
         merged = _merging(shape, laterals=laterals)
         return Plan(
             merged,
@@ -158,7 +159,8 @@ def plan(query: SearchQuery, *, visible: Visible, laterals: bool = False) -> Pla
             visible.tenant,
             narrow=False,
             most=most,
-            goes_through=laterals and merging.goes_through(merged),
+            goes_through=merging.goes_through(merged),
+            spreads=laterals,
         )
     ranked = [ranks.rank(item, query.kinds[0]) for item in items]
     if ranks.NARROW in ranked:

@@ -282,6 +282,8 @@ async def test_many_matches_are_counted_in_part_and_the_rest_is_estimated(
 ):
     """As a long log is searched, with numbers that a short one reaches."""
     exact = len(await found(database, text, AUDIT))
+    # What happened has an index on PostgreSQL alone: elsewhere a sample tells of it.
+    sampled = database.dialect == "sqlite" and text.startswith("type=")
     monkeypatch.setattr(merging, "COUNTED", 3)
     monkeypatch.setattr(merging, "SAMPLED", 20)
     monkeypatch.setattr(merging, "GONE_THROUGH", 20)
@@ -290,21 +292,16 @@ async def test_many_matches_are_counted_in_part_and_the_rest_is_estimated(
     for total in ("", "accurate", "estimate", "none"):
         page = await asked(database, f"{text}&_count=2&_total={total}".removesuffix("&_total="))
         told[total] = page.total
-        assert [issue.code for issue in page.issues] == (
-            ["informational"] if total in ("", "estimate") and is_cut(database, exact) else []
-        )
+        is_estimate = total in ("", "estimate") and (exact > 3 or sampled)
+        assert [issue.code for issue in page.issues] == (["informational"] if is_estimate else [])
     assert told["accurate"] == (await asked(database, f"{text}&_summary=count")).total == exact
     assert told["none"] is None
     assert told[""] == told["estimate"]
-    if not is_cut(database, exact):
+    if exact <= 3 and not sampled:
         assert told[""] == exact
     else:
         assert told[""] is not None
-        assert merging.COUNTED < told[""] <= 2 * len(RECORDS)
-
-
-def is_cut(database: Database, exact: int) -> bool:
-    return database.dialect == "postgresql" and exact > 3
+        assert min(exact, merging.COUNTED + 1) <= told[""] <= 2 * len(RECORDS)
 
 
 async def asked(database: Database, text: str) -> Page:
