@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from email.utils import formatdate
 
+import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
@@ -24,12 +25,18 @@ from app.routers.fields import fields_of
 from app.routers.negotiation import accepts_encoding
 from app.services.exports import Progress
 
+log = structlog.get_logger("rapport.export")
+
 router = APIRouter(prefix="/fhir/$export", include_in_schema=False)
 
 NDJSON = "application/fhir+ndjson"
 _RETRY_SECONDS = 1
 _GZIP = 31  # zlib's word for gzip with its largest window
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+class Cut(Exception):
+    """What was begun cannot be ended: the connection is closed, as no answer can be any more."""
 
 
 @router.get("/{job}")
@@ -70,10 +77,14 @@ async def download(request: Request, job: str, file: str) -> Response:
         first = await anext(pieces)
 
     async def body() -> AsyncIterator[bytes]:
-        async with aclosing(pieces), services.recording(request, principal):
-            yield first
-            async for piece in pieces:
-                yield piece
+        yield first
+        try:
+            async with aclosing(pieces), services.recording(request, principal):
+                async for piece in pieces:
+                    yield piece
+        except Exception as error:  # noqa: BLE001 - told by the end of the connection
+            log.warning("export cut", reason=type(error).__name__)
+            raise Cut from None  # whatever it was is no line for a log
 
     headers = {"Vary": "Accept-Encoding"}
     if not accepts_encoding(fields_of(request.scope).get("accept-encoding"), "gzip"):

@@ -7,6 +7,7 @@ another client asked for, what has ended and what never was are told in the same
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ from app.services.grounds import learnt, opened
 ROWS = 500  # of a stretch
 NOTES = 0  # the number of the file that tells what was left aside
 _PAUSE = SECOND // 4
+_ID = re.compile(r"[A-Za-z0-9\-]{1,64}", re.ASCII)
 _GROUP = REGISTRY["Group"].code
 
 
@@ -139,7 +141,9 @@ class Exports:
         self, uow: UnitOfWork, principal: Principal, id: str
     ) -> tuple[ExportJob, Asked, Visible]:
         """The caller's export, what was asked for and what the caller sees."""
-        job = await uow.exports.find(principal.tenant, id, now=self._clock.now())
+        job = None
+        if _ID.fullmatch(id):  # another may be what no text of a database holds
+            job = await uow.exports.find(principal.tenant, id, now=self._clock.now())
         if job is None or job.client != principal.client_id:
             raise _not_found()
         asked = Asked.loads(job.asked)

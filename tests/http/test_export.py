@@ -298,7 +298,8 @@ async def test_an_export_is_its_clients_alone(clinic: Clinic, people):
         assert comparable(strange) == comparable(absent) == comparable(await other.get("$export/x"))
     assert comparable(await other.delete(status)) == comparable(await other.delete("$export/none"))
     assert (await clinic.http.get(status)).status_code == 200
-    for path in (f"{file}9", f"{status}/x", f"{status}/0", f"{status}/-1"):
+    odd = ("$export/%00", "$export/%ED%A0%80/1", f"$export/{'x' * 99}", f"{status}/%00")
+    for path in (f"{file}9", f"{status}/x", f"{status}/0", f"{status}/-1", *odd):
         refused(await clinic.http.get(path), 404, "not-found")
     async with clinic.application.http() as stranger:
         refused(await stranger.get(f"/fhir/{file}"), 401)
@@ -392,6 +393,11 @@ async def test_so_many_at_a_time(clinic: Clinic, people):
     await prepared(clinic.application)
     assert {(await clinic.http.get(status)).status_code for _ in range(5)} == {200}
     assert (await kick_off(clinic.http)).status_code == 202
+
+
+async def test_a_look_starts_none(ehr):
+    answer = await ehr.head("$export", headers={"Prefer": "respond-async"})
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST")
 
 
 async def test_a_batch_starts_none(ehr):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
-from app.services import exports
+from app.services import export_stretch, exports
 from tests.http.answers import comparable, refused
 from tests.integration.test_consents import HIE, WORLD, score
 from tests.integration.test_retention import person, retention, treated
@@ -16,6 +17,7 @@ from tests.support.exports import (
     kick_off,
     manifest,
     named,
+    on_a_socket,
     prepared,
     started,
     streamed,
@@ -174,6 +176,35 @@ async def test_who_is_shut_out_is_cut_off(world, end, one_at_a_time):
     assert len(part.names) == 2
     assert part.cut, "no part looks whole"
     refused(await world.http.get(below(url)), 401)
+
+
+async def test_the_connection_is_closed_before_its_end(world, one_at_a_time, monkeypatch):
+    """A client on a socket is told by HTTP itself that it has not got the whole."""
+    told = await manifest(world.application, world.http, SCORES)
+    made, whole = 0, export_stretch.stretch
+
+    async def then_revoked(*given, **named):
+        nonlocal made
+        made += 1
+        lines = await whole(*given, **named)
+        if made == 2:
+            await revoke(world, world.http)
+        return lines
+
+    monkeypatch.setattr(exports, "stretch", then_revoked)
+    async with on_a_socket(world.application) as base:
+        for coding in ("identity", "gzip"):
+            made = 0
+            headers = {
+                "Authorization": f"Bearer {await world.ehr.token()}",
+                "Accept-Encoding": coding,
+                "Host": "rapport.test",
+            }
+            world.http.headers["Authorization"] = headers["Authorization"]
+            async with httpx.AsyncClient(base_url=base, headers=headers) as http:
+                with pytest.raises(httpx.RemoteProtocolError):
+                    await http.get(f"/fhir/{below(told['output'][0]['url'])}")
+            assert made == 2
 
 
 async def test_an_export_that_is_ended_meanwhile_is_cut(world, one_at_a_time):

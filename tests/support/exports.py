@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import uvicorn
 
 from tests.support.application import ORIGIN, Application
+from tests.support.ports import free_port
 
 ASYNC = {"Prefer": "respond-async", "Accept": "application/fhir+json"}
 
@@ -154,3 +157,20 @@ async def streamed(
         await application.app(scope, receive, send)
     ended.set()
     return found
+
+
+@asynccontextmanager
+async def on_a_socket(application: Application) -> AsyncIterator[str]:
+    """The application behind the server that serves it; its address."""
+    port = free_port()
+    config = uvicorn.Config(application.app, port=port, lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    async with asyncio.timeout(20):
+        while not server.started:
+            await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await serving

@@ -52,6 +52,8 @@ class Operation:
             raise unknown()
         if method != "POST" and not self.get:
             raise NotAllowed(["POST"])
+        if method == "HEAD" and self.writes:  # who only wants to know starts nothing
+            raise NotAllowed(["GET", "POST"])
 
 
 def unknown() -> AppError:
