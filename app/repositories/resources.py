@@ -27,12 +27,7 @@ from sqlalchemy import (
 from app.db.engine import Change, Connection, Insert, Params, Row, Statement
 from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.keys import readable
-from app.db.tables.resources import (
-    compartment,
-    resource,
-    resource_author,
-    resource_history,
-)
+from app.db.tables.resources import compartment, resource, resource_author, resource_history
 from app.fhir.registry import REGISTRY
 from app.repositories import lookups
 from app.repositories.codec import DataKey, EnvelopeCodec
@@ -66,10 +61,7 @@ _PATIENT = REGISTRY["Patient"].code
 _GROUP = REGISTRY["Group"].code
 _HOLD = {
     name: bindparam(name, type_=kind)
-    for name, kind in (
-        ("tenant", Integer()),
-        ("rid", BigInteger()),
-    )
+    for name, kind in (("tenant", Integer()), ("rid", BigInteger()))
 }
 _THIS_ROW = and_(resource.c.tenant == _HOLD["tenant"], resource.c.rid == _HOLD["rid"])
 
