@@ -92,6 +92,16 @@ _MEMBERS = Statement(
         membership.c.tenant == _TENANT, membership.c.owner == _THIS
     )
 )
+_JOINT_RECORD = Statement(
+    select(compartment.c.rid)
+    .where(
+        compartment.c.tenant == _TENANT,
+        compartment.c.owner_kind == literal_column(str(_GROUP)),
+        compartment.c.owner_id == _THIS,
+        compartment.c.kind != literal_column(str(_GROUP)),
+    )
+    .limit(1)
+)
 _CONSENTS = Statement(
     select(consent_rule.c.consent)
     .where(consent_rule.c.tenant == _TENANT, consent_rule.c.patient == _THIS)
@@ -187,6 +197,12 @@ class Consents:
         await self.flush()
         rows = await self._connection.fetch(_MEMBERS, {"this_tenant": tenant, "this": owner})
         return [(row[0], row[1], row[2]) for row in rows]
+
+    async def has_joint_record(self, group: str, *, tenant: int) -> bool:
+        """Whether anything is or was about a Group (an id)."""
+        return bool(
+            await self._connection.fetch(_JOINT_RECORD, {"this_tenant": tenant, "this": group})
+        )
 
     async def of_patient(self, patient: str, *, tenant: int) -> list[str]:
         """The ids of a patient's Consents that decide anything."""

@@ -1,8 +1,10 @@
-"""The joint record of a couple is closed by their separation.
+"""The joint record of a couple stays theirs, and is closed by their separation.
 
-A couple has separated once fewer than two of those who were its members still are. From then on
-nothing that is about the Group, nor who belongs to it, is written any more; it is read by the
-same rules as before. A couple that comes back is a Group of its own.
+Once anything is about a Group of two or more, who they are stays as it is, or another would come
+into what is not theirs: whoever leaves is given an end. A couple has separated once fewer than two
+of its members still are. From then on nothing that is about the Group, nor who belongs to it, is
+written any more; it is read by the same rules as before. A couple that changes or comes back is a
+Group of its own.
 """
 
 from __future__ import annotations
@@ -32,21 +34,28 @@ class Joint:
         """``unprocessable`` where a separated couple's record would change; None: it would end."""
         before = json.parse_stored(previous.text) if previous and not previous.deleted else {}
         if "Group" in (before.get("resourceType"), (tree or {}).get("resourceType")):
-            self._check_group(tree, before)
+            await self._check_group(uow, tree, before, tenant=tenant)
             return
         for group in sorted({*_groups(before), *_groups(tree or {})}):
             members = await uow.consents.members(group, tenant=tenant)
             if self._is_over([(member, until) for member, _, until in members]):
                 raise _closed()
 
-    def _check_group(self, tree: Tree | None, before: Tree) -> None:
+    async def _check_group(
+        self, uow: UnitOfWork, tree: Tree | None, before: Tree, *, tenant: int
+    ) -> None:
         if "id" not in before:
             return
         stated = consent.members(before, id=before["id"])
-        if not self._is_over([(each.member, each.until) for each in stated]):
-            return
-        if tree is None or tree.get("member") != before.get("member"):
+        is_over = self._is_over([(each.member, each.until) for each in stated])
+        if is_over and (tree is None or tree.get("member") != before.get("member")):
             raise _closed()
+        people = _people(before)
+        stays = tree is not None and _people(tree) == people
+        if len(people) < 2 or stays:
+            return
+        if await uow.consents.has_joint_record(before["id"], tenant=tenant):
+            raise _taken()
 
     def _is_over(self, members: list[tuple[str, int]]) -> bool:
         people = [until for member, until in members if member.startswith("Patient/")]
@@ -60,6 +69,21 @@ def _groups(tree: Tree) -> Iterator[str]:
         reference = subject.get("reference") if isinstance(subject, dict) else None
         if isinstance(reference, str) and reference.startswith("Group/"):
             yield reference
+
+
+def _people(group: Tree) -> frozenset[str]:
+    stated = consent.members(group, id="")
+    return frozenset(each.member for each in stated if each.member.startswith("Patient/"))
+
+
+def _taken() -> AppError:
+    return AppError.of(
+        Category.UNPROCESSABLE,
+        "business-rule",
+        "there are records about these people together: whoever leaves is given the end of a "
+        "period, and another couple is another Group",
+        "Group.member",
+    )
 
 
 def _closed() -> AppError:
