@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from itertools import product
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -17,8 +18,9 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, Phase, assume, given, settings
 
+from tests.support.hooks import HOOKS, view, waiting
 from tests.support.twin_requests import asked
-from tests.support.twins import Twins, twins
+from tests.support.twins import PEOPLE, Twins, twins
 
 BOUNDED, A_WORLDS = 150, 500
 REQUESTS = int(os.environ.get("RAPPORT_TEST_TWIN_REQUESTS", BOUNDED))
@@ -95,6 +97,34 @@ async def test_what_is_hidden_is_there(worlds):
             for caller in ("keeper", "third"):  # erna is hidden from these too
                 answer = await twin.ask(caller, 1, method="GET", url=f"/fhir/{path}")
                 assert answer.status_code == status, (caller, path)
+
+
+async def test_no_card_tells_the_worlds_apart(worlds):
+    """A record system that sees all shows those whom it names only what they see themselves."""
+    hidden = ("berta", "dora", worlds.partner)
+    trees = [(name, tree) for name in (*hidden, "anna") for tree in waiting(name)]
+    for number, (name, tree) in enumerate(trees, 400):
+        url = f"/fhir/{tree['resourceType']}/{tree['id']}"
+        for twin in (worlds.without, worlds.with_hidden):
+            is_there = twin is worlds.with_hidden or name == "anna"
+            written = {"method": "PUT", "json": tree} if is_there else {"method": "GET"}
+            stored = await twin.ask("keeper", number, url=url, **written)
+            assert stored.status_code == (201 if is_there else 404), stored.text
+    shown = 0
+    for caller, (_, _, person, _) in PEOPLE.items():
+        if caller not in worlds.callers or not person:
+            continue
+        for number, (name, service) in enumerate(product((*hidden, "anna", "nobody"), HOOKS)):
+            body = view(f"Patient/{name}", person, service)
+            answer = alike(
+                [
+                    await twin.hook(worlds.keeper, 430 + number, service, body)
+                    for twin in (worlds.without, worlds.with_hidden)
+                ],
+                f"{caller} tells the worlds apart by {service} of {name}",
+            )
+            shown += len(answer.json()["cards"])
+    assert shown > 0
 
 
 EXPORTS = ("$export", "Patient/$export", "Group/couple/$export", "$export?_since=2020-01-01")

@@ -12,7 +12,8 @@ from jose import jwt
 
 from app.core.clock import SECOND
 from tests.support.application import ORIGIN, Backend, Clinic
-from tests.support.therapy import Therapy, wai
+from tests.support.asking import asking
+from tests.support.therapy import OURS, Therapy, wai
 
 ALERTS, FORMS = "alliance-alerts", "measure-due"
 HOOKS = {ALERTS: "patient-view", FORMS: "encounter-start"}
@@ -89,3 +90,28 @@ async def ruptured(course: Therapy) -> Therapy:
     """The course after a session in which the score fell."""
     await course.sessions("wai-sr", RUPTURE)
     return course
+
+
+def waiting(name: str) -> list[dict[str, Any]]:
+    """An open alert and a form to answer in the record of somebody whose course is ``e-…``."""
+    subject = {"reference": f"Patient/{name}"}
+    saw = [
+        {"url": "episode", "valueReference": {"reference": f"EpisodeOfCare/e-{name}"}},
+        {"url": "encounter", "valueReference": {"reference": f"Encounter/v-{name}"}},
+        {"url": "session", "valuePositiveInt": 1},
+        {"url": "instrument", "valueCode": "wai-sr"},
+        {"url": "scale", "valueCode": "total"},
+    ]
+    rule = {"system": f"{OURS}/CodeSystem/rupture-rule", "code": "step-drop"}
+    alert = {
+        "resourceType": "DetectedIssue",
+        "id": f"alert-{name}",
+        "status": "preliminary",
+        "patient": subject,
+        "code": {"coding": [rule]},
+        "identifiedDateTime": "2026-01-02",
+        "extension": [
+            {"url": f"{OURS}/StructureDefinition/rule-evaluation", "extension": saw},
+        ],
+    }
+    return [alert, asking(f"Patient/{name}", id=f"form-{name}")]

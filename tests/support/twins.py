@@ -15,8 +15,17 @@ import httpx
 from app.core.clock import SECOND
 from app.core.ids import RandomIds
 from app.repositories.codec import EnvelopeCodec
-from tests.support.application import ADDRESS, Application, Clinic, TurnedClock, clinic_of, running
+from tests.support.application import (
+    ADDRESS,
+    Application,
+    Backend,
+    Clinic,
+    TurnedClock,
+    clinic_of,
+    running,
+)
 from tests.support.databases import Database, Databases, Dialect
+from tests.support.hooks import claims, signed
 from tests.support.people import (
     add_client,
     add_person,
@@ -86,6 +95,15 @@ class Twin:
         self._begin(number)
         return await self.callers[caller].request(**request)
 
+    async def hook(self, keeper: Backend, number: int, service: str, body: Any) -> httpx.Response:
+        """The cards that the record system gets for somebody."""
+        self._begin(number)
+        now = self.clock.at // SECOND
+        token = signed(keeper, claims(keeper, service, iat=now, exp=now + 240))
+        headers = {"Authorization": f"Bearer {token}"}
+        async with self.application.http(headers=headers) as http:
+            return await http.post(f"/cds-services/{service}", json=body)
+
     async def look(self, caller: str, number: int, page: str) -> httpx.Response:
         """A page, in a browser where the caller is signed in."""
         self._begin(number)
@@ -104,13 +122,15 @@ class Twins:
     """The world without and the world with what is hidden.
 
     ``callers`` are those from whom all of that is hidden, ``changes`` what they wrote since;
-    ``partner`` is the one of the couple of whom the other one is a caller.
+    ``partner`` is the one of the couple of whom the other one is a caller; ``keeper`` is the
+    record system that sees and keeps everything.
     """
 
     without: Twin
     with_hidden: Twin
     callers: Collection[str]
     partner: str
+    keeper: Backend
     changes: list[tuple[str, Any]] = field(default_factory=list)
 
 
@@ -173,8 +193,8 @@ SEE_CONSENTS = ("clinical_lead", "ehr")
 
 async def _shared_world(
     database: Database, place: Path, records: list[dict[str, Any]], partnered: str
-) -> tuple[dict[str, str], dict[str, httpx.Cookies]]:
-    """Makes what both have; the callers' tokens, and their cookies."""
+) -> tuple[dict[str, str], dict[str, httpx.Cookies], Backend]:
+    """Makes what both have; the callers' tokens, their cookies, and who keeps the records."""
     async with running(database, place, **LASTING) as application, clinic_of(application) as own:
         await put_all(own.http, records)
         tokens, cookies = {"keeper": await own.ehr.token()}, {}
@@ -188,7 +208,7 @@ async def _shared_world(
             tokens["auditor"], cookies["auditor"] = await _signed(other, *AUDITOR)
         async with clinic_of(application) as third:
             tokens["third"] = await third.ehr.token()
-    return tokens, cookies
+    return tokens, cookies, own.ehr
 
 
 def _signed_in(application: Application, token: str) -> httpx.AsyncClient:
@@ -225,7 +245,7 @@ async def twins(
     if not consents_too:
         everywhere, there = [*everywhere, *there], []
     one = await databases.make(dialect)
-    tokens, cookies = await _shared_world(one, place, everywhere, partnered)
+    tokens, cookies, keeper = await _shared_world(one, place, everywhere, partnered)
     other = await databases.copy(one)
     await _hide(other, place, tokens, [*hidden(partner), *there])
     at = TurnedClock().now() + SECOND
@@ -251,4 +271,4 @@ async def twins(
             made.append(twin)
         callers = set(ASKING) - set(SEE_CONSENTS if consents_too else ())
         without, with_hidden = made
-        yield Twins(without, with_hidden, callers, partner)
+        yield Twins(without, with_hidden, callers, partner, keeper)
