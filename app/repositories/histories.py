@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
+    Integer,
     Select,
     and_,
     bindparam,
@@ -42,6 +43,16 @@ from app.search.values import bind, bound, equals, number
 from app.search.visibility import Visible
 
 _NAMES = tuple(column.name for column in resource.columns)
+
+
+_FORMER = Statement(
+    select(resource_history.c.key_owner)
+    .where(
+        resource_history.c.tenant == bindparam("this_tenant", type_=Integer()),
+        resource_history.c.rid == bindparam("this_rid", type_=BigInteger()),
+    )
+    .distinct()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,18 @@ class Histories:
         shape, params = await self._shaped(replace(query, before=None), visible)
         rows = await self._connection.fetch(_total(shape), params)
         return int(rows[0][0])
+
+    async def former_patients(self, stored: StoredVersion) -> frozenset[str]:
+        """The ids of patients whom a resource was about before it was moved to another."""
+        if stored.version == 1:
+            return frozenset()
+        key = {"this_tenant": stored.tenant, "this_rid": stored.rid}
+        owners = [row[0] for row in await self._connection.fetch(_FORMER, key)]
+        return frozenset(
+            each.partition("/")[2]
+            for each in owners
+            if each.startswith("Patient/") and each != stored.key_owner
+        )
 
     async def _shaped(self, query: HistoryQuery, visible: Visible) -> tuple[_Shape, Params]:
         shaper = Shaper()

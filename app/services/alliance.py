@@ -135,7 +135,9 @@ class Alliance:
             episode = await current(uow, "EpisodeOfCare", id, visible=visible)
             if episode:
                 found[id] = episode
-        for patient in stored.patients:
+        # What was moved from one patient to another is missing there.
+        former = await uow.histories.former_patients(stored)
+        for patient in sorted({*stored.patients, *former}):
             criteria = [("patient", f"Patient/{patient}")]
             for each in await matching(
                 uow, "EpisodeOfCare", criteria, visible=visible, limit=_EPISODES, base=self._base
