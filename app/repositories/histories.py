@@ -96,11 +96,11 @@ class Histories:
         rows = await self._connection.fetch(_total(shape), params)
         return int(rows[0][0])
 
-    async def former_patients(self, stored: StoredVersion) -> frozenset[str]:
+    async def former_patients(self, stored: StoredVersion, *, visible: Visible) -> frozenset[str]:
         """The ids of patients whom a resource was about before it was moved to another."""
         if stored.version == 1:
             return frozenset()
-        key = {"this_tenant": stored.tenant, "this_rid": stored.rid}
+        key = {"this_tenant": visible.tenant, "this_rid": stored.rid}
         owners = [row[0] for row in await self._connection.fetch(_FORMER, key)]
         return frozenset(
             each.partition("/")[2]

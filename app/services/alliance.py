@@ -136,7 +136,7 @@ class Alliance:
             if episode:
                 found[id] = episode
         # What was moved from one patient to another is missing there.
-        former = await uow.histories.former_patients(stored)
+        former = await uow.histories.former_patients(stored, visible=visible)
         for patient in sorted({*stored.patients, *former}):
             criteria = [("patient", f"Patient/{patient}")]
             for each in await matching(
