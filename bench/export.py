@@ -1,6 +1,6 @@
 """What a bulk export costs: so many responses downloaded, and the memory of the server meanwhile.
 
-    python -m bench.export [--responses 20000] [--patients 5000]
+    python -m bench.export [--responses 20000] [--patients 5000] [--database postgresql]
 
 Files of all responses are fetched one after the other, plain and packed. The memory is that of
 the server's process, before and at its highest while it streams: it must not grow with a file.
@@ -38,9 +38,10 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--responses", type=int, default=20_000)
     arguments.add_argument("--patients", type=int, default=5_000)
+    arguments.add_argument("--database", nargs="*", default=("sqlite", "postgresql"))
     asked = arguments.parse_args()
     few = asked.responses // seeding.EACH
-    for dialect in ("sqlite", "postgresql"):
+    for dialect in asked.database:
         with stand(dialect) as here:
             here.seed(seeding.clinic(range(few)))
             with here.relay(), here.rapport() as server:

@@ -13,7 +13,7 @@ from fhir.resources.R4B.bundle import Bundle
 from app.services import exports
 from tests.http.answers import comparable, made, ok, refused
 from tests.http.resources import observation, patient
-from tests.support.application import Clinic
+from tests.support.application import Clinic, clinic_of
 from tests.support.exports import (
     below,
     exported,
@@ -176,6 +176,12 @@ async def test_what_is_not_known_is_ignored_leniently_and_told(clinic: Clinic, p
     assert "_until" in str(outcomes[1])
 
 
+async def test_each_preference_may_have_a_line_of_its_own(ehr, clinic: Clinic):
+    headers = [("Prefer", "handling=lenient"), ("Prefer", "respond-async")]
+    answer = await clinic.http.get("$export?_what=1", headers=headers)
+    assert answer.status_code == 202
+
+
 @pytest.mark.parametrize("name", ["application/fhir+ndjson", "application/ndjson", "ndjson"])
 async def test_the_three_names_of_ndjson(clinic: Clinic, name):
     assert (await kick_off(clinic.http, f"$export?_outputFormat={name}")).status_code == 202
@@ -303,6 +309,18 @@ async def test_an_export_is_its_clients_alone(clinic: Clinic, people):
         refused(await clinic.http.get(path), 404, "not-found")
     async with clinic.application.http() as stranger:
         refused(await stranger.get(f"/fhir/{file}"), 401)
+
+
+async def test_another_clinics_system_finds_none(clinic: Clinic, people):
+    status = await started(clinic.http, "$export?_type=Patient")
+    await prepared(clinic.application)
+    async with clinic_of(clinic.application) as other:
+        for path in (status, f"{status}/1"):
+            strange, absent = await other.http.get(path), await other.http.get("$export/none")
+            assert strange.status_code == 404
+            assert comparable(strange) == comparable(absent)
+        told = await manifest(clinic.application, other.http, "$export?_type=Patient")
+        assert told["output"] == []
 
 
 async def test_an_export_ends_by_itself(clinic: Clinic, people):

@@ -207,6 +207,20 @@ async def test_the_connection_is_closed_before_its_end(world, one_at_a_time, mon
             assert made == 2
 
 
+async def test_a_file_that_is_begun_outlives_its_token(world, one_at_a_time):
+    told = await manifest(world.application, world.http, SCORES)
+    url = told["output"][0]["url"]
+
+    async def between(pieces: int) -> None:
+        if pieces == 1:
+            world.application.clock.turn(seconds=3600)
+
+    file = await streamed(world.application, world.http, url, between=between)
+    assert not file.cut
+    assert len(file.names) > 2
+    refused(await world.http.get(below(url)), 401)
+
+
 async def test_an_export_that_is_ended_meanwhile_is_cut(world, one_at_a_time):
     status = await started(world.http, SCORES)
     await prepared(world.application)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from app.fhir.json import Tree
 from app.fhir.openapi.schemas import reference
 
-_BASE = "/fhir/$export"
+EXPORT = "export"
 _PREFER: Tree = {
     "name": "Prefer",
     "in": "header",
@@ -48,35 +48,45 @@ _MANIFEST: Tree = {
 
 
 def exports() -> Iterator[tuple[str, str, Tree]]:
-    """Path, method and operation of the kick-off of a system, of a status and of a file."""
+    """Path, method and operation of each kick-off, of a status and of a file."""
     query = [
         {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
         for name, text in _QUERY.items()
     ]
     place = {"Content-Location": {"schema": {"type": "string", "format": "uri"}}}
     accepted: Tree = {"202": {"description": "Accepted", "headers": place}}
-    yield _BASE, "get", _operation("getExport", accepted, [_PREFER, *query])
     body = {"content": {"application/fhir+json": {"schema": reference("Parameters")}}}
-    yield _BASE, "post", _operation("postExport", accepted, [_PREFER]) | {"requestBody": body}
+    for tag, path, of in (
+        ("System", "", []),
+        ("Patient", "/Patient", []),
+        ("Group", "/Group/{id}", [_path("id")]),
+    ):
+        address, name = f"/fhir{path}/${EXPORT}", "" if tag == "System" else tag
+        parameters = [*of, _PREFER]
+        asked = _operation(tag, f"getExport{name}", accepted, [*parameters, *query])
+        yield address, "get", asked
+        posted = _operation(tag, f"postExport{name}", accepted, parameters)
+        yield address, "post", posted | {"requestBody": body}
     job, file = _path("job"), _path("file")
     ready = {"description": "Ready", "content": {"application/json": {"schema": _MANIFEST}}}
     status: Tree = {"200": ready, "202": {"description": "Being prepared"}}
-    yield f"{_BASE}/{{job}}", "get", _operation("getExportStatus", status, [job])
+    one = f"/fhir/${EXPORT}/{{job}}"
+    yield one, "get", _operation("System", "getExportStatus", status, [job])
     ended: Tree = {"202": {"description": "Ended"}}
-    yield f"{_BASE}/{{job}}", "delete", _operation("cancelExport", ended, [job])
+    yield one, "delete", _operation("System", "cancelExport", ended, [job])
     lines = {"application/fhir+ndjson": {"schema": {"type": "string"}}}
     given: Tree = {"200": {"description": "A resource a line", "content": lines}}
-    yield f"{_BASE}/{{job}}/{{file}}", "get", _operation("getExportFile", given, [job, file])
+    yield f"{one}/{{file}}", "get", _operation("System", "getExportFile", given, [job, file])
 
 
 def _path(name: str) -> Tree:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def _operation(id: str, responses: Tree, parameters: list[Tree]) -> Tree:
+def _operation(tag: str, id: str, responses: Tree, parameters: list[Tree]) -> Tree:
     error = {"$ref": "#/components/responses/Error"}
     return {
-        "tags": ["System"],
+        "tags": [tag],
         "operationId": id,
         "parameters": parameters,
         "responses": responses | {"4XX": error, "5XX": error},

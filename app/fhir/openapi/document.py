@@ -12,7 +12,7 @@ from typing import TypeAlias
 from app.fhir import definitions
 from app.fhir.capability import Offered
 from app.fhir.json import Tree
-from app.fhir.openapi.bulk_export import exports
+from app.fhir.openapi.bulk_export import EXPORT, exports
 from app.fhir.openapi.parameters import (
     HISTORY,
     SEARCH_RESULT,
@@ -85,7 +85,7 @@ def _rows(
     without: Mapping[str, Collection[Interaction]],
 ) -> Iterator[Row]:
     yield from _system(system)
-    if any(operation.name == "export" for operation in offered):
+    if any(operation.name == EXPORT for operation in offered):
         yield from exports()
     for name, entry in REGISTRY.items():
         interactions = entry.interactions - set(without.get(name, ()))
@@ -166,6 +166,8 @@ def _writes(
 def _operations(name: str, offered: tuple[Offered, ...]) -> Iterator[Row]:
     """Named operations, by POST and, where they change nothing, by GET."""
     for operation in offered:
+        if operation.name == EXPORT:
+            continue
         title = "".join(word[:1].upper() + word[1:] for word in operation.name.split("-"))
         for instance in (False, True):
             if not operation.on(name, instance=instance):
