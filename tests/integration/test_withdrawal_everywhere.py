@@ -15,6 +15,7 @@ import pytest
 from tests.integration.test_consents import HIE, WORLD, World, score
 from tests.support.application import ORIGIN, Clinic
 from tests.support.consents import actor, consent, labels, provision
+from tests.support.exports import ASYNC, prepared
 from tests.support.ports import free_port
 from tests.support.serving import environment, serving
 
@@ -85,3 +86,22 @@ async def test_a_withdrawal_at_one_process_holds_at_another_mid_paging(processes
     assert (await here.put("/fhir/Consent/c-anna", json=given)).status_code == 200
     third = (await there.get(following(second))).json()
     assert len(third["entry"]) == 2
+
+
+async def test_a_withdrawal_at_one_process_holds_in_anothers_export(processes, clinic):
+    """Asked for at one process, prepared by another, fetched while a third is told otherwise."""
+    here, there = processes
+    begun = await there.get("/fhir/$export?_type=Observation", headers=ASYNC)
+    assert begun.status_code == 202, begun.text
+    status = begun.headers["Content-Location"].removeprefix(ORIGIN)
+    assert (await there.get(status)).status_code == 202
+    assert (await here.get(status)).status_code == 404
+    await prepared(clinic.application)
+    (file,) = (await there.get(status)).json()["output"]
+    url = file["url"].removeprefix(ORIGIN)
+    assert len((await there.get(url)).content.splitlines()) == 6
+
+    withdrawn = {**OPEN, "id": "c-anna", "status": "inactive"}
+    assert (await here.put("/fhir/Consent/c-anna", json=withdrawn)).status_code == 200
+    after = await there.get(url)
+    assert (after.status_code, after.content) == (200, b"")
