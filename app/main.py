@@ -37,6 +37,7 @@ from app.routers import (
     launch,
     metrics,
     oauth,
+    sockets,
 )
 from app.routers.dependencies import Services
 from app.routers.errors import STATUS
@@ -225,6 +226,7 @@ def create_app(
     app.include_router(bulk_export.router)
     app.include_router(cds.router)
     app.include_router(documentation.router)
+    app.include_router(sockets.router)
     for router in pages.ROUTERS:
         app.include_router(router)
     app.add_middleware(fhir.FhirApi)

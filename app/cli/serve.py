@@ -51,6 +51,9 @@ def serve(
         "port": settings.port,
         "loop": "uvloop",
         "http": "app.routers.wire:GuardedConnection",
+        "ws": "websockets-sansio",
+        "ws_max_size": 4096,  # nobody says more than a token
+        "ws_per_message_deflate": False,
         "server_header": False,
         "date_header": True,
         "proxy_headers": False,

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+SOCKET_PATH = "/subscriptions/socket"
 _LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
 
 
@@ -95,6 +96,11 @@ class Settings(BaseSettings):
     def fhir_base(self) -> str:
         """The FHIR base, without a trailing slash."""
         return f"{self.origin}/fhir"
+
+    @property
+    def socket_url(self) -> str:
+        """Where subscribers open a socket."""
+        return "ws" + self.origin.removeprefix("http") + SOCKET_PATH
 
     @property
     def hosts(self) -> frozenset[str]:

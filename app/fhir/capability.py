@@ -22,6 +22,7 @@ from app.fhir.registry import (
 
 DEFINITIONS = "http://hl7.org/fhir"
 TOPIC = f"{GUIDE}/StructureDefinition/capabilitystatement-subscriptiontopic-canonical"
+SOCKET = f"{DEFINITIONS}/StructureDefinition/capabilitystatement-websocket"
 FORMATS = ("application/fhir+json", "json")
 PATCH_FORMATS = (
     "application/json-patch+json",
@@ -75,13 +76,15 @@ def capability_statement(
     system: Collection[Interaction] = SYSTEM_INTERACTIONS,
     without: Mapping[str, Collection[Interaction]] | None = None,
     topics: Iterable[str] = (),
+    socket: str | None = None,
     version: str | None = None,
 ) -> Tree:
     """The statement of the server at ``base``.
 
     ``system`` are the whole-system interactions that are on; ``without`` names interactions of a
     type that the registry allows and this server refuses; ``topics`` are the canonicals of what
-    Subscriptions may be about; ``version`` is the software's.
+    Subscriptions may be about, ``socket`` is the address of their sockets, ``version`` the
+    software's.
     """
     offered = tuple(operations)
     software: Tree = {"name": "Rapport"}
@@ -95,6 +98,7 @@ def capability_statement(
     if about := [{"url": TOPIC, "valueCanonical": topic} for topic in topics]:
         resources["Subscription"] = {"extension": about} | resources["Subscription"]
     rest: Tree = {
+        "extension": [{"url": SOCKET, "valueUri": socket}] if socket is not None else [],
         "mode": "server",
         "security": _security(authorization),
         "resource": list(resources.values()),

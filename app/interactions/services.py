@@ -13,6 +13,7 @@ from app.services.alliance import Alliance
 from app.services.answering import Answering
 from app.services.audit import AuditTrail
 from app.services.benchmarks import Benchmarks
+from app.services.bindings import Bindings
 from app.services.caseloads import Caseloads
 from app.services.couples import Couples
 from app.services.courses import Courses
@@ -68,6 +69,7 @@ class Services:
     succession: Succession
     subscriptions: Subscriptions
     deliveries: Deliveries
+    bindings: Bindings
 
 
 def assembled(
@@ -91,6 +93,17 @@ def assembled(
     publishing = Publishing(clock=clock, key=root.derive("benchmark"))
     subscriptions = Subscriptions(root=root, clock=clock, post=post, base=base)
     matching = Matching(subscriptions=subscriptions, clock=clock, base=base)
+    deliveries = Deliveries(
+        subscriptions=subscriptions,
+        matching=matching,
+        derived=derived,
+        trail=trail,
+        post=post,
+        clock=clock,
+        ids=ids,
+        retry_for=retry_for,
+        base=base,
+    )
     signing = Signing(derived=derived, root=root, clock=clock)
     scoring = Scoring(
         derived=derived, definitions=definitions, questionnaires=questionnaires, base=base
@@ -132,15 +145,6 @@ def assembled(
         signing=signing,
         succession=Succession(derived=derived, signing=signing),
         subscriptions=subscriptions,
-        deliveries=Deliveries(
-            subscriptions=subscriptions,
-            matching=matching,
-            derived=derived,
-            trail=trail,
-            post=post,
-            clock=clock,
-            ids=ids,
-            retry_for=retry_for,
-            base=base,
-        ),
+        deliveries=deliveries,
+        bindings=Bindings(deliveries=deliveries, clock=clock, ids=ids, base=base),
     )

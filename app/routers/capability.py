@@ -80,6 +80,7 @@ def statement(settings: Settings) -> json.Tree:
         ),
         without=withheld(),
         topics=[topic.canonical for topic in topics().values()],
+        socket=settings.socket_url,
         version=__version__,
     )
     rest = tree["rest"][0]

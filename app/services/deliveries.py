@@ -104,8 +104,13 @@ class Deliveries:
         else:
             await self.taken(units, letter)
 
-    async def take(self, units: UnitsOfWork, standing: Standing) -> Letter | None:
-        """What is to be sent now, claimed, numbered and recorded; None where that is nothing."""
+    async def take(
+        self, units: UnitsOfWork, standing: Standing, *, greets: bool = False
+    ) -> Letter | None:
+        """What is to be sent now, claimed, numbered and recorded; None where that is nothing.
+
+        A socket that was just bound is greeted with a handshake.
+        """
         async with units.write(standing.tenant) as uow:
             tree = await matching.resource_of(uow, standing)
             asked = backport.asked(tree) if tree is not None else Asked()
@@ -118,9 +123,10 @@ class Deliveries:
                 await uow.events.drop_all(standing.tenant, standing.id)
                 return None
             owner = await self._matching.owner(uow, standing)
-            opens = standing.status == "requested" and standing.channel == "websocket"
+            asks = standing.status == "requested" and standing.channel == "websocket"
+            opens = asks and not greets
             if owner is not None and standing.until > now and not opens:
-                return await self._letter(uow, standing, asked, owner, claimed)
+                return await self._letter(uow, standing, asked, owner, claimed, greets=greets)
         if standing.until <= now:
             await self._stand(units, standing, "off", claimed, words=_ENDED)
         elif owner is None:
@@ -139,6 +145,12 @@ class Deliveries:
             await uow.events.mark([replace(e, state=TOLD) for e in letter.events])
             well = replace(standing, due=now, failures=0, failing=None, sent=now)
             await uow.subscriptions.settle(well, claimed=letter.claimed)
+
+    async def released(self, units: UnitsOfWork, letter: Letter) -> None:
+        """Gives up a claim: whoever was to be told went away, and is told when they are back."""
+        again = replace(letter.standing, due=self._clock.now())
+        async with units.write(again.tenant) as uow:
+            await uow.subscriptions.settle(again, claimed=letter.claimed)
 
     async def failed(
         self, units: UnitsOfWork, letter: Letter, words: str, *, reached: bool
@@ -171,12 +183,14 @@ class Deliveries:
         asked: Asked,
         owner: Principal,
         claimed: int,
+        *,
+        greets: bool,
     ) -> Letter | None:
         kind: NotificationType = "handshake"
         told: list[tuple[Event, Happened, StoredVersion]] = []
         number = standing.number
         grounds: Mapping[str, Grounds] = {}
-        if standing.status == "active":
+        if standing.status == "active" and not greets:
             concern = await concern_of(owner, uow.consents)
             sight = sight_of(owner, concern)
             while not told:

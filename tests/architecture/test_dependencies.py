@@ -13,7 +13,7 @@ from tests.architecture.rules import APP, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Asked for by name, or chosen by a setting; never imported.
-BY_NAME = {"fastapi-offline", "httptools", "uvloop"}
+BY_NAME = {"fastapi-offline", "httptools", "uvloop", "websockets"}
 # FastAPI's own foundation: what FastAPI gives, its routes and pages use.
 BY_FASTAPI = {"starlette", "pydantic-core"}
 

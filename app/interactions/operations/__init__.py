@@ -10,6 +10,7 @@ from app.interactions.operations import (
     alliance_chart,
     alliance_trend,
     benchmark,
+    binding_token,
     break_glass,
     caseload,
     congruence,
@@ -64,6 +65,7 @@ OPERATIONS: Mapping[str, Operation] = {
         issue_link.OPERATION,
         subscription_status.OPERATION,
         subscription_events.OPERATION,
+        binding_token.OPERATION,
     )
 }
 

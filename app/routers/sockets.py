@@ -1,0 +1,139 @@
+"""The socket over which subscribers are told: ``bind-with-token: …`` in, notifications out.
+
+https://hl7.org/fhir/uv/subscriptions-backport/channels.html#websockets. Nobody is told anything
+before they are bound; what is bound is looked at again every second, and the socket is closed when
+nothing is left of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from typing import Final
+
+import structlog
+from fastapi import APIRouter, WebSocket
+from starlette.websockets import WebSocketDisconnect
+
+from app.core.config import SOCKET_PATH
+from app.db.engine import DatabaseBusy
+from app.repositories.binding_tokens import BindingToken
+from app.repositories.subscriptions import Standing
+from app.routers.dependencies import Services
+from app.services.deliveries import Letter
+
+log = structlog.get_logger("rapport.sockets")
+router = APIRouter(include_in_schema=False)
+
+MOST_SOCKETS: Final = 200  # of one process
+MOST_BOUND: Final = 5  # tokens of one socket
+MAX_MESSAGE: Final = 4096
+BIND_SECONDS: Final = 10.0
+LOOK_SECONDS: Final = 1.0
+_BIND = re.compile(r"bind-with-token:? *([A-Za-z0-9_-]{43})\s*")
+_POLICY, _TRY_LATER = 1008, 1013
+_open: set[WebSocket] = set()
+
+
+@router.websocket(SOCKET_PATH)
+async def socket(websocket: WebSocket) -> None:
+    """One socket, from its opening to its end."""
+    services: Services = websocket.app.state.services
+    if (websocket.url.hostname or "") not in services.settings.hosts:
+        await websocket.close(_POLICY)
+        return
+    await websocket.accept()
+    if len(_open) >= MOST_SOCKETS:
+        await websocket.close(_TRY_LATER)
+        return
+    _open.add(websocket)
+    try:
+        await _Listening(websocket, services).run()
+    except (WebSocketDisconnect, RuntimeError, TimeoutError):
+        pass  # the subscriber went away
+    except DatabaseBusy:
+        with contextlib.suppress(RuntimeError):
+            await websocket.close(_TRY_LATER)
+    finally:
+        _open.discard(websocket)
+
+
+class _Listening:
+    """A socket and what it is bound to."""
+
+    def __init__(self, websocket: WebSocket, services: Services) -> None:
+        self._websocket = websocket
+        self._services = services
+        self._units = services.units
+        self._bindings = services.engine.services.bindings
+        self._bound: list[BindingToken] = []
+
+    async def run(self) -> None:
+        """Binds, then tells until nothing is left to be told."""
+        receiving = asyncio.create_task(self._websocket.receive())
+        patience = BIND_SECONDS
+        try:
+            while True:
+                done, _ = await asyncio.wait({receiving}, timeout=patience)
+                if done:
+                    if not await self._bind(receiving.result()):
+                        return
+                    receiving = asyncio.create_task(self._websocket.receive())
+                if not self._bound:
+                    await self._websocket.close(_POLICY)
+                    return
+                patience = LOOK_SECONDS
+                if not await self._tell():
+                    await self._websocket.close(_POLICY)
+                    return
+        finally:
+            receiving.cancel()
+
+    async def _bind(self, message: object) -> bool:
+        """Takes a message; False where it ends the socket."""
+        assert isinstance(message, dict)
+        if message["type"] != "websocket.receive":
+            return False
+        text = message.get("text") or ""
+        asked = _BIND.fullmatch(text) if len(text) <= MAX_MESSAGE else None
+        bound = None
+        if asked is not None and len(self._bound) < MOST_BOUND:
+            bound = await self._bindings.bind(self._units, asked[1])
+        if bound is None:
+            await self._services.record_stranger(self._websocket, "binding token")
+            await self._websocket.close(_POLICY)
+            return False
+        self._bound.append(bound)
+        for standing in await self._bindings.open(self._units, bound):
+            await self._send(standing, await self._bindings.greeting(self._units, standing))
+        return True
+
+    async def _tell(self) -> bool:
+        """Sends what there is; False where nothing that is bound is open any more."""
+        is_open = False
+        for bound in self._bound:
+            for standing in await self._bindings.open(self._units, bound):
+                is_open = True
+                letter = await self._bindings.next(self._units, standing)
+                while letter is not None:
+                    await self._send(standing, letter)
+                    letter = await self._more(bound, standing)
+        return is_open
+
+    async def _more(self, bound: BindingToken, before: Standing) -> Letter | None:
+        found = await self._bindings.open(self._units, bound)
+        standing = next((each for each in found if each.id == before.id), None)
+        return await self._bindings.next(self._units, standing) if standing else None
+
+    async def _send(self, standing: Standing, letter: Letter | None) -> None:
+        if letter is None:
+            return
+        deliveries = self._services.engine.services.deliveries
+        try:
+            async with asyncio.timeout(letter.asked.timeout):
+                await self._websocket.send_text(letter.body.decode())
+        except BaseException:
+            await deliveries.released(self._units, letter)
+            raise
+        await deliveries.taken(self._units, letter)
