@@ -73,6 +73,18 @@ _STATISTICS: dict[str, dict[str, tuple[int, ...]]] = {
         "ix_idx_quantity_low": (2 * _ROWS, 100_000, 500, 500, 2, 1),
         "ix_idx_quantity_high": (2 * _ROWS, 100_000, 500, 2),
     },
+    # Of a log that is looked through by time unless something leads to few of its records.
+    "audit_event": {
+        "audit_event": (10 * _ROWS, 2, 1),
+        "ix_audit_event_patient": (8 * _ROWS, 500, 2, 1),
+        "ix_audit_event_actor_id": (8 * _ROWS, 50_000, 2, 1),
+        "ix_audit_event_entity_id": (6 * _ROWS, 20, 2, 1),
+        "ix_audit_event_consent": (100_000, 20, 2, 1),
+        "ix_audit_event_organization": (_ROWS, 50_000, 2, 1),
+        "ix_audit_event_folded": (8 * _ROWS, 50_000, 2, 1),
+        "ix_audit_event_break_glass": (1_000, 2, 1),
+        "ix_audit_event_event": (1, 1, 1, 1, 1),  # it holds none
+    },
     "idx_uri": {
         "idx_uri": (_ROWS, 2, 1, 1),
         "ix_idx_uri_value": (_ROWS, 20_000, 200, 1, 1),

@@ -16,6 +16,7 @@ from app.db.migrate import is_ours, upgrade
 from app.db.owner import connected
 from app.db.schema import MIGRATIONS, newest
 from app.db.tables import metadata
+from app.db.tables.audit import audit_event
 from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.resources import compartment, resource, resource_author, resource_history
 from tests.support.databases import DIALECTS, Database, Databases
@@ -60,6 +61,7 @@ async def test_sqlite_is_told_of_every_index_over_records(databases: Databases):
     upgrade(empty.owner_url, app_url=empty.url)
     upgrade(empty.owner_url, app_url=empty.url)
     tables = [resource.name, resource_history.name, compartment.name, resource_author.name]
+    tables += [audit_event.name]
     tables += [table.name for table in INDEX_TABLES]
 
     def look(connection: Connection) -> None:

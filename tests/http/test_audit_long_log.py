@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import Executable
+from sqlalchemy.engine import Dialect
 
+from app.db.engine import CompiledStatement, Statement, compiled
 from app.repositories.audit_log import AuditLog
 from app.search import merging
 from tests.http.answers import ok, refused
@@ -34,10 +39,15 @@ def records(tenant: int, until: int) -> list:
 
 
 @pytest_asyncio.fixture(scope="module", params=["sqlite", "postgresql"])
-async def auditor(request, databases, tmp_path_factory):
+async def log(request, databases):
+    """The database of a log."""
+    return await databases.make(request.param)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def auditor(log, tmp_path_factory):
     """Their client at a log of their own."""
-    made = await databases.make(request.param)
-    async with running(made, tmp_path_factory.mktemp("log")) as own, clinic_of(own) as clinic:
+    async with running(log, tmp_path_factory.mktemp("log")) as own, clinic_of(own) as clinic:
         tenant = clinic.tenant.id
         database = own.services.units.database
         told = records(tenant, own.clock.now())
@@ -148,3 +158,30 @@ async def test_another_order_is_for_what_is_bounded(auditor, monkeypatch):
     assert ok(await auditor.get(f"{asked}&patient=Patient/p1"))["total"] > 3000
     newest = found(ok(await auditor.get("AuditEvent?patient=Patient/p1&_count=1")))
     ok(await auditor.get(f"{asked}&date={newest[0]['recorded'][:10]}"))
+
+
+@pytest.mark.parametrize(
+    "asked", ["patient=Patient/p1", "agent=Practitioner/pr1", "entity=Observation/o1"]
+)
+async def test_what_an_index_answers_is_never_gone_through(log, auditor, monkeypatch, asked):
+    """SQLite's planner knows of a table what it was told, else it takes the log by time."""
+    asked_for: list[str] = []
+
+    def recorded(statement: Statement | Executable, dialect: Dialect) -> CompiledStatement:
+        found = compiled(statement, dialect)
+        asked_for.append(found.sql)
+        return found
+
+    if not log.url.startswith("sqlite:"):
+        return  # it gathers its own statistics
+    monkeypatch.setattr("app.db.sqlite.compiled", recorded)
+    ok(await auditor.get(f"AuditEvent?{asked}&_sort=-date&_total=none"))
+    with closing(sqlite3.connect(log.url.removeprefix("sqlite:///"))) as database:
+        steps = [
+            step
+            for sql in asked_for
+            if "FROM audit_event" in sql
+            for *_, step in database.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * sql.count("?"))
+        ]
+    assert any(" INDEX ix_audit_event_" in step for step in steps)
+    assert not [step for step in steps if step.endswith("PRIMARY KEY (tenant=?)")]
