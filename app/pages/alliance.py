@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from app.core.clock import format_instant
 from app.core.errors import AppError, Category
 from app.domain.measure import for_people
 from app.fhir import json
@@ -25,9 +26,12 @@ from app.pages.route import PageRoute
 from app.pages.texts import TEXTS
 from app.routers.dependencies import services_of
 from app.security.sessions import SignedIn, principal_of
+from app.services import cds
 from app.services.alert_steps import VOID, status_of
 from app.services.alerts import evaluation_of, rule_of
 from app.services.answering import CODE, FORM, OPEN, named_by
+from app.services.cds_cards import occasion_of
+from app.services.cds_uuids import KEY, CardUuids
 from app.services.displays import display, instrument
 
 router = APIRouter(prefix="/alliance", route_class=PageRoute, include_in_schema=False)
@@ -159,7 +163,21 @@ async def _alerts(look: Look, told: Sequence[Mapping[str, Any]]) -> Any:
             "state": display("alert-status", status_of(tree), look.browser.language),
             "saw": "; ".join(_saw(look, seen)),
             "version": alert.get("version", ""),
+            "cards": [row async for row in _cards(look, tree)],
         }
+
+
+async def _cards(look: Look, alert: json.Tree) -> AsyncIterator[str]:
+    """What was done about the cards of an alert in record systems."""
+    services, tenant = services_of(look.browser.request), look.person.account.tenant
+    uuids = CardUuids(services.root.derive(KEY), tenant, "", cds.ALERTS)
+    async with services.units.read(tenant) as unit:
+        found = await unit.cds_feedback.about(tenant, uuids.half(occasion_of(alert)))
+    reasons = cds.services()[cds.ALERTS].reasons
+    for each in found:
+        reason = reasons.get(each.reason or "", {}).get(look.browser.language)
+        words = [look.text(f"alliance-card-{each.outcome}"), *filter(None, (reason,))]
+        yield f"{': '.join(words)} ({format_instant(each.at)[:10]})"
 
 
 def _saw(look: Look, seen: Mapping[str, Any]) -> Iterator[str]:

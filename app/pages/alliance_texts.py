@@ -50,6 +50,14 @@ ALLIANCE_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     "alliance-rule": {"en": "Rule", "ar": "القاعدة"},
     "alliance-saw": {"en": "What it saw", "ar": "ما رصدته"},
     "alliance-state": {"en": "State", "ar": "الحالة"},
+    "alliance-card-overridden": {
+        "en": "Set aside in the record system",
+        "ar": "صُرف النظر عنه في نظام السجلات",
+    },
+    "alliance-card-accepted": {
+        "en": "To be talked about, says the record system",
+        "ar": "سيُتحدَّث عنه، بحسب نظام السجلات",
+    },
     "alliance-nothing": {"en": "Nothing yet.", "ar": "لا شيء بعد."},
     "alliance-missing": {"en": "No answer", "ar": "لا إجابة"},
     "alliance-client": {"en": "Client", "ar": "العميل"},

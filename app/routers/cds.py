@@ -21,7 +21,7 @@ from app.routers.dependencies import Services, services_of
 from app.routers.fields import fields_of
 from app.routers.languages import spoken
 from app.security.principal import Principal
-from app.services import cds
+from app.services import cds, cds_uuids
 from app.services.cds import CdsService
 from app.services.cds_feedback import Said
 
@@ -102,7 +102,7 @@ def _said(each: CardFeedback) -> Said:
 
 def _key(services: Services) -> bytes:
     """What uuids of cards are made with."""
-    return services.root.derive("cds-card")
+    return services.root.derive(cds_uuids.KEY)
 
 
 def _service(id: str) -> CdsService:

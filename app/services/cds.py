@@ -17,6 +17,7 @@ from app.fhir import json
 from app.fhir.json import Tree
 from app.services.instruments import BASE
 
+ALERTS: Final = "alliance-alerts"
 REASONS: Final = f"{BASE}/CodeSystem/cds-override-reason"
 
 Words = Mapping[str, str]  # by language

@@ -14,6 +14,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Final
 
+KEY: Final = "cds-card"  # what the root key's own of it is called
 _HALF: Final = 8
 _LOW_12: Final = 0x0FFF
 _LOW_62: Final = (1 << 62) - 1

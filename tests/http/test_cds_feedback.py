@@ -16,6 +16,7 @@ from tests.http.test_cds import JSON
 from tests.support import therapy
 from tests.support.hooks import ALERTS, FORMS, called, cards, claims, ruptured, signed
 from tests.support.people import add_person
+from tests.support.staff import signs_in
 from tests.support.therapy import OURS
 
 REASONS = f"{OURS}/CodeSystem/cds-override-reason"
@@ -77,6 +78,24 @@ async def test_it_takes_no_step_in_the_work_on_the_alert(clinic, card):
     found = ok(await clinic.http.get("DetectedIssue", params={"_count": "10"}))
     alerts = [entry["resource"] for entry in found["entry"]]
     assert {therapy.status(each) for each in alerts} == {"open"}
+
+
+async def test_the_course_tells_it_to_whoever_sees_the_alert(clinic, card, at_work):
+    page = card["links"][0]["url"].removeprefix("https://rapport.test")
+    await tell(clinic, overridden(card["uuid"]))
+    await tell(clinic, accepted(card, outcomeTimestamp="2026-11-27T09:00:00Z"))
+    other = await clinic.application.register(clinic.tenant, actor="Organization/other")
+    await signs_in(clinic, at_work, "clinical_lead", "Practitioner/lea")
+    english = (await at_work.open(page)).text
+    assert "Set aside in the record system: Already talked about (2026-11-26)" in english
+    assert "To be talked about, says the record system (2026-11-27)" in english
+    arabic = (await at_work.open(f"{page}?lang=ar")).text
+    assert "صُرف النظر عنه في نظام السجلات: جرى الحديث عنه (2026-11-26)" in arabic
+    course = page.rpartition("/e-")[2]
+    [theirs] = await cards(clinic, f"Patient/p-{course}", "Practitioner/lea", by=other)
+    assert theirs["uuid"] != card["uuid"]
+    await tell(clinic, overridden(theirs["uuid"], "another-time"), by=other)
+    assert "Not today" in (await at_work.open(f"{page}?lang=en")).text, "of every client"
 
 
 async def test_no_word_of_a_comment_or_of_another_reason_is_kept(clinic, card, kept):

@@ -1,5 +1,6 @@
 """Two processes on one database: what one takes away, the other refuses on its next request."""
 
+import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
@@ -9,6 +10,7 @@ from app.security import jose
 from app.security.keyring import rotate_signing_key
 from app.security.people import change_role, close_account
 from tests.support.application import clinic_of, running
+from tests.support.hooks import ALERTS, claims, signed, view
 from tests.support.people import (
     add_client,
     add_person,
@@ -137,3 +139,28 @@ async def test_a_key_that_one_process_made_is_known_to_the_other(processes):
     for token in (before, after):  # the old key stands until its tokens have ended
         assert await status(first, token) == 200
         assert await status(second, token) == 200
+
+
+async def test_a_signed_call_is_good_once_at_whichever_process(processes):
+    first, second, clinic = processes
+    token = signed(clinic.ehr, claims(clinic.ehr, ALERTS))
+    headers = {"Authorization": f"Bearer {token}"}
+    statuses = []
+    for application in (second, first, second):
+        async with application.http(headers=headers) as http:
+            body = view("Patient/anna", "Practitioner/nobody")
+            statuses.append((await http.post(f"/cds-services/{ALERTS}", json=body)).status_code)
+    assert statuses == [200, 401, 401]
+
+
+async def test_of_two_calls_with_one_token_at_a_time_one_is_answered(processes):
+    first, second, clinic = processes
+    body = view("Patient/anna", "Practitioner/nobody")
+    for _ in range(5):
+        token = signed(clinic.ehr, claims(clinic.ehr, ALERTS))
+        headers = {"Authorization": f"Bearer {token}"}
+        async with first.http(headers=headers) as one, second.http(headers=headers) as other:
+            answers = await asyncio.gather(
+                *(http.post(f"/cds-services/{ALERTS}", json=body) for http in (one, other) * 2)
+            )
+        assert sorted(each.status_code for each in answers) == [200, 401, 401, 401]
