@@ -29,7 +29,7 @@ from app.services.grounds import learnt, opened
 
 ROWS = 500  # of a stretch
 NOTES = 0  # the number of the file that tells what was left aside
-_PAUSE = SECOND // 4
+_PAUSE = SECOND // 20
 _ID = re.compile(r"[A-Za-z0-9\-]{1,64}", re.ASCII)
 _GROUP = REGISTRY["Group"].code
 

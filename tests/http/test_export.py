@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -404,10 +405,10 @@ async def test_so_many_at_a_time(clinic: Clinic, people):
     assert int(answer.headers["Retry-After"]) > 0
     other = await clinic.as_client("system/*.rs")
     assert (await kick_off(other)).status_code == 202
-    statuses = [(await clinic.http.get(status)) for _ in range(20)]
+    statuses = await asyncio.gather(*(clinic.http.get(status) for _ in range(20)))
     slower = next(answer for answer in statuses if answer.status_code == 429)
     assert int(slower.headers["Retry-After"]) > 0
-    assert statuses[0].status_code == 202
+    assert 202 in {answer.status_code for answer in statuses}
     await prepared(clinic.application)
     assert {(await clinic.http.get(status)).status_code for _ in range(5)} == {200}
     assert (await kick_off(clinic.http)).status_code == 202

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from sqlalchemy import select
 
+from app.db.tables.audit import audit_event
 from app.services import export_stretch, exports
 from tests.http.answers import comparable, refused
 from tests.integration.test_consents import HIE, WORLD, score
@@ -62,10 +64,21 @@ async def withdraw(clinic: Clinic, who: str) -> None:
     assert answer.status_code == 200, answer.text
 
 
+async def grounds(clinic: Clinic) -> list[tuple[str, str]]:
+    """Whom the log says to have been downloaded, and the Consent that opened it."""
+    table = audit_event.c
+    asked = select(table.patient, table.consent).where(
+        table.tenant == clinic.tenant.id, table.event == "export-downloaded"
+    )
+    async with clinic.application.services.units.database.read(clinic.tenant.id) as connection:
+        return [(row[0], row[1]) for row in await connection.fetch(asked)]
+
+
 async def test_an_exchange_exports_what_consents_permit(world, outside):
     mine = named(await exported(outside, await manifest(world.application, outside, SCORES)))
     for who in PATIENTS:
         assert of(who, mine)
+    assert set(await grounds(world)) == {(who, f"c-{who}") for who in PATIENTS}
     await withdraw(world, "berta")
     told = await manifest(world.application, outside, "$export?_type=Observation,Patient")
     mine = named(await exported(outside, told))
