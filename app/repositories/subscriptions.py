@@ -18,6 +18,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
     insert,
     literal,
     or_,
@@ -68,6 +69,9 @@ _SEEN = subscription.c.due == bindparam("seen", type_=Micros)
 _NOW = bindparam("now", type_=Micros)
 _FIND = Statement(select(subscription).where(*_THIS), by_key=True)
 _ADD = Statement(insert(subscription))
+_COUNT = Statement(
+    select(func.count()).where(subscription.c.tenant == _TENANT, subscription.c.status != "off")
+)
 _SETTABLE = tuple(each.name for each in subscription.columns if each.name not in ("tenant", "id"))
 _SET = Statement(
     update(subscription)
@@ -150,6 +154,11 @@ class Subscriptions:
         changed = {f"to_{name}": values[name] for name in _SETTABLE}
         if not await self._connection.execute(_SET, {**_key(standing), **changed}):
             await self._connection.execute(_ADD, values)
+
+    async def count(self, tenant: int) -> int:
+        """How many of a clinic's are not off."""
+        rows = await self._connection.fetch(_COUNT, {"this_tenant": tenant})
+        return int(rows[0][0])
 
     async def end(self, tenant: int, id: str) -> None:
         """Forgets a Subscription."""

@@ -68,6 +68,7 @@ class _Listening:
         self._units = services.units
         self._bindings = services.engine.services.bindings
         self._bound: list[BindingToken] = []
+        self._greeted: set[tuple[bytes, str]] = set()
 
     async def run(self) -> None:
         """Binds, then tells until nothing is left to be told."""
@@ -105,8 +106,6 @@ class _Listening:
             await self._websocket.close(_POLICY)
             return False
         self._bound.append(bound)
-        for standing in await self._bindings.open(self._units, bound):
-            await self._send(standing, await self._bindings.greeting(self._units, standing))
         return True
 
     async def _tell(self) -> bool:
@@ -115,20 +114,28 @@ class _Listening:
         for bound in self._bound:
             for standing in await self._bindings.open(self._units, bound):
                 is_open = True
-                letter = await self._bindings.next(self._units, standing)
+                letter = await self._first(bound, standing)
                 while letter is not None:
-                    await self._send(standing, letter)
+                    await self._send(letter)
                     letter = await self._more(bound, standing)
         return is_open
+
+    async def _first(self, bound: BindingToken, standing: Standing) -> Letter | None:
+        """A handshake for what is newly bound, once no other socket is being told; then events."""
+        greeted = (bound.token_hash, standing.id)
+        if greeted in self._greeted:
+            return await self._bindings.next(self._units, standing)
+        letter = await self._bindings.greeting(self._units, standing)
+        if letter is not None:
+            self._greeted.add(greeted)
+        return letter
 
     async def _more(self, bound: BindingToken, before: Standing) -> Letter | None:
         found = await self._bindings.open(self._units, bound)
         standing = next((each for each in found if each.id == before.id), None)
         return await self._bindings.next(self._units, standing) if standing else None
 
-    async def _send(self, standing: Standing, letter: Letter | None) -> None:
-        if letter is None:
-            return
+    async def _send(self, letter: Letter) -> None:
         deliveries = self._services.engine.services.deliveries
         try:
             async with asyncio.timeout(letter.asked.timeout):

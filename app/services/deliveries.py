@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.core.clock import SECOND, Clock
 from app.core.ids import IdSource
@@ -52,6 +52,14 @@ class Letter:
     body: bytes
     claimed: int
     events: tuple[Event, ...] = ()
+
+
+class _Found(NamedTuple):
+    """Events that wait: those that are told, those that are hidden, why the former are seen."""
+
+    told: Sequence[tuple[Event, Happened, StoredVersion]] = ()
+    hidden: Sequence[Event] = ()
+    grounds: Mapping[str, Grounds] = {}
 
 
 class Deliveries:
@@ -111,22 +119,31 @@ class Deliveries:
 
         A socket that was just bound is greeted with a handshake.
         """
-        async with units.write(standing.tenant) as uow:
+        # Looked at before the transaction begins; the claim fails where something changed since.
+        async with units.write(standing.tenant, late=True) as uow:
             tree = await matching.resource_of(uow, standing)
             asked = backport.asked(tree) if tree is not None else Asked()
             now = self._clock.now()
             claimed = now + asked.timeout * SECOND + _MARGIN
+            owner = await self._matching.owner(uow, standing)
+            is_told = owner is not None and standing.status == "active" and not greets
+            found = await _found(uow, standing, asked, owner) if owner and is_told else _Found()
             if not await uow.subscriptions.claim(standing, until=claimed):
                 return None
             if tree is None:
                 await uow.subscriptions.end(standing.tenant, standing.id)
                 await uow.events.drop_all(standing.tenant, standing.id)
                 return None
-            owner = await self._matching.owner(uow, standing)
             asks = standing.status == "requested" and standing.channel == "websocket"
-            opens = asks and not greets
-            if owner is not None and standing.until > now and not opens:
-                return await self._letter(uow, standing, asked, owner, claimed, greets=greets)
+            if owner is not None and standing.until > now and (greets or not asks):
+                if is_told and not found.told and not _beats(standing, now):
+                    await uow.events.drop(found.hidden)
+                    await uow.subscriptions.settle(replace(standing, due=now), claimed=claimed)
+                    return None
+                kind: NotificationType = "handshake"
+                if is_told:
+                    kind = "event-notification" if found.told else "heartbeat"
+                return await self._letter(uow, standing, asked, owner, found, kind, claimed)
         if standing.until <= now:
             await self._stand(units, standing, "off", claimed, words=_ENDED)
         elif owner is None:
@@ -176,47 +193,28 @@ class Deliveries:
         if ends:
             await self._stand(units, standing, "error", letter.claimed, words=words)
 
-    async def _letter(
+    async def _letter(  # noqa: PLR0917 - what a letter is made of
         self,
         uow: UnitOfWork,
         standing: Standing,
         asked: Asked,
         owner: Principal,
+        found: _Found,
+        kind: NotificationType,
         claimed: int,
-        *,
-        greets: bool,
-    ) -> Letter | None:
-        kind: NotificationType = "handshake"
-        told: list[tuple[Event, Happened, StoredVersion]] = []
-        number = standing.number
-        grounds: Mapping[str, Grounds] = {}
-        if standing.status == "active" and not greets:
-            concern = await concern_of(owner, uow.consents)
-            sight = sight_of(owner, concern)
-            while not told:
-                events = await uow.events.in_state(
-                    standing.tenant, standing.id, WAITING, limit=asked.max_count
-                )
-                if not events:
-                    break
-                told = await matching.happened(uow, events, sight, content=asked.content)
-                seen = {event.oid for event, _, _ in told}
-                await uow.events.drop([e for e in events if e.oid not in seen])
-            for place, (event, happened, stored) in enumerate(told):
-                if event.number is None:
-                    number += 1
-                    numbered = replace(event, number=number)
-                    told[place] = (numbered, replace(happened, number=number), stored)
+    ) -> Letter:
+        """Numbers what is told, records it and makes the notification of it."""
+        told, number = list(found.told), standing.number
+        for place, (event, happened, stored) in enumerate(told):
+            if event.number is None:
+                number += 1
+                numbered = replace(event, number=number)
+                told[place] = (numbered, replace(happened, number=number), stored)
+        if kind != "handshake":
+            await uow.events.drop(found.hidden)
             await uow.events.mark([event for event, _, _ in told])
-            rows = [stored.rid for _, _, stored in told]
-            grounds = await opened(uow, owner, concern, rows)
             await uow.subscriptions.count_up(standing, number)
-            kind = "event-notification" if told else "heartbeat"
-            beats = standing.heartbeat and standing.sent + standing.heartbeat <= owner.at
-            if not told and not beats:
-                await uow.subscriptions.settle(replace(standing, due=owner.at), claimed=claimed)
-                return None
-        self._record(uow, standing, owner, kind, told, grounds=grounds)
+        self._record(uow, standing, owner, kind, told, grounds=found.grounds)
         topic = topics.topics()[standing.topic].canonical
         body = notification(
             Told(standing.id, topic, standing.status, number),
@@ -295,3 +293,23 @@ class Deliveries:
             if words is not None:
                 tree["error"] = words
             await self._derived.follow(uow, tree, previous=held, tenant=tenant)
+
+
+async def _found(uow: UnitOfWork, standing: Standing, asked: Asked, owner: Principal) -> _Found:
+    """What waits to be told, as far as its owner may see it now."""
+    concern = await concern_of(owner, uow.consents)
+    key = (standing.tenant, standing.id)
+    events = await uow.events.in_state(*key, WAITING, limit=asked.max_count)
+    sight = sight_of(owner, concern)
+    told = await matching.happened(uow, events, sight, content=asked.content)
+    seen = {event.oid for event, _, _ in told}
+    return _Found(
+        told,
+        [event for event in events if event.oid not in seen],
+        await opened(uow, owner, concern, [stored.rid for _, _, stored in told]),
+    )
+
+
+def _beats(standing: Standing, now: int) -> bool:
+    """Whether it is time to say that there is nothing to say."""
+    return standing.heartbeat > 0 and standing.sent + standing.heartbeat <= now

@@ -31,6 +31,7 @@ from app.services import topics
 from app.services.changes import Change
 from app.services.topics import Topic
 
+MOST: Final = 100  # of one clinic
 _PURPOSE: Final = "subscription-headers"
 _NEVER: Final = (1 << 63) - 1
 # What the server says, or what tells nothing of what is asked for.
@@ -77,6 +78,9 @@ class Subscriptions:
         topic = topics.named(asked.topic)
         assert topic is not None, "it was checked"
         before = await uow.subscriptions.find(principal.tenant, given.id)
+        was_on = before is not None and before.status != "off"
+        if tree["status"] != "off" and not was_on:
+            await _check_room(uow, principal.tenant)
         sealed = self._seal(given.id, asked, before)
         stored, status = _stored(given), tree["status"]
         same = stored is not None and _criteria(stored) == _criteria(tree)
@@ -168,6 +172,13 @@ class Subscriptions:
             for each in asked.headers
         ]
         return self._root.seal(orjson.dumps(values), purpose=_PURPOSE, about=id)
+
+
+async def _check_room(uow: UnitOfWork, tenant: int) -> None:
+    """Refuses one more than a clinic may have: each adds to every write that it is told of."""
+    if await uow.subscriptions.count(tenant) >= MOST:
+        words = f"a clinic has {MOST} Subscriptions at most that are not off"
+        raise AppError.of(Category.UNPROCESSABLE, "too-costly", words, "Subscription.status")
 
 
 def _stored(change: Change) -> Tree | None:

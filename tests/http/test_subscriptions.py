@@ -243,3 +243,15 @@ async def test_topics_are_told_of_in_the_statement(client):
         )
     ]
     assert {each["name"] for each in one["operation"]} >= {"status", "events"}
+
+
+async def test_a_clinic_has_so_many_and_no_more(clinic, monkeypatch):
+    from app.services import subscriptions
+
+    monkeypatch.setattr(subscriptions, "MOST", 1)
+    tree = subscription("episode-status", HOOK)
+    where = made(await clinic.http.post("Subscription", json=tree))
+    refused(await clinic.http.post("Subscription", json=tree), 422, "too-costly")
+    stored = ok(await clinic.http.get(where))
+    ok(await clinic.http.put(where, json=stored | {"status": "off"}))
+    made(await clinic.http.post("Subscription", json=tree))

@@ -116,18 +116,31 @@ async def test_an_endpoint_that_cannot_be_reached_uses_no_number_up(local, recei
 
 async def test_one_that_hangs_keeps_nobody_else_waiting(local, receiver):
     async with receiving() as slow:
-        short = {"extension": [extension("backport-timeout", valueUnsignedInt=1)]}
-        await subscribe(local, slow, "episode-status", channel=short)
+        patient_ = {"extension": [extension("backport-timeout", valueUnsignedInt=30)]}
+        await subscribe(local, slow, "episode-status", channel=patient_)
         await subscribe(local, receiver, "episode-status")
         slow.default = "hang"
         (where,) = await begin(local)
         task = asyncio.create_task(local.application.deliver())
         async with asyncio.timeout(30):
-            while not receiver.events:
+            while not (receiver.events and slow.events):
                 await asyncio.sleep(0.01)
         assert receiver.events[0].focuses == [where]
         assert slow.open == 1
+        slow.released.set()
         await task
+
+
+async def test_one_that_hangs_is_given_up_in_time(local, receiver):
+    short = {"extension": [extension("backport-timeout", valueUnsignedInt=1)]}
+    subscribed = await subscribe(local, receiver, "episode-status", channel=short)
+    receiver.answers = ["hang"]
+    (where,) = await begin(local)
+    await local.application.deliver()
+    local.application.clock.turn(seconds=2)
+    await subscribed.deliver()
+    assert [post.focuses for post in receiver.events] == [[where], [where]]
+    assert [post.numbers for post in receiver.events] == [[1], [1]]
 
 
 async def test_two_at_work_never_send_the_same_at_once(local, receiver):
