@@ -19,7 +19,7 @@ from app.core.clock import SECOND
 from app.core.errors import AppError
 from app.db.engine import DatabaseBusy, EveryTenant
 from app.interactions.context import Engine
-from app.repositories.leases import Leases
+from app.repositories.leases import Role
 from app.repositories.subscriptions import Standing
 
 log = structlog.get_logger("rapport.deliverer")
@@ -41,13 +41,17 @@ class Deliverer:
         self._units = engine.units
         self._deliveries = engine.services.deliveries
         self._clock = engine.clock
-        self._holder = holder
         self._keep = engine.settings.subscription_keep_days * _DAY
-        self._leases = Leases(engine.units.database)
+        self._role = Role(
+            engine.units.database,
+            LEASE,
+            holder=holder,
+            lasting=LEASE_SECONDS * SECOND,
+            clock=engine.clock,
+        )
         self._busy: dict[tuple[int, str], asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
         self._stopping = False
-        self._lease_until = 0
         self._purged = 0
 
     def stop(self) -> None:
@@ -59,7 +63,7 @@ class Deliverer:
         """Works until stopped."""
         while not self._stopping:
             try:
-                if await self._has_lease():
+                if await self._role.take():
                     await self._begin()
                     await self.purge()
             except (DatabaseBusy, AppError) as error:
@@ -72,7 +76,7 @@ class Deliverer:
         for task in list(self._busy.values()):
             task.cancel()
         with contextlib.suppress(DatabaseBusy):
-            await self._leases.release(LEASE, self._holder)
+            await self._role.leave()
 
     async def run_once(self) -> int:
         """Does what is due now, to its end; for how many Subscriptions."""
@@ -115,14 +119,3 @@ class Deliverer:
             log.error(  # noqa: TRY400 - a traceback may hold what was told
                 "delivery failed", error=type(error).__name__
             )
-
-    async def _has_lease(self) -> bool:
-        now = self._clock.now()
-        if now < self._lease_until - LEASE_SECONDS * SECOND // 2:
-            return True
-        until = now + LEASE_SECONDS * SECOND
-        if await self._leases.hold(LEASE, self._holder, now=now, until=until):
-            self._lease_until = until
-            return True
-        self._lease_until = 0
-        return False

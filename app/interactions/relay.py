@@ -17,7 +17,7 @@ from app.core.errors import AppError
 from app.db.engine import DatabaseBusy, EveryTenant, UniqueViolation
 from app.interactions.rules import REACTIONS
 from app.interactions.services import Services
-from app.repositories.leases import Leases
+from app.repositories.leases import Role
 from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitsOfWork
 
@@ -41,11 +41,11 @@ class Relay:
         self._units = units
         self._services = services
         self._clock = clock
-        self._holder = holder
-        self._leases = Leases(units.database)
+        self._role = Role(
+            units.database, LEASE, holder=holder, lasting=LEASE_SECONDS * SECOND, clock=clock
+        )
         self._woken = asyncio.Event()
         self._stopping = False
-        self._lease_until = 0
         self._purged = 0
 
     def wake(self) -> None:
@@ -62,7 +62,7 @@ class Relay:
         while not self._stopping:
             done = 0
             try:
-                if await self._has_lease():
+                if await self._role.take():
                     done = await self.run_once()
                     await self.purge()
             except (DatabaseBusy, AppError) as error:
@@ -72,7 +72,7 @@ class Relay:
                     await asyncio.wait_for(self._woken.wait(), IDLE_SECONDS)
                 self._woken.clear()
         with contextlib.suppress(DatabaseBusy):
-            await self._leases.release(LEASE, self._holder)
+            await self._role.leave()
 
     async def run_once(self) -> int:
         """Does what is due now; the number of rows tried."""
@@ -111,14 +111,3 @@ class Relay:
             with contextlib.suppress(DatabaseBusy, UniqueViolation):
                 async with self._units.write(written.tenant) as unit:
                     await unit.outbox.postpone(written, now=self._clock.now())
-
-    async def _has_lease(self) -> bool:
-        now = self._clock.now()
-        if now < self._lease_until - LEASE_SECONDS * SECOND // 2:
-            return True
-        until = now + LEASE_SECONDS * SECOND
-        if await self._leases.hold(LEASE, self._holder, now=now, until=until):
-            self._lease_until = until
-            return True
-        self._lease_until = 0
-        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, delete, insert, or_, update
 
+from app.core.clock import Clock
 from app.db.engine import Database, EveryTenant, Statement, UniqueViolation
 from app.db.metadata import Micros, Str
 from app.db.tables.queue import lease
@@ -29,28 +30,55 @@ _RELEASE = Statement(
 )
 
 
-class Leases:
-    """Takes, renews and gives back leases by name."""
+class Role:
+    """What one process does for all: it has the lease, or another does.
 
-    def __init__(self, database: Database) -> None:
+    ``holder`` names the process, ``lasting`` (microseconds) how long after its last sign of life
+    another may take its place.
+    """
+
+    def __init__(
+        self, database: Database, name: str, *, holder: str, lasting: int, clock: Clock
+    ) -> None:
         self._database = database
+        self._name = name
+        self._holder = holder
+        self._lasting = lasting
+        self._clock = clock
+        self._until = 0
 
-    async def hold(self, name: str, holder: str, *, now: int, until: int) -> bool:
-        """Whether the holder has the lease until then; renews one it has."""
+    @property
+    def is_held(self) -> bool:
+        """Whether the lease is this process's, as far as it knows without asking."""
+        return self._until > self._clock.now()
+
+    async def take(self) -> bool:
+        """Whether the role is this process's; renews the lease when half of it is over."""
+        now = self._clock.now()
+        if self._until - now > self._lasting // 2:
+            return True
+        held = await self._hold(now, now + self._lasting)
+        self._until = now + self._lasting if held else 0
+        return held
+
+    async def leave(self) -> None:
+        """Leaves the role to others."""
+        if self._until:
+            self._until = 0
+            async with self._database.write(_ROLES) as connection:
+                await connection.execute(_RELEASE, {"lease_name": self._name, "by": self._holder})
+
+    async def _hold(self, now: int, until: int) -> bool:
         async with self._database.write(_ROLES) as connection:
             taken = await connection.execute(
-                _TAKE, {"lease_name": name, "by": holder, "now": now, "to": until}
+                _TAKE, {"lease_name": self._name, "by": self._holder, "now": now, "to": until}
             )
         if taken:
             return True
+        row = {"name": self._name, "holder": self._holder, "until": until}
         try:
             async with self._database.write(_ROLES) as connection:
-                await connection.execute(_INSERT, {"name": name, "holder": holder, "until": until})
+                await connection.execute(_INSERT, row)
         except UniqueViolation:
             return False
         return True
-
-    async def release(self, name: str, holder: str) -> None:
-        """Gives the lease back."""
-        async with self._database.write(_ROLES) as connection:
-            await connection.execute(_RELEASE, {"lease_name": name, "by": holder})

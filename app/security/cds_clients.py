@@ -61,19 +61,11 @@ class CdsClients:
         async with self._units.write() as unit:
             await proven.spend(unit.accounts)
             clinic = await unit.accounts.clients.tenant(client.tenant)
-        return Principal(
-            tenant=client.tenant,
-            tenant_slug=clinic.slug if clinic else "",
-            client_id=client.client_id,
-            subject=client.client_id,
-            actor=client.actor,
-            role=client.role,
-            scopes=scopes,
-            patient=None,
-            purpose=client.purpose,
-            token_id=proven.jti,
+        return Principal.of_client(
+            client,
+            scopes,
+            slug=clinic.slug if clinic else "",
             issuer=self._issuer,
-            name=client.name,
-            clearance=client.clearance,
             at=self._clock.now(),
+            token_id=proven.jti,
         )

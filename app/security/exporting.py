@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.fhir.registry import REGISTRY
-from app.repositories.accounts_clients import Client
 from app.repositories.accounts_tokens import Standing
 from app.security import access, roles
 from app.security.authentication import rejected
 from app.security.principal import Principal
-from app.security.scopes import Scopes
 
 # The official definitions are everybody's, and the audit log has an export of its own.
 TYPES = tuple(name for name, entry in REGISTRY.items() if entry.store == "resource")
@@ -57,25 +55,5 @@ def renewed(principal: Principal, standing: Standing | None, *, at: int) -> Prin
         actor=standing.client_actor,
         purpose=standing.purpose,
         clearance=standing.clearance,
-        at=at,
-    )
-
-
-def acting(client: Client, scopes: Scopes, *, slug: str, issuer: str, at: int) -> Principal:
-    """The client whose export is prepared, by what it is now and what its token was for."""
-    return Principal(
-        tenant=client.tenant,
-        tenant_slug=slug,
-        client_id=client.client_id,
-        subject=client.client_id,
-        actor=client.actor,
-        role=client.role,
-        scopes=scopes,
-        patient=None,
-        purpose=client.purpose,
-        token_id="",
-        issuer=issuer,
-        name=client.name,
-        clearance=client.clearance,
         at=at,
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
+from app.repositories.accounts_clients import Client
 from app.security.scopes import Scopes
 
 # Purposes of use (HL7 v3 ActReason).
@@ -41,6 +42,28 @@ class Principal:
     auth_time: int | None = None
     amr: tuple[str, ...] = ()
     at: int = 0
+
+    @classmethod
+    def of_client(
+        cls, client: Client, scopes: Scopes, *, slug: str, issuer: str, at: int, token_id: str = ""
+    ) -> Self:
+        """A system that acts by itself, as it is registered now; ``slug`` is its tenant's."""
+        return cls(
+            tenant=client.tenant,
+            tenant_slug=slug,
+            client_id=client.client_id,
+            subject=client.client_id,
+            actor=client.actor,
+            role=client.role,
+            scopes=scopes,
+            patient=None,
+            purpose=client.purpose,
+            token_id=token_id,
+            issuer=issuer,
+            name=client.name,
+            clearance=client.clearance,
+            at=at,
+        )
 
     @property
     def known_as(self) -> str:

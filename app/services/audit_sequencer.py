@@ -22,7 +22,7 @@ from app.fhir.audit.record import AuditRecord
 from app.repositories.audit_log import THE_LOG
 from app.repositories.audit_stored import StoredCheckpoint, TreeDamaged
 from app.repositories.audit_tree import AuditTree
-from app.repositories.leases import Leases
+from app.repositories.leases import Role
 from app.repositories.unit_of_work import UnitsOfWork
 from app.services.audit import HOME, AuditTrail
 from app.services.audit_copies import Behind, Copy
@@ -71,11 +71,9 @@ class Sequencer:
         self._keys = keys
         self._trail = trail
         self._clock = clock
-        self._holder = holder
         self._watch = watch
         self._watched = 0
-        self._leases = Leases(units.database)
-        self._lease_until = 0
+        self._role = Role(units.database, LEASE, holder=holder, lasting=LEASE_MICROS, clock=clock)
         self._frontier: Frontier | None = None
         self._newest = 0
         self._compared = False
@@ -107,9 +105,7 @@ class Sequencer:
 
     async def release(self) -> None:
         """Leaves the role to others."""
-        if self._lease_until:
-            await self._leases.release(LEASE, self._holder)
-            self._lease_until = 0
+        await self._role.leave()
 
     async def step(self) -> StoredCheckpoint | None:
         """Sequences what waits and signs a checkpoint; the new one, or None."""
@@ -117,10 +113,11 @@ class Sequencer:
             tree = AuditTree(connection)
             last = await tree.checkpoint()
             if last is not None and not await tree.is_waiting() and await tree.size() == last.size:
-                if self._lease_until > self._clock.now():
+                if self._role.is_held:
                     await self._hand_out(last)
                 return None
-        if not await self._has_role():
+        if not await self._role.take():
+            self._compared = False
             return None
         while await self._sequence():
             pass
@@ -131,17 +128,6 @@ class Sequencer:
         if made is not None:
             await self._hand_out(made)
         return made
-
-    async def _has_role(self) -> bool:
-        now = self._clock.now()
-        if self._lease_until - now > LEASE_MICROS // 2:
-            return True
-        until = now + LEASE_MICROS
-        held = await self._leases.hold(LEASE, self._holder, now=now, until=until)
-        if not held:
-            self._compared = False
-        self._lease_until = until if held else 0
-        return held
 
     async def _sequence(self) -> bool:
         """Whether there may be more."""

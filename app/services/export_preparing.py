@@ -18,11 +18,12 @@ from app.db.engine import DatabaseBusy, EveryTenant
 from app.fhir.audit.record import MAJOR
 from app.fhir.registry import REGISTRY
 from app.repositories.exports import ExportFile, ExportJob
-from app.repositories.leases import Leases
+from app.repositories.leases import Role
 from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
 from app.repositories.walks import Stretch
 from app.search.visibility import Visible
-from app.security import access, exporting, scopes
+from app.security import access, scopes
+from app.security.principal import Principal
 from app.services.audit import AuditTrail
 from app.services.export_asked import Asked, Part
 from app.services.grounds import learnt
@@ -67,11 +68,9 @@ class Preparing:
         self._units = units
         self._trail = trail
         self._clock = clock
-        self._holder = holder
         self._origin = origin
         self._file_rows = file_rows
-        self._leases = Leases(units.database)
-        self._lease_until = 0
+        self._role = Role(units.database, LEASE, holder=holder, lasting=LEASE_MICROS, clock=clock)
         self._purged = 0
         self._woken = asyncio.Event()
         self._stopping = False
@@ -102,9 +101,7 @@ class Preparing:
 
     async def release(self) -> None:
         """Leaves the role to others."""
-        if self._lease_until:
-            await self._leases.release(LEASE, self._holder)
-            self._lease_until = 0
+        await self._role.leave()
 
     async def step(self) -> bool:
         """One step of the oldest job; False where there is none, or it is another's to do."""
@@ -112,7 +109,7 @@ class Preparing:
         await self._purge(now)
         async with self._units.read(_QUEUE, snapshot=False) as unit:
             job = await unit.exports.due(now=now)
-        if job is None or not await self._has_role():
+        if job is None or not await self._role.take():
             return False
         try:
             await self._prepare(job)
@@ -156,7 +153,7 @@ class Preparing:
         tenant = await uow.accounts.clients.tenant(job.tenant)
         if client is None or not client.enabled or tenant is None or tenant.suspended:
             return None
-        principal = exporting.acting(
+        principal = Principal.of_client(
             client,
             scopes.parse(asked.scope, types=REGISTRY),
             slug=tenant.slug,
@@ -230,12 +227,3 @@ class Preparing:
         for tenant, id in over:
             async with self._units.write(tenant, resources=0) as uow:
                 await uow.exports.remove(tenant, id)
-
-    async def _has_role(self) -> bool:
-        now = self._clock.now()
-        if self._lease_until - now > LEASE_MICROS // 2:
-            return True
-        end = now + LEASE_MICROS
-        held = await self._leases.hold(LEASE, self._holder, now=now, until=end)
-        self._lease_until = end if held else 0
-        return held
