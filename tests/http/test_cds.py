@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.http.answers import ok, refused
 from tests.support import therapy
-from tests.support.asking import asked
+from tests.support.asking import asked, asking
 from tests.support.hooks import ALERTS, FORMS, HOOKS, called, cards, claims, ruptured, signed, view
 from tests.support.people import add_person
 from tests.support.staff import signed_in
@@ -170,6 +170,22 @@ async def test_what_an_instrument_is_called_works_no_mark(clinic, course):
     [card] = await cards(clinic, course.patient, course.therapist, FORMS)
     check_card(card)
     assert "**\\*a\\*\\_b\\_\\[c\\](d)**" in card["detail"]
+
+
+async def test_of_many_things_the_last_card_tells_how_many_more(clinic, course):
+    await course.put(*(asking(course.patient, id=f"f{n}-{course.key}") for n in range(12)))
+    found = await cards(clinic, course.patient, course.therapist, FORMS)
+    assert len(found) == len({card["uuid"] for card in found}) == 10
+    assert [card for card in found if "More of them" in card["detail"]] == found[-1:]
+    assert found[-1]["detail"].endswith("More of them on the page: 2")
+
+
+async def test_a_long_name_is_cut_and_the_summary_stays_whole(clinic, course):
+    given = [{"type": {"text": "form"}, "valueCanonical": f"https://e.example/{'n' * 300}"}]
+    await asked(course, session=1, focus=None, input=given)
+    [card] = await cards(clinic, course.patient, course.therapist, FORMS)
+    check_card(card)
+    assert len(card["summary"]) == 139 and card["summary"].endswith("n…")
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,21 @@ async def test_what_is_very_restricted_is_on_no_card_of_a_system_of_clearance_r(
     assert bool(found) == (label is SDV), "a therapist sees what was labelled for violence"
 
 
+async def test_what_was_said_in_private_is_on_no_card(clinic):
+    """Neither X1, of which the lead alone hears, nor what calls a clinician at once."""
+    course = await therapy.begin(clinic)
+    await add_person(clinic, "tess", "therapist", fhir_user=course.therapist)
+    lead = await of_role(clinic, "clinical_lead", actor="Practitioner/lea")
+    await course.sessions("asc-client", [therapy.asc(3, x1="yes")])
+    await course.sessions("phq-9", [{str(item): 1 for item in range(1, 10)}])
+    flags = resources(ok(await clinic.http.get("Flag", params={"patient": course.patient})))
+    assert flags, "somebody is told, elsewhere"
+    for by in (None, await clinic.application.register(clinic.tenant, clearance="V")):
+        for who in (course.therapist, lead):
+            for service in (ALERTS, FORMS):
+                assert await cards(clinic, course.patient, who, service, by=by) == []
+
+
 async def test_partners_get_each_their_own(clinic):
     pair = [await therapy.begin(clinic, couple="Group/g", therapist_key="both") for _ in range(2)]
     await add_person(clinic, "both", "therapist", fhir_user="Practitioner/both")
