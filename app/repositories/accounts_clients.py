@@ -65,6 +65,11 @@ _BY_ID = Statement(
     .where(client.c.client_id == bindparam("this_id", type_=Str))
     .order_by(client.c.tenant)
 )
+_BY_KEYS = Statement(
+    select(client)
+    .where(client.c.jwks_url == bindparam("this_url", type_=Str))
+    .order_by(client.c.tenant, client.c.client_id)
+)
 _HERE = Statement(select(client).where(*_THIS))
 _ALL = Statement(
     select(client)
@@ -133,6 +138,10 @@ class Clients:
         """The client with this id in each tenant that has it, by the tenants' numbers."""
         rows = await self._connection.fetch(_BY_ID, {"this_id": client_id})
         return [_client(row) for row in rows]
+
+    async def of_key_set(self, url: str) -> Sequence[Client]:
+        """The clients of whatever tenant whose keys are at an address."""
+        return [_client(row) for row in await self._connection.fetch(_BY_KEYS, {"this_url": url})]
 
     async def find(self, client_id: str, *, tenant: int) -> Client | None:
         """The client with this id in a tenant."""

@@ -11,6 +11,7 @@ from jose import jwt
 
 from app.core.clock import SECOND
 from app.security.keys import new_es384_key
+from app.security.ports import Fetched, FetchRefused
 from tests.http.answers import comparable, refused
 from tests.support.hooks import ALERTS, FORMS, called, claims, signed, view
 from tests.support.people import add_client
@@ -160,3 +161,62 @@ async def test_who_may_never_see_alerts_is_told_so_and_it_is_recorded(clinic):
     auditor = await clinic.as_client("system/AuditEvent.rs", role="auditor")
     found = (await auditor.get("AuditEvent", params={"subtype": "request"})).json()
     assert any(other.client_id in json.dumps(each) for each in found.get("entry", ()))
+
+
+KEYS = "https://records.example.net/jwks"
+
+
+@pytest.fixture
+def published(clinic, monkeypatch):
+    """Key sets by address, as the network has them; and which were asked for."""
+    sets, asked = {}, []
+
+    async def fetch(url, *, form=None):
+        asked.append(url)
+        if url not in sets:
+            raise FetchRefused
+        return Fetched(json.dumps({"keys": [dict(sets[url])]}).encode(), max_age=600)
+
+    clients = clinic.application.services.authorization.cds_clients._clients
+    monkeypatch.setattr(clients, "_fetch", fetch)
+    sets["asked"] = asked
+    return sets
+
+
+async def by_address(clinic, published, url, **fields):
+    """A record system whose keys are at an address."""
+    other = await clinic.application.register(clinic.tenant, jwks=None, jwks_url=url, **fields)
+    published[url] = other.key.public_jwk
+    return other
+
+
+async def test_a_record_system_may_call_itself_by_its_address(clinic, published):
+    url = f"{KEYS}/{uuid4()}"
+    other = await by_address(clinic, published, url)
+
+    async def status(jku=url, **said):
+        given = {"iss": "https://records.example.net/fhir", **said}
+        token = signed(other, claims(other, ALERTS, **given), {"jku": jku} if jku else {})
+        return (await called(clinic, BODY, token=token)).status_code
+
+    assert await status() == 200
+    assert await status(tenant=clinic.tenant.slug) == 200
+    assert await status(tenant="another-clinic") == 401
+    assert await status(iss="https://elsewhere.example.net") == 401
+    assert await status(iss="http://records.example.net") == 401
+    assert await status(jku=None) == 401
+    assert await status(jku=f"{KEYS}/evil") == 401
+    assert await status(iss="https://[") == 401
+    assert await status(iss=other.client_id) == 200
+    assert set(published["asked"]) == {url}, "nobody makes the server ask elsewhere"
+
+
+async def test_where_two_clinics_have_the_keys_the_token_says_which(clinic, published):
+    url = f"{KEYS}/{uuid4()}"
+    other = await by_address(clinic, published, url)
+    tenant = await clinic.application.add_tenant(f"also-{uuid4().hex[:8]}")
+    await clinic.application.register(tenant, jwks=None, jwks_url=url)
+    for slug, status in ((None, 401), (clinic.tenant.slug, 200), (tenant.slug, 200)):
+        said = claims(other, ALERTS, iss="https://records.example.net", tenant=slug)
+        token = signed(other, said, {"jku": url})
+        assert (await called(clinic, BODY, token=token)).status_code == status, slug

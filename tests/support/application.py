@@ -80,8 +80,14 @@ class Application:
     async def register(self, tenant: Tenant, **fields: Any) -> Backend:
         """A backend client of a clinic, with a key of its own."""
         key = new_es384_key()
-        values = {"name": "Record system", "kind": "backend", "scope": "system/*.cruds", **fields}
-        client = NewClient(tenant=tenant.id, jwks={"keys": [dict(key.public_jwk)]}, **values)
+        values: dict[str, Any] = {
+            "name": "Record system",
+            "kind": "backend",
+            "scope": "system/*.cruds",
+            "jwks": {"keys": [dict(key.public_jwk)]},
+            **fields,
+        }
+        client = NewClient(tenant=tenant.id, **values)
         services = self.services
         async with services.units.accounts.write() as unit:
             registered = await register_client(

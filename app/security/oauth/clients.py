@@ -13,7 +13,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_plus, urlsplit
 
 from app.core.clock import SECOND, Clock
 from app.core.errors import AppError
@@ -159,14 +159,34 @@ class ClientAuthenticator:
     async def by_bearer(self, text: str, *, audience: str) -> ProvenClient:
         """The client whose own key signed a token for one address, with the time of signing.
 
-        CDS Hooks 2.0, trusting CDS Clients: ``iss`` is the client, there need be no ``sub``.
+        CDS Hooks 2.0, trusting CDS Clients: there need be no ``sub``, and ``iss`` is the client's
+        id, or the URI that a record system calls itself by. Then ``jku`` is the registered address
+        of its keys, at the same origin; where several clinics have that, ``tenant`` says which.
         Raises ``OAuthError`` or ``TokenRefused``.
         """
         token = jose.read(text, also=_JKU)
-        client = await self._usable(jose.text(token.claims, "iss"), None)
+        issuer = jose.text(token.claims, "iss")
+        if token.jku is not None and _origin(issuer) is not None:
+            client = await self._publishing(token.jku, issuer, token.claims.get("tenant"))
+        else:
+            client = await self._usable(issuer, None)
         proven = await self._proven(token, client, frozenset({audience}))
         jose.seconds(token.claims, "iat")
         return proven
+
+    async def _publishing(self, jku: str, issuer: str, slug: object) -> Client:
+        """The one client whose keys are at an address, of the clinic with a short name if any."""
+        if _origin(jku) != _origin(issuer):
+            raise jose.TokenRefused("claim iss")
+        async with self._units.read() as unit:
+            found = await unit.accounts.clients.of_key_set(jku)
+            if isinstance(slug, str):
+                clinic = await unit.accounts.clients.tenant_by_slug(slug)
+                found = [each for each in found if clinic and each.tenant == clinic.id]
+            if len(found) != 1:
+                raise jose.TokenRefused("claim iss")
+            clinic = await unit.accounts.clients.tenant(found[0].tenant)
+        return _checked_standing(found[0], clinic)
 
     async def _proven(
         self, token: jose.UnverifiedToken, client: Client, audiences: frozenset[str]
@@ -260,6 +280,15 @@ def _claimed(token: str) -> int | None:
     except jose.TokenRefused:
         return None
     return tenant if isinstance(tenant, int) else None
+
+
+def _origin(address: str) -> tuple[str, str] | None:
+    """Scheme and place of an https address; none of anything else."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    return (parts.scheme, parts.netloc.lower()) if parts.scheme == "https" else None
 
 
 def _checked_standing(client: Client | None, tenant: Tenant | None) -> Client:
