@@ -83,6 +83,7 @@ _STATISTICS: dict[str, dict[str, tuple[int, ...]]] = {
         "ix_audit_event_organization": (_ROWS, 50_000, 2, 1),
         "ix_audit_event_folded": (8 * _ROWS, 50_000, 2, 1),
         "ix_audit_event_break_glass": (1_000, 2, 1),
+        "ix_audit_event_entity_name": (10_000, 2, 1),
         "ix_audit_event_event": (1, 1, 1, 1, 1),  # it holds none
     },
     "idx_uri": {

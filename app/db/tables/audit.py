@@ -96,6 +96,15 @@ Index(
     postgresql_where=text(BREAK_GLASS),
     sqlite_where=text(BREAK_GLASS),
 )
+# As few have a name for what they are about: a rotated key, a job, an alert.
+Index(
+    "ix_audit_event_entity_name",
+    audit_event.c.tenant,
+    audit_event.c.recorded,
+    audit_event.c.aid,
+    postgresql_where=audit_event.c.entity_name.is_not(None),
+    sqlite_where=audit_event.c.entity_name.is_not(None),
+)
 SEARCHED = tuple(
     _index(column)
     for column in ("patient", "actor_id", "entity_id", "consent", "organization", "folded")
