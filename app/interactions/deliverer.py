@@ -27,7 +27,8 @@ log = structlog.get_logger("rapport.deliverer")
 LEASE: Final = "deliverer"
 SUBSCRIBERS: Final = EveryTenant("one worker delivers for all, and rows say whose they are")
 LEASE_SECONDS: Final = 10
-MOST_AT_ONCE: Final = 64
+MOST_AT_ONCE: Final = 256
+MOST_OF_ONE: Final = 16  # of one clinic, whose endpoints may all hang
 IDLE_SECONDS: Final = 0.5
 PURGE_EVERY: Final = 3600 * SECOND
 _DAY: Final = 86_400 * SECOND
@@ -100,13 +101,17 @@ class Deliverer:
         begun = 0
         for standing in due:
             key = (standing.tenant, standing.id)
-            if key in self._busy or len(self._busy) >= MOST_AT_ONCE:
+            if key in self._busy or not self._has_room(standing.tenant):
                 continue
             task = asyncio.create_task(self._serve(standing))
             self._busy[key] = task
             task.add_done_callback(partial(self._served, key))
             begun += 1
         return begun
+
+    def _has_room(self, tenant: int) -> bool:
+        own = sum(1 for busy, _ in self._busy if busy == tenant)
+        return own < MOST_OF_ONE and len(self._busy) < MOST_AT_ONCE
 
     def _served(self, key: tuple[int, str], _task: asyncio.Task[None]) -> None:
         self._busy.pop(key, None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from collections import Counter
 from typing import Final
 
 import structlog
@@ -21,12 +22,14 @@ from app.db.engine import DatabaseBusy
 from app.repositories.binding_tokens import BindingToken
 from app.repositories.subscriptions import Standing
 from app.routers.dependencies import Services
+from app.routers.peers import address_of
 from app.services.deliveries import Letter
 
 log = structlog.get_logger("rapport.sockets")
 router = APIRouter(include_in_schema=False)
 
 MOST_SOCKETS: Final = 200  # of one process
+MOST_STRANGERS: Final = 10  # of one address, before they are bound
 MOST_BOUND: Final = 5  # tokens of one socket
 MAX_MESSAGE: Final = 4096
 BIND_SECONDS: Final = 10.0
@@ -34,6 +37,7 @@ LOOK_SECONDS: Final = 1.0
 _BIND = re.compile(r"bind-with-token:? *([A-Za-z0-9_-]{43})\s*")
 _POLICY, _TRY_LATER = 1008, 1013
 _open: set[WebSocket] = set()
+_strangers: Counter[str] = Counter()
 
 
 @router.websocket(SOCKET_PATH)
@@ -44,12 +48,13 @@ async def socket(websocket: WebSocket) -> None:
         await websocket.close(_POLICY)
         return
     await websocket.accept()
-    if len(_open) >= MOST_SOCKETS:
+    address = address_of(websocket, services.settings.trusted_proxies) or ""
+    if len(_open) >= MOST_SOCKETS or _strangers[address] >= MOST_STRANGERS:
         await websocket.close(_TRY_LATER)
         return
     _open.add(websocket)
     try:
-        await _Listening(websocket, services).run()
+        await _Listening(websocket, services, address).run()
     except (WebSocketDisconnect, RuntimeError, TimeoutError):
         pass  # the subscriber went away
     except DatabaseBusy:
@@ -62,18 +67,20 @@ async def socket(websocket: WebSocket) -> None:
 class _Listening:
     """A socket and what it is bound to."""
 
-    def __init__(self, websocket: WebSocket, services: Services) -> None:
+    def __init__(self, websocket: WebSocket, services: Services, address: str) -> None:
         self._websocket = websocket
         self._services = services
         self._units = services.units
         self._bindings = services.engine.services.bindings
         self._bound: list[BindingToken] = []
+        self._address = address
         self._greeted: set[tuple[bytes, str]] = set()
 
     async def run(self) -> None:
         """Binds, then tells until nothing is left to be told."""
         receiving = asyncio.create_task(self._websocket.receive())
         patience = BIND_SECONDS
+        self._count(1)
         try:
             while True:
                 done, _ = await asyncio.wait({receiving}, timeout=patience)
@@ -90,6 +97,14 @@ class _Listening:
                     return
         finally:
             receiving.cancel()
+            if not self._bound:
+                self._count(-1)
+
+    def _count(self, more: int) -> None:
+        """Keeps how many of an address are not bound; who left is forgotten."""
+        _strangers[self._address] += more
+        if _strangers[self._address] <= 0:
+            del _strangers[self._address]
 
     async def _bind(self, message: object) -> bool:
         """Takes a message; False where it ends the socket."""
@@ -105,6 +120,8 @@ class _Listening:
             await self._services.record_stranger(self._websocket, "binding token")
             await self._websocket.close(_POLICY)
             return False
+        if not self._bound:
+            self._count(-1)
         self._bound.append(bound)
         return True
 

@@ -178,6 +178,29 @@ async def test_who_dies_while_sending_leaves_it_to_the_next(local, receiver, mon
     assert await subscribed.deliver() == []
 
 
+async def test_a_clinic_whose_endpoints_hang_leaves_room_for_others(local, receiver, monkeypatch):
+    from app.interactions import deliverer
+    from tests.support.application import clinic_of
+
+    monkeypatch.setattr(deliverer, "MOST_OF_ONE", 1)
+    async with receiving() as slow, clinic_of(local.application) as other:
+        long = {"extension": [extension("backport-timeout", valueUnsignedInt=30)]}
+        for _ in range(2):
+            await subscribe(local, slow, "episode-status", channel=long)
+        await subscribe(other, receiver, "episode-status")
+        slow.default = "hang"
+        await begin(local)
+        (where,) = await begin(other)
+        task = asyncio.create_task(local.application.deliver())
+        async with asyncio.timeout(30):
+            while not (receiver.events and slow.events):
+                await asyncio.sleep(0.01)
+        assert receiver.events[0].focuses == [where]
+        assert (slow.open, slow.most_open) == (1, 1)
+        slow.released.set()
+        await task
+
+
 async def test_every_delivery_is_recorded_for_each_patient(local, receiver):
     subscribed = await subscribe(local, receiver, "episode-status")
     subjects = [made(await local.http.post("Patient", json=patient())) for _ in range(2)]
@@ -192,6 +215,11 @@ async def test_every_delivery_is_recorded_for_each_patient(local, receiver):
     assert subscribed.where in found  # the handshake
     for one, subject in zip(where, subjects, strict=True):
         assert subject in found[one]
+    auditor = await local.as_client("system/*.rs", role="auditor")
+    account = ok(await auditor.get(f"{subjects[0]}/$accounting-of-disclosures"))
+    told = [e for e in resources(account) if e["subtype"][0]["code"] == "notification"]
+    assert len(told) == 1
+    assert local.ehr.client_id in str(told[0]["agent"])
 
 
 async def test_nothing_leaves_where_it_cannot_be_recorded(local, receiver):

@@ -116,6 +116,22 @@ async def test_there_are_so_many_and_no_more(application, monkeypatch):
         assert await opened.closed() == 1013
 
 
+async def test_strangers_of_one_address_are_few(clinic, monkeypatch):
+    monkeypatch.setattr(sockets, "MOST_STRANGERS", 1)
+    await subscribed(clinic)
+    given = await token(clinic.http)
+    async with socket(clinic.application) as one:
+        await one.accepted()
+        async with socket(clinic.application) as two:
+            assert await two.closed() == 1013
+        await one.say(f"bind-with-token: {given['token']}")
+        assert (await one.next()).type == "handshake"
+        async with socket(clinic.application) as three:
+            await three.say("hello")
+            assert await three.closed() == POLICY
+    assert not sockets._strangers
+
+
 async def test_nobody_listens_to_what_another_asked_for(clinic):
     where = await subscribed(clinic)
     hook = made(

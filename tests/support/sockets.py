@@ -26,6 +26,12 @@ class Socket:
     async def say(self, text: str) -> None:
         await self.sent.put({"type": "websocket.receive", "text": text})
 
+    async def accepted(self) -> None:
+        """Waits until it is open."""
+        async with asyncio.timeout(PATIENCE):
+            assert (await self.got.get())["type"] == "websocket.accept"
+        await asyncio.sleep(0)
+
     async def next(self) -> Posted:
         """The next notification."""
         message = await self._next()
