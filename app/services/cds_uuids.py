@@ -47,7 +47,9 @@ class CardUuids:
             known = uuid.UUID(card)
         except ValueError:
             return False
-        return hmac.compare_digest(self._sealed(known.bytes[:_HALF]), str(known))
+        return hmac.compare_digest(
+            self._sealed(known.bytes[:_HALF]).encode(), card.lower().encode()
+        )
 
     def _sealed(self, first: bytes) -> str:
         head = int.from_bytes(first, "big")
