@@ -300,6 +300,19 @@ async def test_hidden_patients_are_as_none_at_all(world, outside):
     assert all("anna" in str(tree) for tree in answers[0][3])
 
 
+async def test_what_is_about_a_patient_and_a_couple_of_theirs(world):
+    body = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "patient", "valueReference": {"reference": "Patient/anna"}}],
+    }
+    told = await manifest(world.application, world.http, "Patient/$export", json=body)
+    names = named(await exported(world.http, told))
+    assert {"Patient/anna", "Task/t-anna", "EpisodeOfCare/e-anna", "Consent/c-anna"} <= names
+    assert {"Group/couple", "Goal/joint"} <= names
+    assert not {"Patient/berta", "Observation/o-v", "DocumentReference/n-anna"} & names
+    assert not of("carl", names)
+
+
 async def test_a_group_that_is_hidden_has_no_export(world, outside):
     group = {
         "resourceType": "Group",
