@@ -8,7 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Integer, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    and_,
+    bindparam,
+    column,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from app.db.engine import Connection, Row, Statement
 from app.db.metadata import Micros, Str
@@ -116,6 +128,16 @@ _REMOVE = [
 _EXPIRED = Statement(
     select(export_job.c.tenant, export_job.c.id).where(export_job.c.expires <= _NOW).limit(100)
 )
+# Of the server's own role, which is whom the servers of an installation connect as.
+_WRITING = Statement(
+    text(
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() "
+        "AND usename = current_user AND backend_xid IS NOT NULL "
+        "AND xact_start <= to_timestamp(:at / 1e6)) AS writing"
+    )
+    .bindparams(bindparam("at", type_=BigInteger()))
+    .columns(column("writing"))
+)
 
 
 class Exports:
@@ -155,6 +177,15 @@ class Exports:
     async def due(self, *, now: int) -> ExportJob | None:
         """The oldest job of all tenants that is still to be prepared."""
         return await self._one(await self._connection.fetch(_DUE, {"now": now}))
+
+    async def is_settled(self, job: ExportJob) -> bool:
+        """Whether all that began to be written before a job was started is there, or is not.
+
+        SQLite has one writer at a time, who had ended when the job was kept.
+        """
+        if self._connection.dialect == "sqlite":
+            return True
+        return not (await self._connection.fetch(_WRITING, {"at": job.started}))[0][0]
 
     async def running(self, tenant: int, client: str, *, now: int) -> int:
         """How many jobs of a client are still to be prepared."""

@@ -9,14 +9,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.fhir import json
+from app.fhir.registry import Interaction
 from app.main import preparing_of
 from app.repositories.exports import Exports
 from app.services import exports
+from app.services.changes import Change
 from tests.http.answers import made, ok, resources
 from tests.http.resources import observation, patient
 from tests.support.application import Application, Clinic, clinic_of
 from tests.support.consents import actor, consent, labels, provision
-from tests.support.exports import exported, manifest, named, started
+from tests.support.exports import exported, manifest, named, prepared, started
 
 HIE = "Organization/exchange"
 LABELS = ([], ["N"], ["R"], ["V"], ["R", "PSYTHPN"])
@@ -163,6 +166,26 @@ async def test_two_who_prepare_at_once_do_it_once(clinic: Clinic, monkeypatch):
     told = ok(await clinic.http.get(status))
     assert len(told["output"]) == 3
     assert len(named(await exported(clinic.http, told))) == 3
+
+
+async def test_who_is_slow_to_commit_is_waited_for(clinic: Clinic):
+    """What was written before ``transactionTime`` is in it, also where it is committed later."""
+    services, application = clinic.application.services, clinic.application
+    if application.dialect == "sqlite":
+        return  # nobody else writes meanwhile, nor asks for an export
+    tree = patient("Slow", id="slow")
+    change = Change("Patient", "slow", json.dumps(tree), tree, None, Interaction.UPDATE)
+    async with services.units.write(clinic.tenant.id, resources=1) as unit:
+        services.engine.records.store(unit, change, tenant=clinic.tenant.id)
+        await unit.resources.flush()
+        status = await started(clinic.http, "$export?_type=Patient")
+        await prepared(application)
+        assert (await clinic.http.get(status)).status_code == 202
+    await prepared(application)
+    told = ok(await clinic.http.get(status))
+    (found,) = await exported(clinic.http, told)
+    assert found["id"] == "slow"
+    assert found["meta"]["lastUpdated"] <= told["transactionTime"]
 
 
 async def test_what_is_permitted_or_committed_late_has_its_place(clinic: Clinic, monkeypatch):
