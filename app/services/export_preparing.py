@@ -93,6 +93,9 @@ class Preparing:
                 done = await self.step()
             except (DatabaseBusy, AppError) as error:
                 log.warning("export could not be prepared", reason=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - the role must not end with one failure
+                # A traceback would show values.
+                log.error("export could not be prepared", error=type(error).__name__)  # noqa: TRY400
             if not done:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), IDLE_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from app.main import preparing_of
 from app.repositories.exports import Exports
 from app.services import exports
 from app.services.changes import Change
-from tests.http.answers import made, ok, resources
+from tests.http.answers import made, ok, refused, resources
 from tests.http.resources import observation, patient
 from tests.support.application import Application, Clinic, clinic_of
 from tests.support.consents import actor, consent, labels, provision
@@ -205,3 +206,28 @@ async def test_what_is_permitted_or_committed_late_has_its_place(clinic: Clinic,
     assert named(await exported(outside, told)) == {
         f"Patient/{i}" for i in ("anna", "berta", "carl")
     }
+
+
+async def test_one_failure_ends_no_role(clinic: Clinic, monkeypatch):
+    """Neither of what is asked of the queue, nor of a job, which is given up and said to be."""
+    core = preparing_of(_core_of(clinic.application))
+    status = await started(clinic.http, "$export?_type=Patient")
+    failures = 0
+
+    async def failing(*_: Any, **__: Any) -> Any:
+        nonlocal failures
+        failures += 1
+        if failures == 2:
+            core.stop()
+        core.wake()
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Exports, "due", failing)
+        await asyncio.wait_for(core.run(), 20)
+    assert failures == 2
+    with monkeypatch.context() as broken:
+        broken.setattr(core, "_look", failing)
+        assert await core.step()
+    await core.release()
+    refused(await clinic.http.get(status), 404)
