@@ -122,7 +122,12 @@ _MARK = Statement(
         number=bindparam("to_number", type_=BigInteger()),
     )
 )
-_DROP = Statement(delete(subscription_event).where(_EVENT))
+_KEEP = Statement(
+    update(subscription_event)
+    .where(_EVENT, _event.state == number(UNMATCHED))
+    .values(state=number(WAITING))
+)
+_DROP = Statement(delete(subscription_event).where(_EVENT, _event.state < number(TOLD)))
 _DROP_WAITING = Statement(delete(subscription_event).where(*_OWN, _event.number.is_(None)))
 _PURGE = Statement(delete(subscription_event).where(_event.at < bindparam("before", type_=Micros)))
 _BACKLOG = Statement(
@@ -175,8 +180,13 @@ class SubscriptionEvents:
                 [{**_event_key(e), "to_state": e.state, "to_number": e.number} for e in events],
             )
 
+    async def keep(self, events: Sequence[Event]) -> None:
+        """Lets events wait that were found; who was slow to find them changes nothing."""
+        if events:
+            await self._connection.execute_many(_KEEP, [_event_key(event) for event in events])
+
     async def drop(self, events: Sequence[Event]) -> None:
-        """Forgets events."""
+        """Forgets events that were not told."""
         if events:
             await self._connection.execute_many(_DROP, [_event_key(event) for event in events])
 

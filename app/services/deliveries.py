@@ -180,6 +180,9 @@ class Deliveries:
         since = standing.failing if standing.failing is not None else now
         ends = standing.status == "requested" or now - since >= self._retry_for
         async with units.write(standing.tenant) as uow:
+            mine = replace(standing, due=letter.claimed)
+            if not await uow.subscriptions.claim(mine, until=letter.claimed):
+                return  # a client wrote it meanwhile, or it was too long ago
             if not reached and letter.events:
                 fresh = [e for e in letter.events if e.number and e.number > standing.number]
                 await uow.events.mark([replace(e, number=None) for e in fresh])

@@ -12,7 +12,7 @@ from app.fhir.json import Tree
 from app.fhir.notifications import Happened
 from app.fhir.registry import REGISTRY, by_code
 from app.repositories.resources import StoredVersion
-from app.repositories.subscription_events import UNMATCHED, WAITING, Event
+from app.repositories.subscription_events import UNMATCHED, Event
 from app.repositories.subscriptions import Standing
 from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
 from app.search.expression import And, Ids
@@ -37,9 +37,7 @@ class Matching:
 
     async def match(self, units: UnitsOfWork, standing: Standing) -> None:
         """Keeps of the new events those that the Subscription's filters and its owner find."""
-        if not standing.filtered:
-            return
-        async with units.write(standing.tenant) as uow:
+        async with units.write(standing.tenant, late=True) as uow:
             events = await uow.events.in_state(
                 standing.tenant, standing.id, UNMATCHED, limit=_AT_ONCE
             )
@@ -53,13 +51,9 @@ class Matching:
             if owner is not None and asked is not None:
                 finds, _ = sight_of(owner, await concern_of(owner, uow.consents))
                 queries = self._subscriptions.criteria(topic, asked)
-                kept = [
-                    replace(event, state=WAITING)
-                    for event in events
-                    if await _meets(uow, event, queries, finds)
-                ]
+                kept = [event for event in events if await _meets(uow, event, queries, finds)]
             stays = {event.oid for event in kept}
-            await uow.events.mark(kept)
+            await uow.events.keep(kept)
             await uow.events.drop([e for e in events if e.oid not in stays])
 
     async def owner(self, uow: UnitOfWork, standing: Standing) -> Principal | None:

@@ -11,7 +11,7 @@ from app.fhir import validation
 from app.services.deliveries import Deliveries
 from tests.http.answers import made, ok, resources
 from tests.http.resources import episode, patient
-from tests.http.test_audit_failing import taking_nothing
+from tests.http.test_audit_failing import owner, taking_nothing
 from tests.support.receiver import receiving
 from tests.support.subscribing import extension, subscribe
 
@@ -254,3 +254,12 @@ async def test_old_events_are_forgotten(local, receiver):
     local.http.headers["Authorization"] = f"Bearer {await local.ehr.token()}"
     bundle = ok(await local.http.get(f"{subscribed.where}/$events"))
     assert len(bundle["entry"]) == 1
+
+
+async def test_what_was_filtered_as_it_happened_is_told_without_filters(local, receiver):
+    """An event may come just as its Subscription is written without the filters it had."""
+    subscribed = await subscribe(local, receiver, "episode-status")
+    (where,) = await begin(local)
+    await owner(local.application.database, "UPDATE subscription_event SET state = 0")
+    (post,) = await subscribed.deliver()
+    assert post.focuses == [where]
