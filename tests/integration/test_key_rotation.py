@@ -19,6 +19,7 @@ from app.security.root_key import KeyUnavailable, RootKey
 from app.services.audit_verification import verify_log
 from tests.support.application import Application, Clinic, clinic_of, running
 from tests.support.databases import ANYBODY, Databases, Dialect
+from tests.support.subscribing import subscription
 from tests.support.transit import key_service_at, rotation
 
 PATIENT = {"resourceType": "Patient", "id": "rita", "active": True}
@@ -61,6 +62,10 @@ async def test_a_tenant_key_is_turned_over_while_it_is_read(clinic: Clinic, tmp_
 
 async def test_the_root_key_is_turned_over_and_the_former_forgotten(clinic: Clinic, tmp_path: Path):
     assert (await clinic.http.put("Patient/rita", json=PATIENT)).status_code == 201
+    hook = subscription(
+        "score-created", "https://ehr.example.org/hook", header=["Authorization: Bearer kept"]
+    )
+    assert (await clinic.http.put("Subscription/s", json=hook | {"id": "s"})).status_code == 201
     former = tmp_path / "former.key"
     shutil.copy(clinic.application.settings.root_key, former)
     wrapped, sealed = await rotation(clinic.application).turn_root()
@@ -73,6 +78,11 @@ async def test_the_root_key_is_turned_over_and_the_former_forgotten(clinic: Clin
     services.units._codec._held.clear()
     assert (await clinic.http.get("Patient/rita")).status_code == 200
     await clinic.application.add_tenant("more")  # signs and seals as before
+    async with services.units.read(clinic.tenant.id) as uow:
+        standing = await uow.subscriptions.find(clinic.tenant.id, "s")
+    assert standing is not None
+    kept = services.engine.services.subscriptions.headers(standing)
+    assert kept == [("Authorization", "Bearer kept")]
     with pytest.raises(KeyUnavailable):
         await KeyRing(
             services.units.accounts, root=RootKey.load(former, services.ids), clock=services.clock
