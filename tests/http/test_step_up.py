@@ -50,7 +50,8 @@ def routes(app, prefix):
             if inner is not None:
                 todo.append((before + route.include_context.prefix, inner))
             elif (before + getattr(route, "path", "")).startswith(prefix):
-                found |= {(method, before + route.path) for method in route.methods - {"HEAD"}}
+                methods = getattr(route, "methods", {"HEAD"}) - {"HEAD"}  # a socket has none
+                found |= {(method, before + route.path) for method in methods}
     return found
 
 
