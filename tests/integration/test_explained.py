@@ -39,12 +39,20 @@ TEAM = {
     ],
     "participant": [{"member": {"reference": each}} for each in (TESS, SUPERVISOR)],
 }
+CIRCLE = {
+    "resourceType": "Group",
+    "id": "circle",
+    "type": "practitioner",
+    "actual": True,
+    "member": [{"entity": {"reference": each}} for each in (THEO, RECEPTION)],
+}
 RESOURCES = [
     *(f"{tree['resourceType']}/{tree['id']}" for tree in WORLD),
     "Consent/c-anna", "Consent/c-berta", "Consent/c-second",
 ]  # fmt: skip
 TYPES = sorted({each.partition("/")[0] for each in RESOURCES})
-NAMED = (TESS, THEO, HIE, LEA, SUPERVISOR, "Group/couple", "CareTeam/supervision")
+GROUPS = ("Group/couple", "Group/circle", "CareTeam/supervision")
+NAMED = (TESS, THEO, HIE, LEA, SUPERVISOR, *GROUPS)
 PURPOSES = ("TREAT", "HRESCH", "HOPERAT", "BTG", "PATRQST")
 
 
@@ -52,7 +60,7 @@ PURPOSES = ("TREAT", "HRESCH", "HOPERAT", "BTG", "PATRQST")
 async def world(clinic):
     made = World(clinic)
     people = [{"resourceType": "Practitioner", "id": id} for id in ("rita", "sana")]
-    await made.put(*people, *WORLD, TEAM)
+    await made.put(*people, *WORLD, TEAM, CIRCLE)
     for role, person in (
         ("therapist", TESS), ("therapist", THEO), ("clinical_lead", LEA),
         ("reception", RECEPTION), ("supervisor", SUPERVISOR),
@@ -81,13 +89,7 @@ def rule(draw, *nested):
     """A provision about anybody and anything."""
     criteria: dict[str, Any] = {}
     if draw.random() < 0.6:
-        criteria["actor"] = [
-            actor(
-                draw.choice(
-                    (TESS, THEO, HIE, LEA, SUPERVISOR, "Group/couple", "CareTeam/supervision")
-                )
-            )
-        ]
+        criteria["actor"] = [actor(draw.choice(NAMED))]
     if draw.random() < 0.3:
         criteria["purpose"] = purposes(draw.choice(PURPOSES))
     about = draw.choice(("", "", "label", "class", "data", "time"))
@@ -120,7 +122,7 @@ async def anew(world, draw):
 
 
 async def test_what_is_explained_is_what_is_found(world):
-    draw = random.Random(20261126)
+    draw = random.Random(7)
     everybody = looking(world)
     units = world.clinic.application.services.units
     await breaks(world.theo, "anna", reason="ETREAT")
@@ -147,3 +149,33 @@ async def test_what_is_explained_is_what_is_found(world):
     kinds = {kind for _, kind in told}
     assert kinds >= {"role", "care-relationship", "consent"}, told
     assert {permit for permit, _ in told} == {True, False}
+
+
+@pytest.mark.parametrize(
+    "named, members", [("Group/circle", (THEO,)), ("CareTeam/supervision", (TESS, SUPERVISOR))]
+)
+async def test_a_member_is_told_of_the_consent_that_names_what_they_belong_to(
+    world, named, members
+):
+    """And what they belong to is no caller itself: nobody is asked about in its name."""
+    rules = provision(
+        "permit",
+        provision("deny", actor=[actor(named)], class_=[{"code": "Encounter"}]),
+        actor=[actor(named)],
+        securityLabel=labels("R"),
+    )
+    tree = {**consent("anna", rules), "id": "c-anna"}
+    await world.clinic.http.put("Consent/c-anna", json=tree)
+    units = world.clinic.application.services.units
+    async with units.read(world.clinic.tenant.id) as uow:
+        asking = world.lea.now
+        assert await explaining.principal_of(uow, named, asking=asking, purpose=None) is None
+        for member in members:
+            who = await explaining.principal_of(uow, member, asking=asking, purpose=None)
+            assert who is not None
+            for id, decision in (("Encounter/s-anna", False), ("Observation/o-anna", True)):
+                found = await explaining.explain(uow, who, "r", *id.split("/"))
+                assert found.permit is decision, (member, id)
+                if not decision:
+                    assert found.because[0].reference == "Consent/c-anna"
+                    assert found.because[0].provision == "Consent.provision.provision[0]"

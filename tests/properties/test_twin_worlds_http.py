@@ -19,7 +19,8 @@ import pytest_asyncio
 from hypothesis import HealthCheck, Phase, assume, given, settings
 
 from tests.support.hooks import HOOKS, view, waiting
-from tests.support.twin_requests import asked
+from tests.support.twin_requests import asked as any_request
+from tests.support.twin_requests import tells_what_was_done
 from tests.support.twins import PEOPLE, Twins, twins
 
 BOUNDED, A_WORLDS = 150, 500
@@ -127,6 +128,63 @@ async def test_no_card_tells_the_worlds_apart(worlds):
     assert shown > 0
 
 
+async def test_no_history_of_a_closed_couple_tells_the_worlds_apart(worlds):
+    """What was joint stays with who treats them; apart, neither learns from it, nor that it was."""
+    members = [{"entity": {"reference": f"Patient/{one}"}} for one in ("pia", "paul")]
+    ended = [{**one, "period": {"end": "2026-02-01"}} for one in members]
+    group = {"resourceType": "Group", "id": "apart", "type": "person", "actual": True}
+    goal = {
+        "resourceType": "Goal", "id": "apart", "subject": {"reference": "Group/apart"},
+        "lifecycleStatus": "active", "description": {"text": "to talk"},
+    }  # fmt: skip
+    written = [
+        ({**group, "member": members}, True),
+        (goal, False),
+        ({**goal, "lifecycleStatus": "on-hold"}, False),
+        ({**group, "member": ended}, True),
+    ]
+    for number, (tree, is_shared) in enumerate(written, 600):
+        url = f"/fhir/{tree['resourceType']}/apart"
+        for twin in (worlds.without, worlds.with_hidden):
+            is_there = is_shared or twin is worlds.with_hidden
+            put = {"method": "PUT", "json": tree} if is_there else {"method": "GET"}
+            stored = await twin.ask("keeper", number, url=url, **put)
+            assert stored.is_success is is_there, stored.text
+    there, closed = worlds.with_hidden, "/fhir/Goal/apart"
+    kept = await there.ask("keeper", 604, method="GET", url=f"{closed}/_history")
+    assert kept.json()["total"] == 2
+    refused = await there.ask("keeper", 605, method="PUT", url=closed, json=goal)
+    assert refused.status_code == 422, "it is closed"
+    worlds.without.clock.at = there.clock.at
+    for caller in worlds.callers:
+        for number, path in enumerate(_OF_A_CLOSED_COUPLE, 610):
+            asked = {"method": "GET", "url": path}
+            if caller != "own_auditor" or not tells_what_was_done(asked):
+                await compared(worlds, caller, number, asked)
+
+
+_OF_A_CLOSED_COUPLE = (
+    "Goal/apart",
+    "Goal/apart/_history",
+    "Goal/apart/_history/1",
+    "Goal/apart/_history/2",
+    "Goal/_history?_count=5",
+    "Group/apart",
+    "Group/apart/_history",
+    "Group/_history?_count=5",
+    "_history?_count=9",
+    "Goal?subject=Group/apart",
+    "Group?_id=apart&_revinclude=Goal:subject",
+    "Group/apart/$couple-summary?scale=core",
+    *(f"Patient/{one}/$everything?_count=50" for one in ("pia", "paul")),
+    *(
+        f"$explain-access?resource={what}&actor={who}"
+        for what in ("Goal/apart", "Patient/anna")
+        for who in ("Group/apart", "CareTeam/t-berta")
+    ),
+)
+
+
 EXPORTS = ("$export", "Patient/$export", "Group/couple/$export", "$export?_since=2020-01-01")
 
 
@@ -168,7 +226,7 @@ async def export_compared(worlds: Twins, caller: str, path: str) -> None:
     phases=[Phase.generate],  # what has changed the worlds cannot be asked again
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(one=asked())
+@given(one=any_request())
 async def test_no_request_tells_the_worlds_apart(worlds, tally, one):
     caller, request = one
     assume(caller in worlds.callers)
