@@ -10,6 +10,7 @@ import pytest
 from app.routers import sockets
 from tests.http.answers import made, ok, refused
 from tests.http.resources import episode, patient
+from tests.http.test_audit_failing import owner, taking_nothing
 from tests.support.sockets import socket
 from tests.support.staff import signed_in
 from tests.support.subscribing import subscription
@@ -173,6 +174,20 @@ async def test_it_is_closed_when_rights_end(clinic, how):
         assert await opened.closed() == POLICY
 
 
+async def test_nothing_goes_over_it_that_cannot_be_recorded(clinic):
+    await subscribed(clinic)
+    given, again = [(await token(clinic.http))["token"] for _ in range(2)]
+    where = await begin(clinic)
+    database = clinic.application.database
+    async with taking_nothing(database), socket(clinic.application) as opened:
+        await opened.say(f"bind-with-token: {given}")
+        assert await opened.closed() == 1013
+    async with socket(clinic.application) as opened:
+        await opened.say(f"bind-with-token: {again}")
+        assert (await opened.next()).type == "handshake"
+        assert (await opened.next()).focuses == [where]
+
+
 async def test_two_sockets_share_what_there_is_to_tell(clinic):
     await subscribed(clinic)
     tokens = [(await token(clinic.http))["token"] for _ in range(2)]
@@ -192,8 +207,6 @@ async def test_two_sockets_share_what_there_is_to_tell(clinic):
 
 
 async def test_a_token_is_not_at_rest(clinic):
-    from tests.http.test_audit_failing import owner
-
     await subscribed(clinic)
     given = await token(clinic.http)
     for table in ("subscription_token", "audit_event"):
