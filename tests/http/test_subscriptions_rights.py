@@ -8,7 +8,7 @@ import random
 import pytest
 
 from tests.http.answers import made, ok, refused, resources
-from tests.http.resources import episode, patient
+from tests.http.resources import episode, observation, patient
 from tests.support import therapy
 from tests.support.consents import CONFIDENTIALITY, actor, consent, provision, purposes
 from tests.support.staff import signed_in
@@ -239,3 +239,31 @@ async def test_what_is_told_is_what_a_search_would_have_shown(local, receiver, s
         told += [number for post in posts for number in post.numbers]
     assert told == list(range(1, len(told) + 1))
     assert len(told) > 3
+
+
+async def test_what_a_couple_shares_is_told_under_both_consents(local, receiver):
+    _, subscribed = await own(local, receiver, "score-created")
+    partners = [made(await local.http.post("Patient", json=patient())) for _ in range(2)]
+    group = {
+        "resourceType": "Group",
+        "type": "person",
+        "actual": True,
+        "member": [{"entity": {"reference": each}} for each in partners],
+    }
+    couple = made(await local.http.post("Group", json=group))
+    definition = {
+        "url": "https://rapport.example.org/StructureDefinition/scoring-definition",
+        "valueCanonical": "https://rapport.example.org/Library/joint|1.0.0",
+    }
+    score = observation(couple, extension=[definition])
+    first = made(await local.http.post("Observation", json=score))
+    (post,) = await subscribed.deliver()
+    assert post.focuses == [first]
+    refusal = provision("deny", actor=[actor("Organization/listener")])
+    rules = consent(partners[1].partition("/")[2], provision("permit", refusal))
+    made(await local.http.post("Consent", json=rules))
+    second = made(await local.http.post("Observation", json=score))
+    refused(await subscribed.http.get(second), 404)
+    assert await subscribed.deliver() == []
+    bundle = ok(await subscribed.http.get(f"{subscribed.where}/$events"))
+    assert len(bundle["entry"]) == 1
