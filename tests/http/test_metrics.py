@@ -56,6 +56,7 @@ async def test_requests_are_counted_by_what_they_were_for(application):
     assert more("/fhir/-/-", "404") == 1
     assert more("/health/live", "200") == 1
     assert ("rapport_reactions_waiting", ()) in after
+    assert ("rapport_deliveries_waiting", ()) in after
     assert after[("rapport_reactions_age_seconds", ())] >= 0
     assert patient["id"] not in text
     assert "Secret" not in text

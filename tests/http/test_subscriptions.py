@@ -255,3 +255,12 @@ async def test_a_clinic_has_so_many_and_no_more(clinic, monkeypatch):
     stored = ok(await clinic.http.get(where))
     ok(await clinic.http.put(where, json=stored | {"status": "off"}))
     made(await clinic.http.post("Subscription", json=tree))
+
+
+async def test_it_is_validated_without_being_kept(clinic):
+    wrong = subscription("no-such-topic", HOOK, header=["Authorization: Bearer s3cret"])
+    answer = await clinic.http.post("Subscription/$validate", json=wrong)
+    (issue,) = [each for each in ok(answer)["issue"] if each["severity"] == "error"]
+    assert issue["expression"] == ["Subscription.criteria"]
+    assert "s3cret" not in answer.text
+    assert ok(await clinic.http.get("Subscription"))["total"] == 0
