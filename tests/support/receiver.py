@@ -78,7 +78,9 @@ class Receiver:
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         try:
-            await self._answer(reader, writer)
+            # Who speaks no HTTP, or goes away in the middle, is no subscription's delivery.
+            with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+                await self._answer(reader, writer)
         finally:
             self.open -= 1
             writer.close()
