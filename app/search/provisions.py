@@ -114,7 +114,7 @@ def speaks_of(rule: FromClause, rows: Rows, *, permit: bool) -> ColumnElement[bo
             within(line + cast(rows.c.kind, String) + line, rule.c.classes),
         ),
         or_(rule.c.code == EMPTY, within(line + rule.c.code + line, classes)),
-        or_(rule.c.meaning == EMPTY, _means(rule, rows)),
+        or_(rule.c.meaning == EMPTY, _means(rule, rows, permit=permit)),
         _of_the_time(rule, rows, permit=permit),
     )
 
@@ -126,7 +126,7 @@ def _labelled(rule: FromClause, rows: Rows, *, permit: bool) -> ColumnElement[bo
     return or_(rule.c.labelled == number(0), shared, and_(rule.c.rank.is_not(None), reached))
 
 
-def _means(rule: FromClause, rows: Rows) -> ColumnElement[bool]:
+def _means(rule: FromClause, rows: Rows, *, permit: bool) -> ColumnElement[bool]:
     refers, referred, source = idx_reference.alias(), idx_reference.alias(), resource.alias()
     by = resource_author.alias()
     is_it = and_(rows.c.kind == rule.c.data_kind, rows.c.id == rule.c.data_id)
@@ -157,7 +157,10 @@ def _means(rule: FromClause, rows: Rows) -> ColumnElement[bool]:
     courses = [number(REGISTRY[name].code) for name in sorted(COURSES)]
     in_course = and_(rule.c.data_kind.in_(courses), refers_to_it)
     meaning = rule.c.meaning
+    # What was deleted refers to nothing any more: a denial may have meant it.
+    gone = and_(meaning.in_((word("dependents"), word("related"))), rows.c.deleted != number(0))
     return or_(
+        *([] if permit else [gone]),
         and_(meaning == word("authoredby"), authored),
         and_(meaning != word("authoredby"), is_it),
         and_(meaning == word("dependents"), refers_to_it),

@@ -258,6 +258,26 @@ async def test_data_may_be_named_one_by_one_by_relation_and_by_author(world):
         assert await sight(world.hie, *rows) == expected, named
 
 
+@pytest.mark.parametrize(
+    "named",
+    [("dependents", "Encounter/s-anna"), ("related", "Encounter/s-anna"),
+     ("related", "Observation/o-anna"), ("instance", "Encounter/s-anna")],
+)  # fmt: skip
+async def test_what_a_denial_by_relation_hid_stays_hidden_once_it_is_deleted(world, named):
+    """Its references are gone by then, so nobody could tell any more that it was meant."""
+    hie = {"actor": [actor(HIE)], "securityLabel": labels("R")}
+    denial = provision("deny", actor=[actor(HIE)], data=data(*named))
+    await world.consent(provision("permit", denial, **hie))
+    both = ("Observation/o-anna", "Encounter/s-anna")
+    hidden = [each for each in both if not await world.hie.sees(each)]
+    assert "Encounter/s-anna" in hidden
+    for reference in both:
+        assert (await world.clinic.http.delete(reference)).status_code == 204
+    for reference in both:
+        assert await world.ehr.finds_deleted(reference)
+        assert reference not in hidden or not await world.hie.finds_deleted(reference)
+
+
 async def test_a_time_frame_is_that_of_the_data(world):
     frame = {"start": "2026-01-01", "end": "2026-01-31"}
     await world.consent(

@@ -49,6 +49,14 @@ class Eyes:
             stored = await uow.resources.read(REGISTRY[type_name].code, id, visible=visible)
         return json.parse_resource(stored.text) if stored and not stored.deleted else None
 
+    async def finds_deleted(self, reference: str) -> bool:
+        """Whether a read tells that it was deleted."""
+        type_name, id = reference.split("/")
+        async with self.clinic.application.services.units.read(self.clinic.tenant.id) as uow:
+            visible = await self.visible(uow, "r")
+            stored = await uow.resources.read(REGISTRY[type_name].code, id, visible=visible)
+        return stored is not None and stored.deleted
+
     async def sees(self, reference: str) -> bool:
         """Whether it is there by read, and then also by search."""
         type_name, id = reference.split("/")
