@@ -150,6 +150,15 @@ async def application(
 
 
 @pytest.fixture
+async def installation(database: Database, tmp_path: Path) -> AsyncIterator[Application]:
+    """An application of the test's own: for what goes through all of a database or its files."""
+    from tests.support.application import running
+
+    async with running(database, tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
 def app(application: Application) -> FastAPI:
     """The ASGI application."""
     return application.app

@@ -89,4 +89,6 @@ def _text(refusal: AppError) -> str:
         return "throttled"
     if refusal.category is Category.GONE:
         return "link-gone"
-    return "bad-client"
+    if isinstance(refusal, NotRedirectable):
+        return "bad-client"
+    return "nothing-here" if refusal.category is Category.NOT_FOUND else "not-done"

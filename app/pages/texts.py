@@ -114,6 +114,10 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "وهو صالح لمرة واحدة خلال 15 دقيقة.",
     ),
     "send": _("Send", "إرسال"),
+    "nothing-here": _(
+        "There is nothing here, or it is not for you.", "لا يوجد شيء هنا، أو أنه ليس لك."
+    ),
+    "not-done": _("This could not be done.", "تعذّر إتمام ذلك."),
     "link-gone": _("This link was used or is too old.", "هذا الرابط مستخدم أو انتهت صلاحيته."),
     "save": _("Save", "حفظ"),
     "password-rule": _(

@@ -31,6 +31,7 @@ from app.services.trees import current, matching
 
 CODE = f"{BASE}/CodeSystem/task-code"
 FORM = "complete-questionnaire"
+ANSWERS = f"{BASE}/StructureDefinition/answers-task"
 _MODE = "http://hl7.org/fhir/StructureDefinition/questionnaireresponse-completionMode"
 _MOST = 200
 LONGEST = 30 * 86_400 * SECOND
@@ -164,7 +165,10 @@ class Answering:
         tree: Tree = {
             "resourceType": "QuestionnaireResponse",
             "language": language,
-            "extension": [{"url": _MODE, "valueCodeableConcept": _mode(mode)}],
+            "extension": [
+                {"url": _MODE, "valueCodeableConcept": _mode(mode)},
+                {"url": ANSWERS, "valueReference": {"reference": f"Task/{task['id']}"}},
+            ],
             "questionnaire": f"{url}|{version}" if version else url,
             "status": "completed",
             "subject": {"reference": form.subject},

@@ -21,7 +21,7 @@ from app.fhir.registry import by_code
 from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork
 from app.search.visibility import Visible
-from app.services.answering import CODE, FORM, WAITING, named_by
+from app.services.answering import ANSWERS, CODE, FORM, WAITING, named_by
 from app.services.changes import Change
 from app.services.courses import Courses, extension, id_in, moment
 from app.services.derived import Derived, derived_id
@@ -139,11 +139,13 @@ class Schedules:
         found = await matching(uow, "Task", criteria, visible=visible, limit=_MOST, base=self._base)
         asked = response.get("questionnaire", "").partition("|")[0]
         session = id_in(response.get("encounter"), "Encounter")
+        answers = extension(response, ANSWERS).get("valueReference")
         fitting = [
             task
             for task in found
             if asked in _forms(task)
             and id_in(task.get("encounter"), "Encounter") in (session, None)
+            and (answers is None or task["id"] == id_in(answers, "Task"))
         ]
         fitting.sort(
             key=lambda task: (id_in(task.get("encounter"), "Encounter") is None, task["id"])

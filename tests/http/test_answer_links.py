@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.http.answers import ok, refused
+from tests.http.answers import made, ok, refused
 from tests.support import therapy
-from tests.support.asking import PULSE, asked
+from tests.support.asking import PULSE, asked, asking
 from tests.support.operations import one, parameters
 from tests.support.people import forms
 from tests.support.staff import signed_in
@@ -97,6 +97,17 @@ async def test_answers_by_a_link_are_stored_scored_and_end_the_task(clinic, cour
     scores = ok(await course.http.get("Observation", params={"subject": course.patient}))
     assert scores["entry"][0]["resource"]["valueQuantity"]["value"] == 75
     assert ok(await course.http.get(f"Task/{task}"))["status"] == "completed"
+
+
+async def test_of_two_that_wait_the_one_whose_link_it_was_ends(clinic, course, at_home):
+    tree = asking(course.patient)
+    tasks = [made(await course.http.post("Task", json=tree)) for _ in range(3)]
+    ids = sorted(each.partition("/")[2] for each in tasks)
+    for answered in (ids[2], ids[1]):
+        assert (await send(at_home, await link(course, answered), **PULSE)).status_code == 200
+        await clinic.settle()
+    states = [ok(await course.http.get(f"Task/{id}"))["status"] for id in ids]
+    assert states == ["requested", "completed", "completed"]
 
 
 async def test_opening_does_not_use_it_up_and_sending_does(course, at_home):

@@ -208,8 +208,13 @@ async def test_what_is_permitted_or_committed_late_has_its_place(clinic: Clinic,
     }
 
 
-async def test_one_failure_ends_no_role(clinic: Clinic, monkeypatch):
+async def test_one_failure_ends_no_role(installation: Application, monkeypatch):
     """Neither of what is asked of the queue, nor of a job, which is given up and said to be."""
+    async with clinic_of(installation) as clinic:
+        await fails_twice(clinic, monkeypatch)
+
+
+async def fails_twice(clinic: Clinic, monkeypatch):
     core = preparing_of(_core_of(clinic.application))
     status = await started(clinic.http, "$export?_type=Patient")
     failures = 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.http.answers import ok
+from tests.http.answers import made, ok
 from tests.support import therapy
-from tests.support.asking import PULSE, asked
+from tests.support.asking import PULSE, asked, asking
 from tests.support.operations import all_of
 from tests.support.people import browser, forms
 from tests.support.staff import signs_in
@@ -86,11 +86,25 @@ async def test_answers_on_paper_keep_who_gave_them_and_when(clinic, course, at_w
     assert ok(await course.http.get(f"Task/{task}"))["status"] == "completed"
 
 
+async def test_of_two_that_wait_the_one_that_was_on_paper_ends(clinic, course, at_work):
+    tree = asking(course.patient)
+    tasks = [made(await course.http.post("Task", json=tree)) for _ in range(2)]
+    ids = sorted(each.partition("/")[2] for each in tasks)
+    await signs_in(clinic, at_work, "therapist", course.therapist)
+    await at_work.open(PAPER.format(ids[1]))
+    fields = {"answered": "2026-01-12", "item-B1": "3"}
+    assert "were kept" in (await at_work.submit(PAPER.format(ids[1]), **fields)).text
+    await clinic.settle()
+    states = [ok(await course.http.get(f"Task/{id}"))["status"] for id in ids]
+    assert states == ["requested", "completed"]
+
+
 async def test_paper_of_others_is_not_there(clinic, course, at_work):
     task = await asked(course, session=2)
     mine = await asked(course, "asc-therapist", session=2, owner={"reference": course.therapist})
     await signs_in(clinic, at_work, "therapist", course.therapist)
-    assert (await at_work.open(PAPER.format(mine))).status_code == 404
+    hidden = await at_work.open(PAPER.format(mine))
+    assert hidden.status_code == 404 and "There is nothing here" in hidden.text
     other = browser(clinic.application)
     await signs_in(clinic, other, "therapist", "Practitioner/stranger")
     assert (await other.open(PAPER.format(task))).status_code == 404

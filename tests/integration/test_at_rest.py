@@ -11,11 +11,18 @@ import pytest
 import app.db.tables  # noqa: F401 - fills the metadata
 from app.db.metadata import metadata
 from app.db.row_security import seeing
+from tests.support.application import Application
 from tests.support.databases import ANYBODY, Database
 from tests.support.eyes import eyes
 from tests.support.octets import octets
 
 CANARY = "q7canary7q"
+
+
+@pytest.fixture
+def application(installation: Application) -> Application:
+    """An installation of the test's own, since all of it is gone through."""
+    return installation
 
 
 @pytest.fixture

@@ -151,7 +151,12 @@ async def test_a_database_in_use_is_left_alone(databases: Databases, tmp_path: P
         assert refusal.value.category is Category.CONFLICT
 
 
-async def test_an_index_made_anew_finds_the_same(clinic: Clinic):
+async def test_an_index_made_anew_finds_the_same(installation: Application):
+    async with clinic_of(installation) as clinic:
+        await made_anew(clinic)
+
+
+async def made_anew(clinic: Clinic):
     await clinic.http.post("Patient", json=PATIENT)
     before = (await clinic.http.get("Patient?birthdate=1990&_sort=family")).json()["entry"]
     services = clinic.application.services

@@ -18,7 +18,7 @@ from tests.http.answers import ok
 from tests.integration.test_at_rest import contents, narrative
 from tests.integration.test_backup import backups
 from tests.support import therapy
-from tests.support.application import Clinic
+from tests.support.application import Application, Clinic
 from tests.support.asking import asked
 from tests.support.consents import actor, consent, provision
 from tests.support.operations import one
@@ -46,6 +46,12 @@ FORM = {
         {"linkId": "short", "text": "In a word?", "type": "string", "maxLength": 20},
     ],
 }
+
+
+@pytest.fixture
+def application(installation: Application) -> Application:
+    """An installation of the test's own, since all of it is gone through."""
+    return installation
 
 
 @pytest.mark.parametrize("word", WORDS)

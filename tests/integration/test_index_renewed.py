@@ -14,11 +14,17 @@ from app.db.tables.resources import resource, resource_history
 from app.search import secrecy
 from app.services.reindexing import Reindexing, is_indexed
 from tests.integration.test_at_rest import contents
-from tests.support.application import Clinic
+from tests.support.application import Application, Clinic
 from tests.support.consents import consent, provision
 
 WORD = "q7formerly7q"
 CLASS = f"http://scales|{WORD}"
+
+
+@pytest.fixture
+def application(installation: Application) -> Application:
+    """An installation of the test's own, since all of it is gone through."""
+    return installation
 
 
 @pytest.fixture
