@@ -17,7 +17,7 @@ from app.services.audit_verification import verify_log
 from app.services.backups import KEYS, Backups
 from app.services.reindexing import Reindexing
 from app.services.retention import Person, Retention
-from tests.support.application import Application, Clinic, running
+from tests.support.application import Application, Clinic, clinic_of, running
 from tests.support.databases import Databases
 
 YEAR = 366 * 86_400
@@ -143,8 +143,13 @@ async def test_two_people_of_the_right_roles_end_it(clinic: Clinic):
 
 
 async def test_what_is_destroyed_is_gone_from_every_copy_and_still_proved(
-    clinic: Clinic, databases: Databases, tmp_path: Path
+    installation: Application, databases: Databases, tmp_path: Path
 ):
+    async with clinic_of(installation) as clinic:
+        await destroyed(clinic, databases, tmp_path)
+
+
+async def destroyed(clinic: Clinic, databases: Databases, tmp_path: Path):
     application = clinic.application
     for id in ("old", "kept"):
         await treated(clinic, id, last="1999-05-05")
