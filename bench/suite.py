@@ -204,7 +204,8 @@ class Suite:
 
     def _consent(self) -> Iterator[Measure]:
         count = self._plan.consents
-        without = range(count, count + 10)
+        first = max(count, self._plan.large)
+        without = range(first, first + 10)
         with self._served_by(1) as (process, target):
             tell(f"{self._stand.dialect}: {count} patients")
             self._stand.seed(seeding.crowd(range(self._plan.large, count)))
