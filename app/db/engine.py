@@ -60,37 +60,33 @@ class Statement:
         return found
 
 
+Chosen = Callable[[Mapping[str, ColumnElement[Any]]], Select[*tuple[Any, ...]]]
+
+
 class Insert(Statement):
-    """Adds rows to a table, however many there are."""
+    """Adds rows to a table, however many there are.
 
-    __slots__ = ("columns", "table")
-
-    def __init__(self, table: Table) -> None:
-        super().__init__(insert(table))
-        self.table = table
-        self.columns = tuple(column.name for column in table.columns)
-
-
-class Spread(Insert):
-    """Adds, for each row given, one for every row of another table that it concerns.
-
-    ``given`` are the columns that a row brings; ``chosen`` makes of them the query for what is
-    added, which holds no other parameters.
+    ``given`` are the names and types of what each row brings: the table's columns, or what
+    ``chosen`` makes a query of, without other parameters, for the rows that are added instead.
     """
 
-    __slots__ = ("chosen", "given")
+    __slots__ = ("chosen", "columns", "given", "table")
 
     def __init__(
         self,
         table: Table,
-        given: Mapping[str, TypeEngine[Any]],
-        chosen: Callable[[Mapping[str, ColumnElement[Any]]], Select[*tuple[Any, ...]]],
+        given: Mapping[str, TypeEngine[Any]] | None = None,
+        chosen: Chosen | None = None,
     ) -> None:
-        super().__init__(table)
-        binds = {name: bindparam(name, type_=type_) for name, type_ in given.items()}
-        self.element = insert(table).from_select(self.columns, chosen(binds))
-        self.given = given
+        self.table = table
+        self.columns = tuple(column.name for column in table.columns)
+        self.given = given or {column.name: column.type for column in table.columns}
         self.chosen = chosen
+        adds = insert(table)
+        if chosen is not None:
+            binds = {name: bindparam(name, type_=type_) for name, type_ in self.given.items()}
+            adds = adds.from_select(self.columns, chosen(binds))
+        super().__init__(adds)
 
 
 class Query(NamedTuple):
@@ -279,7 +275,6 @@ __all__ = [
     "Params",
     "Query",
     "Row",
-    "Spread",
     "Statement",
     "UniqueViolation",
     "Whose",

@@ -31,7 +31,6 @@ from app.db.engine import (
     Params,
     Query,
     Row,
-    Spread,
     Statement,
     UniqueViolation,
     Whose,
@@ -144,9 +143,7 @@ class PostgresqlConnection:
             return
         text = _adding(tuple(statement for statement, _ in added))
         values = [
-            [row[name] for row in rows]
-            for statement, rows in added
-            for name in (statement.given if isinstance(statement, Spread) else statement.columns)
+            [row[name] for row in rows] for statement, rows in added for name in statement.given
         ]
         with _translated:
             await self.raw.fetch(text, *values)
@@ -195,15 +192,12 @@ def _adding(statements: tuple[Insert, ...]) -> str:
     """One statement that adds rows to several tables, each column of them an array."""
     parts, number = [], 0
     for statement in statements:
-        given = {c.name: c.type for c in statement.table.columns}
-        if isinstance(statement, Spread):
-            given = dict(statement.given)
-        arrays = []
+        given, arrays = statement.given, []
         for type_ in given.values():
             number += 1
             arrays.append(f"${number}::{type_.compile(DIALECT).partition(' COLLATE')[0]}[]")
         rows = f"SELECT * FROM unnest({', '.join(arrays)})"  # noqa: S608 - all are compiled
-        if isinstance(statement, Spread):
+        if statement.chosen is not None:
             of = table("given", *(column(name, type_) for name, type_ in given.items()))
             chosen = CompiledStatement(statement.chosen(dict(of.c)), DIALECT).sql
             rows = f"WITH given ({', '.join(given)}) AS ({rows}) {chosen}"

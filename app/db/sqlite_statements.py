@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from app.db.engine import Change, Insert, Params, Query, Row, Spread, compiled
+from app.db.engine import Change, Insert, Params, Query, Row, compiled
 
 Raw = sqlite3.Connection
 
@@ -25,7 +25,7 @@ def fetched(raw: Raw, query: Query) -> list[Row]:
 def applied(raw: Raw, changes: Sequence[Change]) -> None:
     """Makes changes in their order."""
     for statement, rows in changes:
-        if isinstance(statement, Insert) and not isinstance(statement, Spread):
+        if isinstance(statement, Insert) and statement.chosen is None:
             _add(raw, statement, rows)
         else:
             text = compiled(statement, DIALECT)

@@ -26,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from app.db.engine import Change, Connection, Spread, Statement
+from app.db.engine import Change, Connection, Insert, Statement
 from app.db.metadata import Micros, Str
 from app.db.tables.subscriptions import subscription, subscription_event
 from app.search.values import number
@@ -78,7 +78,7 @@ def _concerned(given: Mapping[str, ColumnElement[Any]]) -> Select[*tuple[Any, ..
     )
 
 
-_ANNOUNCE = Spread(
+_ANNOUNCE = Insert(
     subscription_event,
     {
         "tenant": Integer(),
