@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 from urllib.parse import parse_qsl
 
 from app.core.errors import Issue
 from app.fhir import primitives
+from app.fhir.elements import value_of
 from app.fhir.json import Tree
 
 GUIDE: Final = "http://hl7.org/fhir/uv/subscriptions-backport"
@@ -96,7 +97,7 @@ def asked(tree: Tree) -> Asked:
     for place, each in enumerate(channel.get("extension", ())):
         if (known := _NUMBERS.get(each.get("url", ""))) is not None:
             name, _, least, most = known
-            value = _value(each)
+            value = value_of(each)
             if isinstance(value, int) and least <= value <= most:
                 numbers[name] = value
             else:
@@ -106,7 +107,7 @@ def asked(tree: Tree) -> Asked:
     content = "id-only"
     for place, each in enumerate(channel.get("_payload", {}).get("extension", ())):
         if each.get("url") == CONTENT:
-            content = str(_value(each))
+            content = str(value_of(each))
             if content not in CONTENTS:
                 where = f"Subscription.channel.payload.extension[{place}]"
                 words = f"the content is one of {', '.join(CONTENTS)}"
@@ -160,7 +161,7 @@ def _filters(tree: Tree, issues: list[Issue]) -> Iterator[Filter]:
         if place >= MAX_FILTERS:
             issues.append(Issue("too-costly", f"at most {MAX_FILTERS} filters", where))
             return
-        type_name, asks, query = str(_value(each)).partition("?")
+        type_name, asks, query = str(value_of(each)).partition("?")
         pairs = tuple(parse_qsl(query, keep_blank_values=True))
         if not asks or not pairs:
             words = "a filter is a search: Type?parameter=value"
@@ -186,7 +187,3 @@ def _headers(channel: Tree, issues: list[Issue]) -> Iterator[Header]:
         else:
             names.add(found[1].lower())
             yield Header(found[1], found[2], where)
-
-
-def _value(extension: Tree) -> Any:
-    return next((value for key, value in extension.items() if key.startswith("value")), None)

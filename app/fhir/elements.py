@@ -1,8 +1,12 @@
-"""``_summary`` and ``_elements``: https://hl7.org/fhir/R4/search.html#summary."""
+"""Elements: the value of a choice, and those that ``_summary`` and ``_elements`` ask for.
+
+https://hl7.org/fhir/R4/formats.html#choice, https://hl7.org/fhir/R4/search.html#summary.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 from app.fhir.json import JSON, Tree
 from app.fhir.paths.shapes import Shape, Slot, resource_shape
@@ -15,6 +19,11 @@ SUBSETTED = {
     "display": "subsetted",
 }
 _ALWAYS = frozenset(("id", "meta"))
+
+
+def value_of(node: Tree) -> Any:
+    """The ``value[x]`` of an extension, a part, an option; None where it has none."""
+    return next((value for key, value in node.items() if key.startswith("value")), None)
 
 
 def subset(tree: Tree, *, summary: str | None = None, elements: Collection[str] = ()) -> Tree:

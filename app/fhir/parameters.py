@@ -10,11 +10,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal, TypeAlias
 
 from app.core.errors import AppError, Category, Issue
 from app.fhir import json, primitives, validation
+from app.fhir.elements import value_of
 from app.fhir.json import JSON, Tree
 
 Kind: TypeAlias = Literal[
@@ -103,6 +104,20 @@ def read(
     return reading.done()
 
 
+def listed(tree: Tree) -> Sequence[Tree]:
+    """The parameters of a Parameters resource; what is none is refused, with every problem."""
+    if tree.get("resourceType") != "Parameters":
+        raise _no_parameters()
+    if problems := validation.check(_shell(tree), "Parameters"):
+        raise AppError(Category.UNPROCESSABLE, problems)
+    found: Sequence[Tree] = tree.get("parameter", ())
+    return found
+
+
+def _no_parameters() -> AppError:
+    return AppError.of(Category.INVALID, "invalid", "the body must be Parameters")
+
+
 def place_of(name: str) -> str:
     """Where an input of that name is or should be."""
     return f"Parameters.parameter.where(name='{name}')"
@@ -135,13 +150,10 @@ class _Reading:
         if tree.get("resourceType") != "Parameters":
             resources = [each for each in self._declared.values() if each.kind == "resource"]
             if len(resources) != 1:
-                raise AppError.of(Category.INVALID, "invalid", "the body must be Parameters")
+                raise _no_parameters()
             self._take(resources[0], tree, "")
             return
-        problems = validation.check(_shell(tree), "Parameters")
-        if problems:
-            raise AppError(Category.UNPROCESSABLE, problems)
-        for number, parameter in enumerate(tree.get("parameter", ())):
+        for number, parameter in enumerate(listed(tree)):
             self._parameter(parameter, f"Parameters.parameter[{number}]")
 
     def done(self) -> Inputs:
@@ -225,15 +237,9 @@ def _carried(declared: Input, key: str, value: JSON) -> Any:
     return value
 
 
-def _as_integer(text: str) -> int:
-    if not _INTEGER.fullmatch(text):
-        raise ValueError("not an integer")
-    return int(text)
-
-
-def _as_long(text: str) -> int:
-    if not _LONG.fullmatch(text):
-        raise ValueError("not a number")
+def _as_whole(pattern: re.Pattern[str], text: str) -> int:
+    if not pattern.fullmatch(text):
+        raise ValueError("not a whole number")
     return int(text)
 
 
@@ -261,8 +267,8 @@ _TEXTS: Mapping[Kind, Callable[[str], Any]] = {
     "code": _as_text,
     "string": _as_text,
     "uri": _as_text,
-    "integer": _as_integer,
-    "integer64": _as_long,
+    "integer": partial(_as_whole, _INTEGER),
+    "integer64": partial(_as_whole, _LONG),
     "decimal": _as_decimal,
     "boolean": {"true": True, "false": False}.__getitem__,
     "dateTime": _as_date,
@@ -273,7 +279,7 @@ _TEXTS: Mapping[Kind, Callable[[str], Any]] = {
 def text_of(parts: Tree, name: str) -> str | None:
     """The text of a part, None where it has none."""
     part = parts.get(name, {})
-    text = next((value for key, value in part.items() if key.startswith("value")), None)
+    text = value_of(part)
     return text if isinstance(text, str) else None
 
 

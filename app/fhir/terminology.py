@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from app.core.errors import AppError, Category
 from app.fhir import definitions
+from app.fhir.elements import value_of
 from app.fhir.json import JSON, Tree
 
 _MOST_NESTED = 20
@@ -124,8 +125,7 @@ def _concepts(trees: Iterable[Tree], above: tuple[str, ...]) -> Iterator[Concept
 def properties(tree: Tree) -> Iterator[tuple[str, JSON]]:
     """Codes and values of a concept's properties."""
     for each in tree.get("property", ()):
-        value = next((v for k, v in each.items() if k.startswith("value")), None)
-        yield each["code"], value
+        yield each["code"], value_of(each)
 
 
 def needs(value_set: Tree) -> tuple[list[str], list[str]]:

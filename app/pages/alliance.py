@@ -17,6 +17,7 @@ from app.core.clock import format_instant
 from app.core.errors import AppError, Category
 from app.domain.measure import for_people
 from app.fhir import json
+from app.fhir.elements import value_of
 from app.fhir.registry import Interaction
 from app.interactions import pipeline
 from app.interactions.call import Call, Outcome, Pairs
@@ -217,7 +218,7 @@ def _values(part: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of a parameter by name; a reference as its text."""
     found: dict[str, Any] = {}
     for each in part.get("part", ()):
-        value = next((value for key, value in each.items() if key.startswith("value")), None)
+        value = value_of(each)
         found[each["name"]] = value["reference"] if isinstance(value, dict) else value
     return found
 

@@ -14,7 +14,7 @@ from app.fhir import json
 from app.fhir.capability import Authorization, Offered, capability_statement
 from app.fhir.registry import REGISTRY, Interaction
 from app.interactions import pipeline
-from app.interactions.operations import OPERATIONS, Operation
+from app.interactions.operations import OPERATIONS
 from app.interactions.part import Part
 from app.routers.dependencies import services_of
 from app.routers.requests import Layout, query_pairs
@@ -36,24 +36,10 @@ def _of_no_role(name: str, interactions: Iterable[Interaction]) -> Iterator[Inte
     return (one for one in interactions if pipeline.ACTIONS[one] not in allowed)
 
 
-def offered(operation: Operation) -> Offered:
-    """An operation as a CapabilityStatement tells of it."""
-    return Offered(
-        name=operation.name,
-        definition=operation.definition,
-        types=tuple(sorted(operation.types)),
-        type_level=operation.type_level,
-        instance_level=operation.instance_level,
-        get=operation.get,
-        instance_types=tuple(sorted(operation.instance_types)),
-        definitions=operation.definitions,
-    )
-
-
 def of_types() -> list[Offered]:
     """The operations that a type or one of its resources has."""
     return [
-        offered(operation)
+        operation.offered
         for operation in OPERATIONS.values()
         if operation.type_level or operation.instance_level
     ]

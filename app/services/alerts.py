@@ -14,6 +14,7 @@ from typing import Any
 
 from app.domain.rupture import Flag, LiveRule, Parameters, Repair, Rule, RuleSet, detect
 from app.domain.trajectory import Observed, Series
+from app.fhir.elements import value_of
 from app.fhir.json import Tree
 from app.fhir.parameters import exact
 from app.services.alert_steps import ENDED, STATUS, VERSION, step, step_of
@@ -205,7 +206,7 @@ def evaluation_of(tree: Tree) -> Mapping[str, Any]:
             kind = "EpisodeOfCare" if name == "episode" else "Encounter"
             found[name] = id_in(part.get("valueReference"), kind)
         elif name != "parameter":
-            found[name] = next((v for k, v in part.items() if k.startswith("value")), None)
+            found[name] = value_of(part)
     return found
 
 

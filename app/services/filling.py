@@ -80,7 +80,8 @@ def _label(option: Tree, language: str) -> str:
     coding = option.get("valueCoding")
     if coding is not None:
         return text_of(coding, "display", language) or str(coding.get("code", ""))
-    return str(next((value for key, value in option.items() if key.startswith("value")), ""))
+    found = value_of(option)
+    return str(found[1]) if found else ""
 
 
 def answered_items(node: Tree, fields: Mapping[str, str]) -> Iterator[Tree]:

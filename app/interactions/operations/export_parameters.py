@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from app.core.errors import AppError, Category, Issue
-from app.fhir import json, primitives, references, validation
+from app.fhir import json, parameters, primitives, references
+from app.fhir.elements import value_of
 from app.fhir.registry import REGISTRY
 from app.interactions import criteria
 from app.interactions.call import Call, Pairs
@@ -59,14 +60,8 @@ def _given(call: Call) -> Iterator[tuple[str, object]]:
     yield from call.query
     if not call.body:
         return
-    tree = json.parse_resource(call.body)
-    if tree.get("resourceType") != "Parameters":
-        raise AppError.of(Category.INVALID, "invalid", "the body must be Parameters")
-    if problems := validation.check(tree, "Parameters"):
-        raise AppError(Category.UNPROCESSABLE, problems)
-    for parameter in tree.get("parameter", ()):
-        value = next((each for key, each in parameter.items() if key.startswith("value")), None)
-        yield parameter["name"], value
+    for parameter in parameters.listed(json.parse_resource(call.body)):
+        yield parameter["name"], value_of(parameter)
 
 
 @dataclass(slots=True)

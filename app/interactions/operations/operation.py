@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from app.core.errors import AppError, Category
+from app.fhir.capability import Offered
 from app.interactions.address import NotAllowed
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
@@ -36,18 +37,26 @@ class Operation:
     instance_types: frozenset[str] = frozenset()
     definitions: Mapping[str, str] = field(default_factory=dict)
 
-    def is_on(self, type_name: str, *, instance: bool) -> bool:
-        """Whether a type, or each of its resources, has it."""
-        types = (self.instance_types if instance else frozenset()) or self.types
-        level = self.instance_level if instance else self.type_level
-        return level and (not types or type_name in types)
+    @property
+    def offered(self) -> Offered:
+        """The operation as a CapabilityStatement tells of it."""
+        return Offered(
+            name=self.name,
+            definition=self.definition,
+            types=tuple(sorted(self.types)),
+            type_level=self.type_level,
+            instance_level=self.instance_level,
+            get=self.get,
+            instance_types=tuple(sorted(self.instance_types)),
+            definitions=self.definitions,
+        )
 
     def check(self, type_name: str | None, id: str | None, *, method: str) -> None:
         """Refuses a call where or how the operation is not offered."""
         if type_name is None:
             offered = self.system_level
         else:
-            offered = self.is_on(type_name, instance=id is not None)
+            offered = self.offered.on(type_name, instance=id is not None)
         if not offered:
             raise unknown()
         if method != "POST" and not self.get:
