@@ -9,21 +9,17 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import partial
 from typing import TypeVar
 
 from app.core.errors import AppError, Category, Issue, Severity
-from app.db.engine import Connection, Query, Row, Statement
+from app.db.engine import Query, Row
 from app.db.scratch import scratch
 from app.repositories.apart import TABLES, fill
-from app.repositories.codec import EnvelopeCodec, Sealed
-from app.repositories.data_keys import DataKeys
-from app.repositories.index_keys import IndexKeys
+from app.repositories.asking import Asking, shown
 from app.repositories.recall import Recall
 from app.search import merging, pages
 from app.search.compiler import source_of
 from app.search.cursor import Position
-from app.search.expression import Value
 from app.search.found import Found, Page
 from app.search.hidden import MOST, Split, split, too_costly
 from app.search.inclusions import Inclusions
@@ -31,7 +27,6 @@ from app.search.merging import Counted
 from app.search.plans import Plan, plan, sees_one_patient
 from app.search.query import SearchQuery
 from app.search.sources.resource import RESOURCES
-from app.search.values import bind, in_clear
 from app.search.visibility import Visible
 
 T = TypeVar("T")
@@ -39,21 +34,8 @@ T = TypeVar("T")
 MAX_INCLUDES = 1000
 
 
-class Searches:
+class Searches(Asking):
     """Carries out searches on one connection."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        codec: EnvelopeCodec,
-        keys: DataKeys,
-        index_keys: IndexKeys | None,
-    ) -> None:
-        """Without ``index_keys`` the index of the connection is in clear."""
-        self._connection = connection
-        self._codec = codec
-        self._keys = keys
-        self._index_keys = index_keys
 
     async def page(
         self, query: SearchQuery, *, visible: Visible, after: Position | None = None
@@ -124,7 +106,7 @@ class Searches:
 
         def read(row: Row) -> T:
             def found() -> Found:
-                return _shown(source_of(query.kinds[0]).found(row, self._unseal), visible)
+                return shown(source_of(query.kinds[0]).found(row, self._unseal), visible)
 
             # Without its key a version is not readable any more, known or not.
             key = RESOURCES.version_of(row)
@@ -148,11 +130,7 @@ class Searches:
             few = merging.total(doubtful, most=merging.COUNTED + 1)
             found = await self._ask(few, planned.values, planned.tenant)
             return planned if found[0][0] <= merging.COUNTED else planned.spread()
-        if not planned.candidates:
-            return planned
-        look = pages.look(planned.shape, planned.candidates)
-        counts = await self._ask(look, planned.values, planned.tenant)
-        return planned.looked(counts[0])
+        return await self._looked(planned)
 
     async def _rows(
         self, planned: Plan, after: Position | None, *, limit: int, edge: int | None = None
@@ -233,17 +211,6 @@ class Searches:
             inclusions.add(await self._seen(step.kinds, rows, visible))
         return tuple(inclusions.found), inclusions.complete
 
-    async def _ask(self, statement: Statement, values: list[Value], tenant: int) -> Sequence[Row]:
-        return await self._connection.fetch(statement, await self._bind(values, tenant))
-
-    async def _bind(self, values: list[Value], tenant: int) -> dict[str, object]:
-        dialect = self._connection.dialect
-        if self._index_keys is None:
-            return bind(values, dialect, in_clear)
-        return await self._index_keys.hashing(
-            lambda key: bind(values, dialect, partial(key.hashed, tenant))
-        )
-
     def _split(self, query: SearchQuery, visible: Visible) -> Split | None:
         if self._index_keys is None:
             return None
@@ -261,27 +228,9 @@ class Searches:
             await asyncio.to_thread(fill, connection, found, tenant=visible.tenant)
             yield Searches(connection, self._codec, self._keys, None)
 
-    async def _seen(
-        self, kinds: Sequence[int], rows: Sequence[Row], visible: Visible
-    ) -> list[Found]:
-        source = source_of(kinds[0])
-        return await self._keys.opening(
-            lambda: [_shown(source.found(row, self._unseal), visible) for row in rows]
-        )
-
-    def _unseal(
-        self, sealed: tuple[bytes, int, bytes | None, bytes | None], *, owner: str, context: str
-    ) -> bytes:
-        return self._codec.open(Sealed(*sealed), owner=owner, context=context)
-
 
 def _all(tenant: int) -> Visible:
     return Visible.everything(tenant, reason="what was found apart has been seen already")
-
-
-def _shown(found: Found, visible: Visible) -> Found:
-    text = visible.shown(found.kind, found.text)
-    return found if text is found.text else replace(found, text=text)
 
 
 _CUT = Issue(

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from sqlalchemy import func, select
 
-from app.db.engine import Connection, Row, Statement
+from app.db.engine import Statement
 from app.db.tables.keys import readable
 from app.db.tables.resources import resource, resource_history
-from app.repositories.codec import EnvelopeCodec, Sealed
-from app.repositories.data_keys import DataKeys
-from app.repositories.index_keys import IndexKeys
+from app.repositories.asking import Asking
 from app.repositories.versions import StoredVersion, as_seen, open_row, with_past
-from app.search import pages, walks
-from app.search.compiler import source_of
+from app.search import walks
 from app.search.expression import Slot, Value
 from app.search.found import Found
 from app.search.plans import Plan, plan
@@ -52,16 +48,8 @@ class Stretch:
     limit: int
 
 
-class Walks:
+class Walks(Asking):
     """Goes through types on one connection."""
-
-    def __init__(
-        self, connection: Connection, codec: EnvelopeCodec, keys: DataKeys, index_keys: IndexKeys
-    ) -> None:
-        self._connection = connection
-        self._codec = codec
-        self._keys = keys
-        self._index_keys = index_keys
 
     async def numbers(self, query: SearchQuery, stretch: Stretch, *, visible: Visible) -> list[int]:
         """The numbers of the rows that match."""
@@ -69,7 +57,7 @@ class Walks:
         values = list(planned.values)
         below, down_to = self._ends(planned, stretch, values)
         statement = walks.numbers(planned.shape, below=below, down_to=down_to, limit=stretch.limit)
-        return [row[0] for row in await self._ask(statement, values, visible)]
+        return [row[0] for row in await self._ask(statement, values, visible.tenant)]
 
     async def rows(self, query: SearchQuery, stretch: Stretch, *, visible: Visible) -> list[Found]:
         """The rows that match, as they may be seen."""
@@ -77,11 +65,8 @@ class Walks:
         values = list(planned.values)
         below, down_to = self._ends(planned, stretch, values)
         statement = walks.rows(planned.shape, below=below, down_to=down_to, limit=stretch.limit)
-        rows = await self._ask(statement, values, visible)
-        source = source_of(query.kinds[0])
-        return await self._keys.opening(
-            lambda: [_shown(source.found(row, self._unseal), visible) for row in rows]
-        )
+        rows = await self._ask(statement, values, visible.tenant)
+        return await self._seen(query.kinds, rows, visible)
 
     async def deletions(
         self, query: SearchQuery, stretch: Stretch, *, since: int, until: int, visible: Visible
@@ -99,7 +84,7 @@ class Walks:
             down_to=down_to,
             limit=stretch.limit,
         )
-        rows = await self._ask(statement, values, visible)
+        rows = await self._ask(statement, values, visible.tenant)
         return [(row[0], row[1]) for row in rows]
 
     async def as_of(
@@ -120,31 +105,7 @@ class Walks:
         return {each.rid: each for each in found if not each.deleted}
 
     async def _planned(self, query: SearchQuery, visible: Visible) -> Plan:
-        planned = plan(query, visible=visible)
-        if not planned.candidates:
-            return planned
-        look = pages.look(planned.shape, planned.candidates)
-        counts = await self._ask(look, planned.values, visible)
-        return planned.looked(counts[0])
+        return await self._looked(plan(query, visible=visible))
 
     def _ends(self, planned: Plan, stretch: Stretch, values: list[Value]) -> tuple[Value, Value]:
         return planned.slot(stretch.below, values), planned.slot(stretch.down_to, values)
-
-    async def _ask(
-        self, statement: Statement, values: list[Value], visible: Visible
-    ) -> Sequence[Row]:
-        dialect, tenant = self._connection.dialect, visible.tenant
-        params = await self._index_keys.hashing(
-            lambda key: bind(values, dialect, partial(key.hashed, tenant))
-        )
-        return await self._connection.fetch(statement, params)
-
-    def _unseal(
-        self, sealed: tuple[bytes, int, bytes | None, bytes | None], *, owner: str, context: str
-    ) -> bytes:
-        return self._codec.open(Sealed(*sealed), owner=owner, context=context)
-
-
-def _shown(found: Found, visible: Visible) -> Found:
-    text = visible.shown(found.kind, found.text)
-    return found if text is found.text else replace(found, text=text)
