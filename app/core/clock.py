@@ -8,6 +8,7 @@ from typing import Protocol
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000
+MILLISECOND = SECOND // 1000
 
 
 class Clock(Protocol):

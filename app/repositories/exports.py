@@ -22,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 
+from app.core.clock import MILLISECOND
 from app.db.engine import Connection, Row, Statement
 from app.db.metadata import Micros, Str
 from app.db.tables.exports import export_file, export_job
@@ -47,6 +48,11 @@ class ExportJob:
     finished: int | None = None
     part: int = 0
     below: int | None = None
+
+    @property
+    def until(self) -> int:
+        """The first instant after ``transactionTime``, which tells milliseconds."""
+        return self.started // MILLISECOND * MILLISECOND + MILLISECOND
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import structlog
 from app.core.clock import SECOND, Clock
 from app.core.errors import AppError, Category
 from app.db.engine import DatabaseBusy, EveryTenant
-from app.fhir.audit.record import MAJOR
+from app.fhir.audit.record import MAJOR, SUCCESS, AuditRecord
 from app.fhir.registry import REGISTRY
 from app.repositories.exports import ExportFile, ExportJob
 from app.repositories.leases import Role
@@ -35,13 +35,7 @@ LEASE_MICROS = 30 * SECOND
 IDLE_SECONDS = 1.0
 PATIENCE_MICROS = 60 * SECOND  # with transactions that were under way
 PURGE_MICROS = 60 * SECOND
-MILLISECOND = 1000
 _QUEUE = EveryTenant("one queue, whose rows say whose they are")
-
-
-def until(job: ExportJob) -> int:
-    """The first instant after ``transactionTime``, which tells milliseconds."""
-    return job.started // MILLISECOND * MILLISECOND + MILLISECOND
 
 
 @dataclass(slots=True)
@@ -146,14 +140,7 @@ class Preparing:
                 job, found.files, part=found.part, below=found.below, finished=finished
             )
             if moved and is_done:
-                uow.audited.append(
-                    self._trail.internal(
-                        "export-finished",
-                        tenant=job.tenant,
-                        name=f"$export/{job.id}",
-                        detail={"client": job.client},
-                    )
-                )
+                uow.audited.append(self._ended(job, SUCCESS))
 
     async def _visible(self, uow: UnitOfWork, job: ExportJob, asked: Asked) -> Visible | None:
         """What the client sees by now; None where it may not export any more."""
@@ -208,22 +195,23 @@ class Preparing:
         if not part.deleted:
             return await uow.walks.numbers(query, stretch, visible=visible)
         gone = await uow.walks.deletions(
-            query, stretch, since=asked.begin, until=until(job), visible=visible
+            query, stretch, since=asked.begin, until=job.until, visible=visible
         )
         return [number for number, _ in gone]
 
     async def _give_up(self, job: ExportJob) -> None:
         async with self._units.write(job.tenant, resources=0) as uow:
             await uow.exports.remove(job.tenant, job.id)
-            uow.audited.append(
-                self._trail.internal(
-                    "export-finished",
-                    tenant=job.tenant,
-                    name=f"$export/{job.id}",
-                    detail={"client": job.client},
-                    outcome=MAJOR,
-                )
-            )
+            uow.audited.append(self._ended(job, MAJOR))
+
+    def _ended(self, job: ExportJob, outcome: str) -> AuditRecord:
+        return self._trail.internal(
+            "export-finished",
+            tenant=job.tenant,
+            name=f"$export/{job.id}",
+            detail={"client": job.client},
+            outcome=outcome,
+        )
 
     async def _purge(self, now: int) -> None:
         """Forgets once a minute what has expired."""

@@ -18,7 +18,6 @@ from app.repositories.walks import Stretch
 from app.search.found import Found
 from app.search.visibility import Visible
 from app.services.export_asked import Asked, Part
-from app.services.export_preparing import until
 
 _BREAKS = bytes.maketrans(b"\r\n", b"  ")
 
@@ -35,6 +34,7 @@ class Lines:
 async def stretch(
     uow: UnitOfWork,
     job: ExportJob,
+    asked: Asked,
     file: ExportFile,
     *,
     below: int | None,
@@ -43,13 +43,12 @@ async def stretch(
     base: str,
 ) -> Lines:
     """At most ``limit`` rows of a file below a number, or its first; ``base`` is FHIR's."""
-    asked = Asked.loads(job.asked)
     part = Part(file.kind, file.deleted)
     query = asked.query(part, base=base, now=job.started)
     ends = Stretch(file.below if below is None else below, file.down_to, limit)
     if file.deleted:
         gone = await uow.walks.deletions(
-            query, ends, since=asked.begin, until=until(job), visible=visible
+            query, ends, since=asked.begin, until=job.until, visible=visible
         )
         told = [rid for rid, _ in gone]
         text = _deletions(by_code(file.kind).name, [id for _, id in gone])
@@ -69,7 +68,7 @@ async def _as_of(
     uow: UnitOfWork, found: Sequence[Found], asked: Asked, *, job: ExportJob, visible: Visible
 ) -> dict[int, bytes]:
     """By row number the text of each resource that was there at ``transactionTime``."""
-    end = until(job)
+    end = job.until
     changed = [each.rid for each in found if each.updated >= end]
     past = await uow.walks.as_of(changed, end, visible=visible)
     shown = {}

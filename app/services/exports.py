@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.core.clock import SECOND, Clock, format_instant
 from app.core.errors import AppError, Category, Issue, Severity
@@ -19,6 +19,7 @@ from app.fhir.outcome import operation_outcome
 from app.fhir.registry import REGISTRY, by_code
 from app.repositories.exports import ExportFile, ExportJob
 from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
+from app.search.asker import Concern
 from app.search.visibility import Visible
 from app.security import access, exporting
 from app.security.principal import Principal
@@ -49,6 +50,15 @@ class Manifest:
     expires: int
 
 
+class _Own(NamedTuple):
+    """The caller's export, what was asked for, and what the caller sees by which Consents."""
+
+    job: ExportJob
+    asked: Asked
+    concern: Concern
+    visible: Visible
+
+
 class Exports:
     """Tells of exports, ends them and hands out their files. ``base`` is FHIR's."""
 
@@ -64,7 +74,8 @@ class Exports:
         """How far an export is. Raises ``throttled`` where that is asked too often."""
         exporting.types(principal)
         async with self._units.write(principal.tenant, resources=0, late=True) as uow:
-            job, asked, _ = await self._own(uow, principal, id)
+            own = await self._own(uow, principal, id)
+            job, asked = own.job, own.asked
             exporting.check(principal, asked.types)
             files = await uow.exports.files(job)
             uow.audited.extend(self._trail.success("operation", principal, facts))
@@ -80,7 +91,7 @@ class Exports:
         """Ends an export: its files are there no more."""
         exporting.types(principal)
         async with self._units.write(principal.tenant, resources=0) as uow:
-            job, _, _ = await self._own(uow, principal, id)
+            job = (await self._own(uow, principal, id)).job
             await uow.exports.remove(job.tenant, job.id)
             uow.audited.extend(self._trail.success("operation", principal, facts))
 
@@ -123,7 +134,8 @@ class Exports:
         tokens, now = uow.accounts.tokens, self._clock.now()
         standing = await tokens.standing(principal.tenant, principal.token_id, now=now)
         principal = exporting.renewed(principal, standing, at=now)
-        job, asked, visible = await self._own(uow, principal, id)
+        own = await self._own(uow, principal, id)
+        job, asked, visible = own.job, own.asked, own.visible
         if number == NOTES and asked.ignored:
             return Lines(_notes(asked), (), None), {}
         file = next((f for f in await uow.exports.files(job) if f.number == number), None)
@@ -131,28 +143,26 @@ class Exports:
             raise _not_found()
         exporting.check(principal, (by_code(file.kind).name,))
         lines = await stretch(
-            uow, job, file, below=below, limit=ROWS, visible=visible, base=self._base
+            uow, job, asked, file, below=below, limit=ROWS, visible=visible, base=self._base
         )
         patients = await uow.resources.patients_of(lines.rids, visible=visible)
-        grounds = await opened(uow, principal, await learnt(uow, principal), lines.rids)
+        grounds = await opened(uow, principal, own.concern, lines.rids)
         return lines, {patient: grounds.get(patient) for patient in patients}
 
-    async def _own(
-        self, uow: UnitOfWork, principal: Principal, id: str
-    ) -> tuple[ExportJob, Asked, Visible]:
-        """The caller's export, what was asked for and what the caller sees."""
+    async def _own(self, uow: UnitOfWork, principal: Principal, id: str) -> _Own:
         job = None
         if _ID.fullmatch(id):  # another may be what no text of a database holds
             job = await uow.exports.find(principal.tenant, id, now=self._clock.now())
         if job is None or job.client != principal.client_id:
             raise _not_found()
         asked = Asked.loads(job.asked)
-        visible = access.visible(principal, "s", await learnt(uow, principal))
+        concern = await learnt(uow, principal)
+        visible = access.visible(principal, "s", concern)
         if asked.group is not None:
             group = await uow.resources.read(_GROUP, asked.group, visible=visible)
             if group is None or group.deleted:
                 raise _not_found()
-        return job, asked, visible
+        return _Own(job, asked, concern, visible)
 
     def _manifest(self, job: ExportJob, asked: Asked, files: list[ExportFile]) -> dict[str, Any]:
         def item(number: int, type_name: str) -> dict[str, str]:

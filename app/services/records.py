@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from app.core.clock import SECOND, Clock, format_instant
+from app.core.clock import MILLISECOND, Clock, format_instant
 from app.fhir import json, splice
 from app.fhir.registry import REGISTRY, Interaction, by_code
 from app.repositories.outbox import Written
@@ -28,7 +28,6 @@ _INTERACTIONS = {
     Interaction.PATCH: 3,
     Interaction.DELETE: 4,
 }
-MILLISECOND = SECOND // 1000
 METHODS = {1: "POST", 2: "PUT", 3: "PATCH", 4: "DELETE"}
 _PATIENT = REGISTRY["Patient"].code
 

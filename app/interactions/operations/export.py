@@ -6,6 +6,7 @@ https://hl7.org/fhir/uv/bulkdata/export. Answered at once with the address that 
 
 from __future__ import annotations
 
+from app.core.clock import SECOND
 from app.core.errors import AppError, Category
 from app.fhir.json import Tree
 from app.interactions.call import Call, Outcome
@@ -21,7 +22,7 @@ from app.security import access, exporting
 from app.services.export_asked import OF_PATIENTS, Asked
 
 _GUIDE = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition"
-_HOUR = 3600 * 1_000_000
+_HOUR = 3600 * SECOND
 
 
 async def export(context: Context, call: Call) -> Outcome:
