@@ -10,13 +10,13 @@ from app.fhir.json import Tree
 from app.fhir.registry import REGISTRY, Interaction
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
-from app.interactions.rules import BEFORE_STORE
+from app.interactions.rules import BEFORE_STORE, WITH_STORE
 from app.repositories.versions import StoredVersion, as_seen
 from app.search import indexer
 from app.search.visibility import Visible
 from app.security import access, authorship
 from app.services import labels, projections
-from app.services.changes import Change
+from app.services.changes import Change, Kept
 
 __all__ = ["Change", "check_rules", "check_version", "store"]
 
@@ -37,12 +37,9 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
     stored, changed = context.engine.records.store(
         context.uow, replace(change, inherited=inherited), tenant=tenant
     )
-    if changed and change.type == "Consent":
-        await _decided(context, change, stored)
-    if change.type == "Subscription":
-        subscriptions = services.subscriptions
-        if changed or subscriptions.brings_secrets(given):
-            await subscriptions.follow(context.uow, given, change.tree, context.principal)
+    if (keep := WITH_STORE.get(change.type)) is not None:
+        kept = Kept(given, change, stored, changed)
+        await keep(services, context.uow, context.principal, kept)
     if changed and change.type in projections.DECIDING:
         await context.learn()
     if changed:
@@ -53,14 +50,6 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
     is_new = change.previous is None or change.previous.deleted
     issues = tuple(projections.warnings(change.tree, change.type))
     return Outcome("created" if is_new else "ok", stored=stored, issues=issues)
-
-
-async def _decided(context: Context, change: Change, stored: StoredVersion) -> None:
-    """A Consent was stored: it is signed where a client gave it, and ends what it succeeds."""
-    services, principal = context.engine.services, context.principal
-    if principal.role == "client":
-        await services.signing.sign(context.uow, stored, principal)
-    await services.succession.take_place(context.uow, change, by=principal)
 
 
 async def _check_reach(

@@ -7,6 +7,7 @@ from app.interactions.call import Call, Outcome
 from app.interactions.change import check_version
 from app.interactions.context import Context
 from app.interactions.refusals import hidden
+from app.interactions.rules import WITH_END
 
 
 async def delete(context: Context, call: Call) -> Outcome:
@@ -29,8 +30,7 @@ async def delete(context: Context, call: Call) -> Outcome:
     tenant = context.principal.tenant
     await context.engine.services.joint.check(context.uow, None, locked.stored, tenant=tenant)
     stored = context.engine.records.end(context.uow, locked.stored)
-    if call.type == "Subscription":
-        await context.uow.subscriptions.end(tenant, call.id)
-        await context.uow.events.drop_all(tenant, call.id)
+    if (end := WITH_END.get(call.type)) is not None:
+        await end(context.uow, stored)
     context.touched.append(stored)
     return Outcome("deleted", stored=stored)

@@ -1,7 +1,7 @@
-"""The clinical wiring, in two tables: what a type's change must satisfy, and what follows it.
+"""The wiring of the types, in tables: what a change must satisfy, what goes with it, what follows.
 
-A rule gets the change and returns the change to store; it refuses by raising. A reaction runs
-after the commit, from the outbox, in a unit of work of its own.
+A rule gets the change and returns the change to store; it refuses by raising. What goes with it is
+kept in the same unit of work. A reaction runs after the commit, from the outbox, in its own.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from typing import TypeAlias
 from app.interactions.services import Services
 from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork
+from app.repositories.versions import StoredVersion
 from app.security.principal import Principal
 from app.services import alert_steps, emergencies, published, responses, safety
-from app.services.changes import Afterwards, Change
+from app.services.changes import Afterwards, Change, Kept
 
 Rule: TypeAlias = Callable[[Services, UnitOfWork, Principal, Change], Awaitable[Change]]
+Keep: TypeAlias = Callable[[Services, UnitOfWork, Principal, Kept], Awaitable[None]]
 Reaction: TypeAlias = Callable[[Services, UnitOfWork, Written], Awaitable[Afterwards | None]]
 
 
@@ -88,6 +90,27 @@ async def _schedules_hold(
     return services.schedules.check(change)
 
 
+async def _consent_counts(
+    services: Services, uow: UnitOfWork, principal: Principal, kept: Kept
+) -> None:
+    """It is signed where a client gave it, and ends what it succeeds."""
+    if not kept.changed:
+        return
+    if principal.role == "client":
+        await services.signing.sign(uow, kept.stored, principal)
+    await services.succession.take_place(uow, kept.change, by=principal)
+
+
+async def _subscription_stands(
+    services: Services, uow: UnitOfWork, principal: Principal, kept: Kept
+) -> None:
+    await services.subscriptions.follow(uow, kept, principal)
+
+
+async def _subscription_ends(uow: UnitOfWork, ended: StoredVersion) -> None:
+    await uow.subscriptions.end(ended.tenant, ended.id)
+
+
 async def _ask(services: Services, uow: UnitOfWork, written: Written) -> None:
     await services.schedules.react(uow, written)
 
@@ -122,6 +145,15 @@ BEFORE_STORE: Mapping[str, tuple[Rule, ...]] = {
     "Consent": (_clients_own_stays,),
     "Task": (_nobody_tells_themselves,),
     "Subscription": (_subscription_delivers,),
+}
+
+WITH_STORE: Mapping[str, Keep] = {
+    "Consent": _consent_counts,
+    "Subscription": _subscription_stands,
+}
+
+WITH_END: Mapping[str, Callable[[UnitOfWork, StoredVersion], Awaitable[None]]] = {
+    "Subscription": _subscription_ends,
 }
 
 AFTER_COMMIT: Mapping[str, tuple[str, ...]] = {

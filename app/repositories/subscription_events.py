@@ -143,7 +143,6 @@ _BACKLOG = Statement(
         subscription.c.channel == "rest-hook",
     )
 )
-_DROP_ALL = Statement(delete(subscription_event).where(*_OWN))
 
 
 class SubscriptionEvents:
@@ -202,10 +201,6 @@ class SubscriptionEvents:
     async def purge(self, *, before: int) -> None:
         """Forgets what happened before then."""
         await self._connection.execute(_PURGE, {"before": before})
-
-    async def drop_all(self, tenant: int, id: str) -> None:
-        """Forgets whatever happened for a Subscription."""
-        await self._connection.execute(_DROP_ALL, {"this_tenant": tenant, "this_id": id})
 
 
 def _event_key(event: Event) -> dict[str, object]:

@@ -26,13 +26,13 @@ from sqlalchemy import (
     update,
 )
 
-from app.db.engine import Connection, Row, Statement
+from app.db.engine import Connection, Statement
 from app.db.metadata import Micros, Str
 from app.db.tables.subscriptions import subscription, subscription_event
 from app.repositories.subscription_events import UNMATCHED, WAITING
 from app.search.values import number
 
-_NEVER: Final = (1 << 63) - 1
+NEVER: Final = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Standing:
     failing: int | None = None
     sent: int = 0
     heartbeat: int = 0
-    until: int = _NEVER
+    until: int = NEVER
 
 
 _event = subscription_event.c
@@ -72,6 +72,7 @@ _ADD = Statement(insert(subscription))
 _COUNT = Statement(
     select(func.count()).where(subscription.c.tenant == _TENANT, subscription.c.status != "off")
 )
+_SETTLED = ("status", "collects", "due", "failures", "failing", "sent")
 _SETTABLE = tuple(each.name for each in subscription.columns if each.name not in ("tenant", "id"))
 _SET = Statement(
     update(subscription)
@@ -84,17 +85,17 @@ _CLAIM = Statement(
 _SETTLE = Statement(
     update(subscription)
     .where(*_THIS, _SEEN)
-    .values(
-        {
-            name: bindparam(f"to_{name}", type_=subscription.c[name].type)
-            for name in ("status", "collects", "due", "failures", "failing", "sent")
-        }
-    )
+    .values({name: bindparam(f"to_{name}", type_=subscription.c[name].type) for name in _SETTLED})
 )
 _COUNT_UP = Statement(
     update(subscription).where(*_THIS).values(number=bindparam("to_number", type_=BigInteger()))
 )
-_END = Statement(delete(subscription).where(*_THIS))
+_END = [
+    Statement(
+        delete(subscription_event).where(_event.tenant == _TENANT, _event.subscription == _ID)
+    ),
+    Statement(delete(subscription).where(*_THIS)),
+]
 
 
 def _has(state: int) -> ColumnElement[bool]:
@@ -136,17 +137,15 @@ _DUE = Statement(
 
 
 class Subscriptions:
-    """Subscriptions and their events through one connection."""
+    """Subscriptions through one connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    # -- Subscriptions -----------------------------------------------------------------------
-
     async def find(self, tenant: int, id: str) -> Standing | None:
         """How a Subscription stands."""
         rows = await self._connection.fetch(_FIND, {"this_tenant": tenant, "this_id": id})
-        return _standing(rows[0]) if rows else None
+        return Standing(*rows[0]) if rows else None
 
     async def put(self, standing: Standing) -> None:
         """Keeps how a Subscription stands, whatever was before."""
@@ -161,13 +160,14 @@ class Subscriptions:
         return int(rows[0][0])
 
     async def end(self, tenant: int, id: str) -> None:
-        """Forgets a Subscription."""
-        await self._connection.execute(_END, {"this_tenant": tenant, "this_id": id})
+        """Forgets a Subscription and whatever happened for it."""
+        for statement in _END:
+            await self._connection.execute(statement, {"this_tenant": tenant, "this_id": id})
 
     async def due(self, now: int, *, limit: int) -> Sequence[Standing]:
         """Those for which there is something to do, those that wait longest first."""
         rows = await self._connection.fetch(_DUE, {"now": now, "most": limit})
-        return [_standing(row) for row in rows]
+        return [Standing(*row) for row in rows]
 
     async def claim(self, standing: Standing, *, until: int) -> bool:
         """Has a Subscription to oneself until then; False where it is not as it was seen."""
@@ -176,8 +176,7 @@ class Subscriptions:
 
     async def settle(self, standing: Standing, *, claimed: int) -> bool:
         """Keeps how a claimed one stands now; False where a client changed it meanwhile."""
-        names = ("status", "collects", "due", "failures", "failing", "sent")
-        values = {f"to_{name}": getattr(standing, name) for name in names}
+        values = {f"to_{name}": getattr(standing, name) for name in _SETTLED}
         key = {**_key(standing), "seen": claimed}
         return await self._connection.execute(_SETTLE, {**key, **values}) == 1
 
@@ -188,7 +187,3 @@ class Subscriptions:
 
 def _key(standing: Standing) -> dict[str, object]:
     return {"this_tenant": standing.tenant, "this_id": standing.id}
-
-
-def _standing(row: Row) -> Standing:
-    return Standing(*row)

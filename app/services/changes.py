@@ -32,3 +32,16 @@ class Change:
     previous: StoredVersion | None
     interaction: Interaction
     inherited: Labels = NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A change that was stored: as it came, as the rules made it, and what it became.
+
+    ``changed`` tells that it made a version: equal content makes none.
+    """
+
+    given: Change
+    change: Change
+    stored: StoredVersion
+    changed: bool

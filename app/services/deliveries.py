@@ -19,7 +19,6 @@ from app.core.ids import IdSource
 from app.fhir import backport, json
 from app.fhir.backport import Asked
 from app.fhir.notifications import Happened, NotificationType, Told, notification
-from app.fhir.registry import REGISTRY
 from app.repositories.resources import StoredVersion
 from app.repositories.subscription_events import TOLD, WAITING, Event
 from app.repositories.subscriptions import Standing
@@ -34,9 +33,7 @@ from app.services.grounds import opened
 from app.services.matching import Matching
 from app.services.subscriptions import Subscriptions
 
-_SUBSCRIPTION = REGISTRY["Subscription"].code
 _MARGIN: Final = 5 * SECOND  # that a claim outlasts an answer by
-_AT_ONCE: Final = 200
 _LONGEST_WAIT: Final = 300 * SECOND
 _NO_OWNER: Final = "whoever asked for it may not be told any more"
 _ENDED: Final = "it has ended"
@@ -132,7 +129,6 @@ class Deliveries:
                 return None
             if tree is None:
                 await uow.subscriptions.end(standing.tenant, standing.id)
-                await uow.events.drop_all(standing.tenant, standing.id)
                 return None
             asks = standing.status == "requested" and standing.channel == "websocket"
             if owner is not None and standing.until > now and (greets or not asks):

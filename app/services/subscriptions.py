@@ -18,7 +18,7 @@ from app.core.errors import AppError, Category, Issue
 from app.fhir import backport, json
 from app.fhir.backport import MASK, Asked, Filter
 from app.fhir.json import Tree
-from app.repositories.subscriptions import Standing
+from app.repositories.subscriptions import NEVER, Standing
 from app.repositories.unit_of_work import UnitOfWork
 from app.search.hidden import asks_for_hidden
 from app.search.parser import parse_criteria
@@ -28,12 +28,11 @@ from app.security.ports import FetchRefused
 from app.security.principal import Principal
 from app.security.root_key import RootKey, Sealed
 from app.services import topics
-from app.services.changes import Change
+from app.services.changes import Change, Kept
 from app.services.topics import Topic
 
 MOST: Final = 100  # of one clinic
 _PURPOSE: Final = "subscription-headers"
-_NEVER: Final = (1 << 63) - 1
 # What the server says, or what tells nothing of what is asked for.
 _ASIDE: Final = frozenset(("id", "meta", "status", "error", "reason", "contact", "text"))
 
@@ -67,14 +66,15 @@ class Subscriptions:
             tree["error"] = stored["error"]
         return replace(change, tree=tree, text=json.dumps(tree))
 
-    async def follow(
-        self, uow: UnitOfWork, given: Change, tree: Tree, principal: Principal
-    ) -> None:
-        """Keeps whose a Subscription is and its secrets; ``given`` is what the client wrote.
+    async def follow(self, uow: UnitOfWork, kept: Kept, principal: Principal) -> None:
+        """Keeps whose a Subscription is and its secrets, which came with it and are not shown.
 
         The rights that count from now on are those of whoever wrote it last.
         """
+        given, tree = kept.given, kept.change.tree
         asked, now = backport.asked(given.tree), self._clock.now()
+        if not kept.changed and all(each.value == MASK for each in asked.headers):
+            return
         topic = topics.named(asked.topic)
         assert topic is not None, "it was checked"
         before = await uow.subscriptions.find(principal.tenant, given.id)
@@ -103,16 +103,11 @@ class Subscriptions:
             due=now,
             sent=before.sent if before else now,
             heartbeat=asked.heartbeat * SECOND,
-            until=_NEVER if asked.end is None else asked.end,
+            until=NEVER if asked.end is None else asked.end,
         )
         await uow.subscriptions.put(standing)
         if status == "off" or not same:
             await uow.events.drop_waiting(principal.tenant, given.id)
-
-    @staticmethod
-    def brings_secrets(given: Change) -> bool:
-        """Whether a header comes with a value, which changes nothing of what is shown."""
-        return any(each.value != MASK for each in backport.asked(given.tree).headers)
 
     def headers(self, standing: Standing) -> list[tuple[str, str]]:
         """The headers to send, opened."""
