@@ -65,27 +65,22 @@ async def owner_of(accounts: Accounts, owned: Owned, *, issuer: str, at: int) ->
         registered = scopes.parse(client.scope, types=REGISTRY)
     except AppError:
         return None
-    role = account.role if account is not None else client.role
-    own = account is not None and role == "client"
-    owner = Principal(
-        tenant=owned.tenant,
-        tenant_slug=tenant.slug,
-        client_id=client.client_id,
-        subject=account.account_id if account is not None else client.client_id,
-        actor=account.fhir_user if account is not None else client.actor,
-        role=role,
-        scopes=granted.intersect(registered),
-        patient=owned.patient,
-        purpose=PATIENT_REQUEST if own else client.purpose,
-        token_id="",
-        issuer=issuer,
-        name=account.name if account is not None else client.name,
-        clearance=client.clearance,
-        at=at,
+    owner = Principal.of_client(
+        client, granted.intersect(registered), slug=tenant.slug, issuer=issuer, at=at
     )
+    if account is not None:
+        owner = replace(
+            owner,
+            subject=account.account_id,
+            actor=account.fhir_user,
+            role=account.role,
+            name=account.name,
+            patient=owned.patient,
+            purpose=PATIENT_REQUEST if account.role == "client" else owner.purpose,
+        )
     may = any(
         owner.scopes.allows("Subscription", action)
-        and action in roles.actions(role, "Subscription")
+        and action in roles.actions(owner.role, "Subscription")
         for action in "cu"
     )
     return owner if may else None

@@ -58,11 +58,7 @@ class Derived:
         A new version is told of under ``topic``, where there is one.
         """
         previous = await self.current(uow, tree["resourceType"], tree["id"], tenant=tenant)
-        inherited = await labels.inherited_from(uow, tree, tree["resourceType"], tenant=tenant)
-        stored, changed = self._follow(uow, tree, inherited, previous=previous, tenant=tenant)
-        if changed and topic is not None:
-            announce(uow, stored, topic)
-        return changed
+        return await self.follow(uow, tree, previous=previous, tenant=tenant, topic=topic)
 
     async def store_all(self, uow: UnitOfWork, trees: Sequence[Tree], *, tenant: int) -> None:
         """Stores resources of one type, which mostly are made from the same or from each other.
@@ -83,11 +79,19 @@ class Derived:
             known[stored.kind, stored.id] = Labels(stored.confidentiality, stored.sensitivity)
 
     async def follow(
-        self, uow: UnitOfWork, tree: Tree, *, previous: StoredVersion | None, tenant: int
+        self,
+        uow: UnitOfWork,
+        tree: Tree,
+        *,
+        previous: StoredVersion | None,
+        tenant: int,
+        topic: str | None = None,
     ) -> bool:
         """The same, where the version before is held already."""
         inherited = await labels.inherited_from(uow, tree, tree["resourceType"], tenant=tenant)
-        _, changed = self._follow(uow, tree, inherited, previous=previous, tenant=tenant)
+        stored, changed = self._follow(uow, tree, inherited, previous=previous, tenant=tenant)
+        if changed and topic is not None:
+            announce(uow, stored, topic)
         return changed
 
     def _follow(
