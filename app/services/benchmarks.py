@@ -23,7 +23,6 @@ from app.services.trees import matching
 from app.services.trends import unvalidated
 
 _EPISODES = 100_000
-_AT_ONCE = 50  # courses: others are answered in between
 
 
 class Benchmarks:
@@ -73,14 +72,11 @@ class Benchmarks:
     ) -> Mapping[str, Mapping[str, Values]]:
         """One value a client by instrument and scale: the mean of what they answered whole."""
         scores: dict[str, dict[str, dict[str, list[Decimal]]]] = {}
-        for start in range(0, len(episodes), _AT_ONCE):
-            for course in await self._courses.courses(
-                uow, episodes[start : start + _AT_ONCE], visible=visible
-            ):
-                pseudonym = self._publishing.pseudonym(course.patient, tenant=visible.tenant)
-                for track, known in whole_forms(course.series):
-                    of_scale = scores.setdefault(track.instrument, {})
-                    of_scale.setdefault(track.scale, {}).setdefault(pseudonym, []).extend(known)
+        async for _, course in self._courses.in_parts(uow, episodes, visible=visible):
+            pseudonym = self._publishing.pseudonym(course.patient, tenant=visible.tenant)
+            for track, known in whole_forms(course.series):
+                of_scale = scores.setdefault(track.instrument, {})
+                of_scale.setdefault(track.scale, {}).setdefault(pseudonym, []).extend(known)
         return {
             instrument: {
                 scale: {client: str(settle(mean(each))) for client, each in of_client.items()}

@@ -6,7 +6,7 @@ number; the scores are those that the caller may see.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
@@ -39,6 +39,7 @@ COUPLE = f"{BASE}/StructureDefinition/couple"
 
 _MOST = 100_000
 _KEPT = 20_000
+_AT_ONCE = 50
 _Held: TypeAlias = tuple[Sitting, set[str | None]]  # and the episodes it belongs to
 _Keys: TypeAlias = Mapping[str, ScoringKey]
 _RATERS = frozenset(Rater)
@@ -139,6 +140,16 @@ class Courses:
             )
             for episode in episodes
         ]
+
+    async def in_parts(
+        self, uow: UnitOfWork, episodes: Sequence[Tree], *, visible: Visible
+    ) -> AsyncIterator[tuple[Tree, Course]]:
+        """Each episode with its course, some at a time: others are answered in between."""
+        for start in range(0, len(episodes), _AT_ONCE):
+            some = episodes[start : start + _AT_ONCE]
+            found = await self.courses(uow, some, visible=visible)
+            for each in zip(some, found, strict=True):
+                yield each
 
     async def _encounters(
         self, uow: UnitOfWork, episodes: Sequence[Tree], *, tenant: int

@@ -28,7 +28,6 @@ from app.services.trees import matching
 from app.services.trends import unvalidated
 
 _EPISODES = 100_000
-_AT_ONCE = 50  # courses: others are answered in between
 _TREATED = "active,onhold,finished"
 # Scores by therapist, scale and client.
 _ByTherapist: TypeAlias = dict[str, dict[str, dict[str, list[Decimal]]]]
@@ -89,18 +88,15 @@ class Supervision:
             base=self._base,
         )
         found: dict[str, _ByTherapist] = {}
-        for start in range(0, len(episodes), _AT_ONCE):
-            some = episodes[start : start + _AT_ONCE]
-            courses = await self._courses.courses(uow, some, visible=visible)
-            for episode, course in zip(some, courses, strict=True):
-                therapist = id_in(episode.get("careManager"), "Practitioner")
-                if therapist is None:
-                    continue
-                client = self._publishing.pseudonym(course.patient, tenant=tenant)
-                for track, known in whole_forms(course.series):
-                    if track.rater is Rater.CLIENT:
-                        of = found.setdefault(track.instrument, {}).setdefault(therapist, {})
-                        of.setdefault(track.scale, {}).setdefault(client, []).extend(known)
+        async for episode, course in self._courses.in_parts(uow, episodes, visible=visible):
+            therapist = id_in(episode.get("careManager"), "Practitioner")
+            if therapist is None:
+                continue
+            client = self._publishing.pseudonym(course.patient, tenant=tenant)
+            for track, known in whole_forms(course.series):
+                if track.rater is Rater.CLIENT:
+                    of = found.setdefault(track.instrument, {}).setdefault(therapist, {})
+                    of.setdefault(track.scale, {}).setdefault(client, []).extend(known)
         return found
 
     async def _released(
