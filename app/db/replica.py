@@ -180,9 +180,8 @@ class _Reading(OnlyReads):
             except DatabaseBusy as busy:
                 self._follows = False
                 self._database.rest()
-                await self.__aexit__(
-                    type(busy), busy, busy.__traceback__
-                )  # its statement may go on
+                # Its statement may go on.
+                await self.__aexit__(type(busy), busy, busy.__traceback__)
         return await (await self._at(self._database.primary)).fetch_all(queries)
 
     async def _may_follow(self) -> bool:

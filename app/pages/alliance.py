@@ -6,7 +6,7 @@ looking is recorded like any access.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from app.pages.browser import Browser
 from app.pages.patients import named
 from app.pages.route import PageRoute
 from app.pages.texts import TEXTS
+from app.repositories.cds_feedback import Feedback
 from app.routers.dependencies import services_of
 from app.security.sessions import SignedIn, principal_of
 from app.services import cds
@@ -123,7 +124,7 @@ async def course(request: Request, episode: str) -> Response:
         series=series,
         waiting=waiting,
         missing=[_values(each)["session"] for each in trend if each["name"] == "missing"],
-        alerts=[row async for row in _alerts(look, alerts)],
+        alerts=await _alerts(look, alerts),
         validated=all(each["validated"] for each in series),
     )
 
@@ -149,36 +150,50 @@ async def _waiting(look: Look, episode: str) -> AsyncIterator[Mapping[str, Any]]
         }
 
 
-async def _alerts(look: Look, told: Sequence[Mapping[str, Any]]) -> Any:
+async def _alerts(look: Look, told: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """Each alert with what its rule saw, newest first."""
+    shown = []
     for alert in reversed(told):
         stored = (await look.run("DetectedIssue", id=_id(alert["issue"]))).stored
         tree = json.parse_resource(stored.text) if stored else {}
-        if tree.get("status") == VOID or not tree:
-            continue
-        seen = evaluation_of(tree)
-        yield {
-            "session": seen.get("session"),
+        if tree and tree.get("status") != VOID:
+            shown.append((alert, tree))
+    cards = await _cards(look, {occasion_of(tree) for _, tree in shown})
+    return [
+        {
+            "session": evaluation_of(tree).get("session"),
             "rule": display("rupture-rule", rule_of(tree), look.browser.language),
-            "instrument": instrument(str(seen.get("instrument", "")), look.browser.language),
+            "instrument": instrument(
+                str(evaluation_of(tree).get("instrument", "")), look.browser.language
+            ),
             "state": display("alert-status", status_of(tree), look.browser.language),
-            "saw": "; ".join(_saw(look, seen)),
+            "saw": "; ".join(_saw(look, evaluation_of(tree))),
             "version": alert.get("version", ""),
-            "cards": [row async for row in _cards(look, tree)],
+            "cards": cards[occasion_of(tree)],
         }
+        for alert, tree in shown
+    ]
 
 
-async def _cards(look: Look, alert: json.Tree) -> AsyncIterator[str]:
-    """What was done about the cards of an alert in record systems."""
+async def _cards(look: Look, occasions: Collection[str]) -> Mapping[str, Sequence[str]]:
+    """What was done about the cards of alerts in record systems, by what they are about."""
     services, tenant = services_of(look.browser.request), look.person.account.tenant
     uuids = CardUuids(services.root.derive(KEY), tenant, "", cds.ALERTS)
     async with services.units.read(tenant) as unit:
-        found = await unit.cds_feedback.about(tenant, uuids.half(occasion_of(alert)))
+        return {
+            each: [
+                _card(look, said)
+                for said in await unit.cds_feedback.about(tenant, uuids.half(each))
+            ]
+            for each in occasions
+        }
+
+
+def _card(look: Look, said: Feedback) -> str:
     reasons = cds.services()[cds.ALERTS].reasons
-    for each in found:
-        reason = reasons.get(each.reason or "", {}).get(look.browser.language)
-        words = [look.text(f"alliance-card-{each.outcome}"), *filter(None, (reason,))]
-        yield f"{': '.join(words)} ({format_instant(each.at)[:10]})"
+    reason = reasons.get(said.reason or "", {}).get(look.browser.language)
+    words = [look.text(f"alliance-card-{said.outcome}"), *filter(None, (reason,))]
+    return f"{': '.join(words)} ({format_instant(said.at)[:10]})"
 
 
 def _saw(look: Look, seen: Mapping[str, Any]) -> Iterator[str]:

@@ -35,27 +35,26 @@ def results(scores: Iterable[Tree], answers: Iterable[Tree], language: str) -> I
     forms = {
         f"QuestionnaireResponse/{each['id']}": each.get("questionnaire", "") for each in answers
     }
-    by_answer: dict[tuple[str, str], list[Tree]] = {}
+    by_answer: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    unproven = set()
     for each in scores:
-        day = each.get("effectiveDateTime", "")[:10]
+        scale, value = _scale(each), _value(each)
+        if scale is None or value is None:
+            continue
         source = next((of.get("reference", "") for of in each.get("derivedFrom", ())), "")
-        if _value(each) is not None and _scale(each) is not None:
-            by_answer.setdefault((day, source), []).append(each)
-    told = 0
-    for (day, source), trees in by_answer.items():
-        if told >= _LEAST:
+        answer = (each.get("effectiveDateTime", "")[:10], source)
+        told = (display("alliance-scale", scale, language), value)
+        by_answer.setdefault(answer, []).append(told)
+        if any(note.get("text") == NOT_VALIDATED for note in each.get("note", ())):
+            unproven.add(answer)
+    count = 0
+    for answer, found in by_answer.items():
+        if count >= _LEAST:
             return
-        told += len(trees)
-        notes = [note.get("text") for each in trees for note in each.get("note", ())]
-        yield Result(
-            day=day,
-            form=form(forms.get(source, ""), language),
-            is_validated=NOT_VALIDATED not in notes,
-            scores=[
-                (display("alliance-scale", _scale(each) or "", language), _value(each) or "")
-                for each in trees
-            ],
-        )
+        count += len(found)
+        day, source = answer
+        named = form(forms.get(source, ""), language)
+        yield Result(day=day, form=named, is_validated=answer not in unproven, scores=found)
 
 
 def _scale(score: Tree) -> str | None:
