@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import audit_scale, pgbench, seeding, validation
+from bench import alliance, audit_scale, pgbench, seeding, validation
 from bench.clinic import made
 from bench.driving import GENERATOR
 from bench.measures import Measure, at_most, line, measure, table, tell
@@ -50,7 +50,11 @@ def main() -> None:
     if "postgresql" in given.database and (not wanted or "audit-scale" in wanted):
         with stand("postgresql") as here:
             found += audit_scale.run(here, count=10 * SIZES[size], seconds=plan.seconds)
-    for database in given.database if wanted != {"audit-scale"} else ():
+    for database in given.database if not wanted or "alliance" in wanted else ():
+        with stand(database) as here:  # of its own: other answers would be scored again too
+            found += alliance.run(here, sessions=10 if size == "smoke" else 100,
+                                  pulses=SIZES[size] // 5)  # fmt: skip
+    for database in given.database if not wanted or wanted - {"alliance", "audit-scale"} else ():
         with stand(database) as here:
             suite = Suite(here, plan, wanted)
             found += suite.run()
@@ -88,8 +92,6 @@ def _plan(responses: int, *, quick: bool, workers: list[int]) -> Plan:
         warm_up=0 if smoke else 1,
         stored=10 if smoke else 1000,
         profile=2 if quick else 4,
-        sessions=10 if smoke else 100,
-        pulses=100 if smoke else responses // 5,
     )
 
 

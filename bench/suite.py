@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from bench import alliance, load, records, seeding
+from bench import load, records, seeding
 from bench.clinic import EXCHANGE, EXCHANGE_ACTOR
 from bench.driving import Load, Sample, Target, middle, ratio, sides
 from bench.measures import Goal, Measure, at_least, at_most, measure, tell
@@ -30,8 +30,6 @@ class Plan:
     connections: int = 16
     stored: int = 1000  # responses whose storage is weighed
     profile: float = 4
-    sessions: int = 100  # of a course of therapy
-    pulses: int = 20_000  # scored again
 
 
 class Suite:
@@ -65,10 +63,6 @@ class Suite:
         for workers in plan.workers if self._wants("write") or self._wants("profile") else ():
             tell(f"{stand.dialect}: {workers} worker(s), writing")
             yield from self._written(workers)
-        if self._wants("alliance"):
-            yield from alliance.run(
-                stand, sessions=plan.sessions, more=plan.sessions // 5, pulses=plan.pulses
-            )
 
     def _wants(self, part: str) -> bool:
         return not self._wanted or part in self._wanted

@@ -49,7 +49,7 @@ def test_a_small_run_tells_every_figure_once_and_last_as_json() -> None:
         assert ratio["value"] > 0
         assert told[name, "answers/s"]["value"] > 0
     assert told["transaction of 20, server CPU of each", "ratio"]["goal"] == "at most 0.5"
-    assert told["answer of 22 items, all that follows it", "ms CPU"]["goal"] == "at most 30"
+    assert told["answer of 22 items, all that follows it", "ms CPU, server"]["goal"] == "at most 30"
     assert told["trend of 12 sessions", "ms p50"]["goal"] == "at most 50"
     assert told["rescoring, every score new", "responses/s"]["goal"] == "at least 1000"
     assert sum("GET by id" in row for row in printed) >= 4
