@@ -72,6 +72,12 @@ def parse(text: str, *, base: str | None = None) -> Reference:
     return Reference(text)
 
 
+def local(reference: object, base: str) -> str | None:
+    """``Type/id`` of what a Reference element names on this server, however it is written."""
+    text = reference.get("reference") if isinstance(reference, dict) else None
+    return parse(text, base=base).key if isinstance(text, str) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A reference or URI in a tree: its FHIRPath, its text, and whether it is a Reference's."""

@@ -32,8 +32,11 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
     for rule in BEFORE_STORE.get(change.type, ()):
         change = await rule(context.engine.services, context.uow, context.principal, change)
     tenant, services = context.principal.tenant, context.engine.services
+    base = context.engine.settings.fhir_base
     await services.joint.check(context.uow, change.tree, change.previous, tenant=tenant)
-    inherited = await labels.inherited_from(context.uow, change.tree, change.type, tenant=tenant)
+    inherited = await labels.inherited_from(
+        context.uow, change.tree, change.type, tenant=tenant, base=base
+    )
     stored, changed = context.engine.records.store(
         context.uow, replace(change, inherited=inherited), tenant=tenant
     )
@@ -48,7 +51,7 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
     stored = as_seen(stored, context.visible(action))
     context.touched.append(stored)
     is_new = change.previous is None or change.previous.deleted
-    issues = tuple(projections.warnings(change.tree, change.type))
+    issues = tuple(projections.warnings(change.tree, change.type, base=base))
     return Outcome("created" if is_new else "ok", stored=stored, issues=issues)
 
 

@@ -141,9 +141,9 @@ def assembled(
             derived=derived, terminology=terminology, clock=clock, ids=ids, base=base
         ),
         reminders=Reminders(derived=derived, notifier=notifier, clock=clock),
-        joint=Joint(clock=clock),
+        joint=Joint(clock=clock, base=base),
         signing=signing,
-        succession=Succession(derived=derived, signing=signing),
+        succession=Succession(derived=derived, signing=signing, base=base),
         subscriptions=subscriptions,
         deliveries=deliveries,
         bindings=Bindings(deliveries=deliveries, clock=clock, ids=ids, base=base),

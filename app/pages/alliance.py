@@ -72,6 +72,11 @@ class Look:
         )
         return found
 
+    @property
+    def base(self) -> str:
+        """The own FHIR base URL."""
+        return services_of(self.browser.request).engine.settings.fhir_base
+
     def text(self, key: str) -> str:
         """A text of the page."""
         return TEXTS[key][self.browser.language]

@@ -26,9 +26,9 @@ class Decision:
     signed: bool
 
 
-def sentences(tree: Tree, *, language: str, names: Mapping[str, str]) -> tuple[str, ...]:
+def sentences(tree: Tree, *, language: str, names: Mapping[str, str], base: str) -> tuple[str, ...]:
     """What a Consent says; ``names`` are those of the actors, by reference."""
-    policy = consent.read(tree, id=tree["id"], version=1)
+    policy = consent.read(tree, id=tree["id"], version=1, base=base)
     if isinstance(policy, consent.Uncomputable):
         return (ME_TEXTS["me-cannot"][language],)
     return tuple(_sentence(rule, language, names) for rule in policy.rules)

@@ -85,7 +85,7 @@ async def decide(request: Request) -> Response:
         "language": browser.language,
     }
     draft = {**written(choice, words="", **facts), "id": "draft"}
-    said = decisions.sentences(draft, language=browser.language, names=names)
+    said = decisions.sentences(draft, language=browser.language, names=names, base=own.look.base)
     body = json.dumps(written(choice, words="\n".join(said), **facts))
     await own.look.run("Consent", interaction=Interaction.CREATE, body=body, identity="made")
     return browser.go("/me/consents?done=saved")
@@ -145,7 +145,7 @@ async def _consents(
 ) -> Response:
     trees = await own.search("Consent", ("_sort", "-_lastUpdated"), ("_count", "50"))
     said = {each["id"]: each for each in trees}
-    policies = [consent.read(each, id=each["id"], version=1) for each in trees]
+    policies = [consent.read(each, id=each["id"], version=1, base=own.look.base) for each in trees]
     actors = {
         actor
         for policy in policies
@@ -159,7 +159,9 @@ async def _consents(
         Decision(
             id=id,
             version=int(tree["meta"]["versionId"]),
-            sentences=decisions.sentences(tree, language=browser.language, names=names),
+            sentences=decisions.sentences(
+                tree, language=browser.language, names=names, base=own.look.base
+            ),
             since=tree.get("dateTime", "")[:10],
             counts=tree.get("status") == "active",
             signed=signature_id(id, int(tree["meta"]["versionId"])) in signed,

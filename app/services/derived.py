@@ -70,7 +70,7 @@ class Derived:
         type_name = trees[0]["resourceType"]
         ids = [tree["id"] for tree in trees]
         held = await self.current_of(uow, type_name, ids, tenant=tenant)
-        sources = [labels.sources_of(tree, type_name) for tree in trees]
+        sources = [labels.sources_of(tree, type_name, base=self._records.base) for tree in trees]
         known = dict(await labels.of(uow, frozenset().union(*sources), tenant=tenant))
         for tree, its in zip(trees, sources, strict=True):
             inherited = labels.highest(known[each] for each in its if each in known)
@@ -88,7 +88,9 @@ class Derived:
         topic: str | None = None,
     ) -> bool:
         """The same, where the version before is held already."""
-        inherited = await labels.inherited_from(uow, tree, tree["resourceType"], tenant=tenant)
+        inherited = await labels.inherited_from(
+            uow, tree, tree["resourceType"], tenant=tenant, base=self._records.base
+        )
         stored, changed = self._follow(uow, tree, inherited, previous=previous, tenant=tenant)
         if changed and topic is not None:
             announce(uow, stored, topic)

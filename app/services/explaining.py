@@ -145,7 +145,12 @@ class _Question:
                 version = await self.uow.resources.read(_CONSENT, consent_id, visible=everything)
                 if version is not None and not version.deleted:
                     tree = json.parse_resource(version.text)
-                    policy = consent.read(tree, id=consent_id, version=version.version)
+                    policy = consent.read(
+                        tree,
+                        id=consent_id,
+                        version=version.version,
+                        base=f"{self.who.issuer}/fhir",
+                    )
                     if isinstance(policy, consent.Policy):
                         found.append(policy)
         request = consent.Request(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from app.core.clock import Clock
 from app.core.errors import AppError, Category
 from app.domain import consent
-from app.fhir import json
+from app.fhir import json, references
 from app.fhir.json import Tree
 from app.repositories.resources import StoredVersion
 from app.repositories.unit_of_work import UnitOfWork
@@ -25,8 +25,9 @@ _SUBJECTS = ("subject", "for", "patient")
 class Joint:
     """Refuses what would change a closed joint record."""
 
-    def __init__(self, *, clock: Clock) -> None:
+    def __init__(self, *, clock: Clock, base: str) -> None:
         self._clock = clock
+        self._base = base
 
     async def check(
         self, uow: UnitOfWork, tree: Tree | None, previous: StoredVersion | None, *, tenant: int
@@ -36,7 +37,7 @@ class Joint:
         if "Group" in (before.get("resourceType"), (tree or {}).get("resourceType")):
             await self._check_group(uow, tree, before, tenant=tenant)
             return
-        for group in sorted({*_groups(before), *_groups(tree or {})}):
+        for group in sorted({*_groups(before, self._base), *_groups(tree or {}, self._base)}):
             members = await uow.consents.members(group, tenant=tenant)
             if self._is_over([(member, until) for member, _, until in members]):
                 raise _closed()
@@ -46,12 +47,12 @@ class Joint:
     ) -> None:
         if "id" not in before:
             return
-        stated = consent.members(before, id=before["id"])
+        stated = consent.members(before, id=before["id"], base=self._base)
         is_over = self._is_over([(each.member, each.until) for each in stated])
         if is_over and (tree is None or tree.get("member") != before.get("member")):
             raise _closed()
-        people = _people(before)
-        stays = tree is not None and _people(tree) == people
+        people = _people(before, self._base)
+        stays = tree is not None and _people(tree, self._base) == people
         if len(people) < 2 or stays:
             return
         if await uow.consents.has_joint_record(before["id"], tenant=tenant):
@@ -63,16 +64,15 @@ class Joint:
         return len(people) > 1 and sum(until > now for until in people) < 2
 
 
-def _groups(tree: Tree) -> Iterator[str]:
+def _groups(tree: Tree, base: str) -> Iterator[str]:
     for name in _SUBJECTS:
-        subject = tree.get(name)
-        reference = subject.get("reference") if isinstance(subject, dict) else None
-        if isinstance(reference, str) and reference.startswith("Group/"):
-            yield reference
+        named = references.local(tree.get(name), base)
+        if named is not None and named.startswith("Group/"):
+            yield named
 
 
-def _people(group: Tree) -> frozenset[str]:
-    stated = consent.members(group, id="")
+def _people(group: Tree, base: str) -> frozenset[str]:
+    stated = consent.members(group, id="", base=base)
     return frozenset(each.member for each in stated if each.member.startswith("Patient/"))
 
 

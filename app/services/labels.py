@@ -15,6 +15,7 @@ from functools import cache, reduce
 from typing import Any, Final, TypeAlias
 
 from app.domain.consent.policy import RANKS
+from app.fhir import references
 from app.fhir.json import Tree
 from app.fhir.registry import REGISTRY
 from app.fhir.security_labels import rules
@@ -96,9 +97,11 @@ def codes(bits: int) -> list[str]:
     return [code for code, bit in _bits().items() if bits & bit]
 
 
-async def inherited_from(uow: UnitOfWork, tree: Tree, type_name: str, *, tenant: int) -> Labels:
+async def inherited_from(
+    uow: UnitOfWork, tree: Tree, type_name: str, *, tenant: int, base: str
+) -> Labels:
     """The high-water mark of what a resource is made from."""
-    found = await of(uow, sources_of(tree, type_name), tenant=tenant)
+    found = await of(uow, sources_of(tree, type_name, base=base), tenant=tenant)
     return highest(found.values())
 
 
@@ -164,12 +167,12 @@ def _codings(tree: Tree) -> list[Tree]:
     return list((tree.get("meta") or {}).get("security") or ())
 
 
-def sources_of(tree: Tree, type_name: str) -> frozenset[Source]:
-    """What a resource is made from, as far as it is on this server."""
-    return frozenset(_sources(tree, type_name))
+def sources_of(tree: Tree, type_name: str, *, base: str) -> frozenset[Source]:
+    """What a resource is made from, as far as it is on this server; ``base`` is its URL."""
+    return frozenset(_sources(tree, type_name, base))
 
 
-def _sources(tree: Tree, type_name: str) -> Iterator[Source]:
+def _sources(tree: Tree, type_name: str, base: str) -> Iterator[Source]:
     for path in rules()["inherited"].get(type_name, ()):
         nodes: list[Any] = [tree]
         for name in path.split("."):
@@ -178,9 +181,8 @@ def _sources(tree: Tree, type_name: str) -> Iterator[Source]:
                 each for value in values for each in (value if isinstance(value, list) else [value])
             ]
         for node in nodes:
-            reference = node.get("reference") if isinstance(node, dict) else None
-            kind, _, id = (reference or "").partition("/")
-            if kind in REGISTRY and id and "/" not in id:
+            kind, _, id = (references.local(node, base) or "").partition("/")
+            if kind in REGISTRY:
                 yield REGISTRY[kind].code, id
 
 

@@ -19,13 +19,20 @@ DECIDING = MEMBERS | {"Consent"}
 
 
 def project(
-    uow: UnitOfWork, tree: Tree | None, type_name: str, id: str, *, version: int, tenant: int
+    uow: UnitOfWork,
+    tree: Tree | None,
+    type_name: str,
+    id: str,
+    *,
+    version: int,
+    tenant: int,
+    base: str,
 ) -> None:
     """Brings the rows in step with a version that was stored; None: it was deleted."""
     if type_name == "Consent":
-        uow.consents.decide(tenant, id, rules(tree, id=id, version=version))
+        uow.consents.decide(tenant, id, rules(tree, id=id, version=version, base=base))
     elif type_name in MEMBERS:
-        found = consent.members(tree, id=id) if tree is not None else ()
+        found = consent.members(tree, id=id, base=base) if tree is not None else ()
         uow.consents.belong(
             tenant,
             f"{type_name}/{id}",
@@ -36,10 +43,10 @@ def project(
         )
 
 
-def warnings(tree: Tree, type_name: str) -> Iterator[Issue]:
+def warnings(tree: Tree, type_name: str, *, base: str) -> Iterator[Issue]:
     """What its writer should know of a Consent: that it cannot be computed, so decides nothing."""
     if type_name == "Consent" and tree.get("status") == "active":
-        found = consent.read(tree, id="", version=1)
+        found = consent.read(tree, id="", version=1, base=base)
         if isinstance(found, consent.Uncomputable):
             yield Issue(
                 "not-supported",
@@ -49,11 +56,11 @@ def warnings(tree: Tree, type_name: str) -> Iterator[Issue]:
             )
 
 
-def rules(tree: Tree | None, *, id: str, version: int) -> list[dict[str, Any]]:
+def rules(tree: Tree | None, *, id: str, version: int, base: str) -> list[dict[str, Any]]:
     """The rows of a Consent; none where it is not active or cannot be computed."""
     if tree is None or tree.get("status") != "active":
         return []
-    policy = consent.read(tree, id=id, version=version)
+    policy = consent.read(tree, id=id, version=version, base=base)
     if isinstance(policy, consent.Uncomputable):
         return []
     shared = {"patient": policy.patient, "version": version}

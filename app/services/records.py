@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from app.core.clock import MILLISECOND, Clock, format_instant
-from app.fhir import json, splice
+from app.fhir import json, references, splice
 from app.fhir.registry import REGISTRY, Interaction, by_code
 from app.repositories.outbox import Written
 from app.repositories.resources import StoredVersion
@@ -49,7 +49,7 @@ class Records:
         self._clock = clock
         self._reactions = reactions
         self._of_the_patient = of_the_patient
-        self._base = base
+        self.base = base
 
     def store(self, uow: UnitOfWork, change: Change, *, tenant: int) -> tuple[StoredVersion, bool]:
         """The version stored and whether it is new: equal content makes no version."""
@@ -72,7 +72,7 @@ class Records:
             last_updated=format_instant(updated),
             security=tree["meta"]["security"],
         )
-        indexed = indexer.index(tree, change.type, id=change.id, base=self._base)
+        indexed = indexer.index(tree, change.type, id=change.id, base=self.base)
         stored = StoredVersion(
             tenant=tenant,
             kind=REGISTRY[change.type].code,
@@ -83,14 +83,16 @@ class Records:
             deleted=False,
             interaction=_INTERACTIONS[change.interaction],
             text=text,
-            key_owner=_key_owner(change, indexed),
+            key_owner=_key_owner(change, indexed, self.base),
             confidentiality=marks.rank,
             sensitivity=marks.bits,
             data_class=labels.data_class(tree, change.type),
             patients=_patients(indexed),
         )
         uow.resources.append(stored, indexed=indexed, previous=previous)
-        projections.project(uow, tree, change.type, change.id, version=version, tenant=tenant)
+        projections.project(
+            uow, tree, change.type, change.id, version=version, tenant=tenant, base=self.base
+        )
         self._call_for_reactions(uow, stored, change.type)
         for topic in topics.told(change.type, before, tree):
             announce(uow, stored, topic.code)
@@ -109,7 +111,7 @@ class Records:
         uow.resources.append(stored, indexed=None, previous=previous)
         name = by_code(stored.kind).name
         projections.project(
-            uow, None, name, stored.id, version=stored.version, tenant=stored.tenant
+            uow, None, name, stored.id, version=stored.version, tenant=stored.tenant, base=self.base
         )
         self._call_for_reactions(uow, stored, name)
         return stored
@@ -158,13 +160,13 @@ def _patients(indexed: indexer.Indexed) -> tuple[str, ...]:
     return tuple(sorted({id for kind, id in indexed.compartments if kind == _PATIENT}))
 
 
-def _key_owner(change: Change, indexed: indexer.Indexed) -> str:
+def _key_owner(change: Change, indexed: indexer.Indexed, base: str) -> str:
     """Whose key seals the text: the subject's, the couple's, or the clinic's."""
     if change.type == "Group":
         return f"Group/{change.id}"
     subject = change.tree.get("subject") or change.tree.get("patient") or {}
-    reference = subject.get("reference", "") if isinstance(subject, dict) else ""
-    if reference.startswith(("Patient/", "Group/")):
-        return str(reference)
+    named = references.local(subject, base)
+    if named is not None and named.startswith(("Patient/", "Group/")):
+        return named
     patients = _patients(indexed)
     return f"Patient/{patients[0]}" if patients else CLINIC

@@ -11,6 +11,7 @@ from app.repositories.installation import Installation
 from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
 from app.search import indexer, secrecy
 from app.search.visibility import Visible
+from app.services import projections
 
 _CLINICS = EveryTenant("one clinic after another is indexed")
 _STEP = 200
@@ -67,6 +68,16 @@ class Reindexing:
             name = by_code(stored.kind).name
             indexed = indexer.index(tree, name, id=stored.id, base=self._base)
             await uow.index.replace(stored, indexed)
+            if name in projections.DECIDING:
+                projections.project(
+                    uow,
+                    tree,
+                    name,
+                    stored.id,
+                    version=stored.version,
+                    tenant=tenant,
+                    base=self._base,
+                )
         if after is None:
             await uow.index.hash_rules(tenant)
         else:

@@ -8,7 +8,7 @@ same commit: a version with the status ``inactive``. Otherwise both count, and d
 from __future__ import annotations
 
 from app.domain import consent
-from app.fhir import json, primitives
+from app.fhir import json, primitives, references
 from app.fhir.json import Tree
 from app.fhir.registry import REGISTRY
 from app.repositories.unit_of_work import UnitOfWork
@@ -24,7 +24,8 @@ _CONSENT = REGISTRY["Consent"].code
 class Succession:
     """Ends what is succeeded."""
 
-    def __init__(self, *, derived: Derived, signing: Signing) -> None:
+    def __init__(self, *, derived: Derived, signing: Signing, base: str) -> None:
+        self._base = base
         self._derived = derived
         self._signing = signing
 
@@ -34,10 +35,13 @@ class Succession:
         What a client signed is succeeded by what that client, or a system, writes.
         """
         tree, tenant = change.tree, by.tenant
-        kind, _, id = str((tree.get("sourceReference") or {}).get("reference", "")).partition("/")
+        named = references.local(tree.get("sourceReference"), self._base) or ""
+        kind, _, id = named.partition("/")
         if kind != "Consent" or id == change.id or tree.get("status") != "active":
             return
-        if isinstance(consent.read(tree, id=change.id, version=1), consent.Uncomputable):
+        if isinstance(
+            consent.read(tree, id=change.id, version=1, base=self._base), consent.Uncomputable
+        ):
             return
         everything = Visible.everything(tenant, reason="what is succeeded ends")
         locked = await uow.resources.lock(_CONSENT, id, visible=everything)
@@ -46,13 +50,13 @@ class Succession:
         older = json.parse_resource(locked.stored.text)
         if not await self._signing.may_change(uow, locked.stored, by):
             return
-        if older.get("status") == "active" and _succeeds(tree, older):
+        if older.get("status") == "active" and _succeeds(tree, older, self._base):
             ended = {**older, "status": "inactive"}
             await self._derived.follow(uow, ended, previous=locked.stored, tenant=tenant)
 
 
-def _succeeds(newer: Tree, older: Tree) -> bool:
-    if newer["patient"].get("reference") != (older.get("patient") or {}).get("reference"):
+def _succeeds(newer: Tree, older: Tree, base: str) -> bool:
+    if references.local(newer["patient"], base) != references.local(older.get("patient"), base):
         return False
     if "dateTime" not in newer:
         return False

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Final
 
-from app.fhir import primitives
+from app.fhir import primitives, references
 from app.fhir.json import Tree
 
 RANKS: Final = {"U": 0, "L": 1, "M": 2, "N": 3, "R": 4, "V": 5}
@@ -121,13 +121,13 @@ class _Refused(Exception):
         self.refusal = Uncomputable(reason, f"Consent.{expression}")
 
 
-def read(tree: Tree, *, id: str, version: int) -> Policy | Uncomputable:
+def read(tree: Tree, *, id: str, version: int, base: str) -> Policy | Uncomputable:
     """The policy of a Consent that is valid R4, whatever its status.
 
-    The status is for the caller: only an ``active`` Consent counts.
+    The status is for the caller: only an ``active`` Consent counts. ``base`` is the own base URL.
     """
     try:
-        patient = _reference(tree.get("patient"), "patient")
+        patient = _reference(tree.get("patient"), "patient", base)
         kind, _, patient_id = patient.partition("/")
         if kind != "Patient":
             raise _Refused("does not name a Patient of this server", "patient")
@@ -136,7 +136,7 @@ def read(tree: Tree, *, id: str, version: int) -> Policy | Uncomputable:
             raise _Refused("has no provision", "provision")
         if "modifierExtension" in tree:
             raise _Refused("has a modifier extension that is not known here", "modifierExtension")
-        rules = tuple(_rules(root))
+        rules = tuple(_rules(root, base))
         if sum(rule.size for rule in rules) > MOST:
             raise _Refused("says more than can be enforced", "provision")
         return Policy(id, version, patient_id, rules)
@@ -144,23 +144,23 @@ def read(tree: Tree, *, id: str, version: int) -> Policy | Uncomputable:
         return refused.refusal
 
 
-def _rules(root: Tree) -> Iterator[Rule]:
-    base = _rule(root, "provision", None)
-    yield base
+def _rules(root: Tree, base: str) -> Iterator[Rule]:
+    first = _rule(root, "provision", None, base)
+    yield first
     for place, nested in enumerate(root.get("provision", ())):
         path = f"provision.provision[{place}]"
         if nested.get("provision"):
             raise _Refused("nests provisions more than one level deep", path)
-        yield _rule(nested, path, base)
+        yield _rule(nested, path, first, base)
 
 
-def _rule(provision: Tree, path: str, base: Rule | None) -> Rule:
+def _rule(provision: Tree, path: str, above: Rule | None, base: str) -> Rule:
     unknown = sorted(provision.keys() - _KNOWN)
     if unknown:
         raise _Refused("says something that is not known here", f"{path}.{unknown[0]}")
     if provision.get("type") not in ("permit", "deny"):
         raise _Refused("does not say whether it permits or denies", f"{path}.type")
-    actors = frozenset(_actors(provision, path))
+    actors = frozenset(_actors(provision, path, base))
     stated: dict[str, Any] = {
         "actors": actors,
         "actions": frozenset(_actions(provision, path)),
@@ -168,7 +168,7 @@ def _rule(provision: Tree, path: str, base: Rule | None) -> Rule:
         "classes": frozenset(_codings(provision.get("class", ()), _TYPES, f"{path}.class")),
         "codes": frozenset(_concepts(provision.get("code", ()), f"{path}.code")),
         "labels": _labels(provision, path),
-        "data": frozenset(_data(provision, path)),
+        "data": frozenset(_data(provision, path, base)),
         "data_period": _period(provision.get("dataPeriod"), f"{path}.dataPeriod"),
     }
     own = {name: value for name, value in stated.items() if value}
@@ -176,25 +176,25 @@ def _rule(provision: Tree, path: str, base: Rule | None) -> Rule:
         raise _Refused("asks for documents by class and by code at once", f"{path}.class")
     period = _period(provision.get("period"), f"{path}.period") or FOREVER
     weight = 0
-    if base is not None:
+    if above is not None:
         # One person is named more exactly than a group is.
         individual = bool(actors) and all(a.partition("/")[0] in _INDIVIDUALS for a in actors)
         weight = 1 + len(own) + individual
         # Beyond the data of the rule there is nothing that a denial could take away.
         names = stated if provision["type"] == "permit" else _GOVERNING
-        kept = {name: getattr(base, name) for name in names}
+        kept = {name: getattr(above, name) for name in names}
         # To name what data are by one criterion is to name them anew.
         if own.keys() & {"classes", "codes"}:
             kept.pop("classes", None)
             kept.pop("codes", None)
         own = {**kept, **own}
-        period = max(period[0], base.period[0]), min(period[1], base.period[1])
+        period = max(period[0], above.period[0]), min(period[1], above.period[1])
     return Rule(provision["type"] == "permit", path, weight, period=period, **own)
 
 
-def _actors(provision: Tree, path: str) -> Iterator[str]:
+def _actors(provision: Tree, path: str, base: str) -> Iterator[str]:
     for actor in provision.get("actor", ()):
-        yield _reference(actor.get("reference"), f"{path}.actor.reference")
+        yield _reference(actor.get("reference"), f"{path}.actor.reference", base)
 
 
 def _actions(provision: Tree, path: str) -> Iterator[str]:
@@ -246,24 +246,22 @@ def _labels(provision: Tree, path: str) -> Label | None:
     return Label(reach(ranks) if ranks else None, frozenset(sensitivities))
 
 
-def _data(provision: Tree, path: str) -> Iterator[tuple[str, str]]:
+def _data(provision: Tree, path: str, base: str) -> Iterator[tuple[str, str]]:
     for data in provision.get("data", ()):
         meaning = data.get("meaning")
         if meaning not in _MEANINGS:
             raise _Refused("names a meaning that is not known here", f"{path}.data.meaning")
-        yield meaning, _reference(data.get("reference"), f"{path}.data.reference")
+        yield meaning, _reference(data.get("reference"), f"{path}.data.reference", base)
 
 
-def _reference(reference: object, path: str) -> str:
+def _reference(reference: object, path: str, base: str) -> str:
     text = reference.get("reference") if isinstance(reference, dict) else None
-    parts = text.split("/") if isinstance(text, str) else []
-    if len(parts) > 2 and parts[-2] == "_history":
-        parts = parts[:-2]
-    if len(parts) < 2 or not parts[-1] or not parts[-2].isalpha():
+    named = references.parse(text, base=base) if isinstance(text, str) else None
+    if named is None or named.id is None:
         raise _Refused("refers to nothing that can be looked up here", path)
-    if len(parts) > 2:
+    if named.key is None:
         raise _Refused("refers to another server", path)
-    return f"{parts[-2]}/{parts[-1]}"
+    return named.key
 
 
 def _period(period: object, path: str) -> tuple[int, int] | None:

@@ -183,7 +183,9 @@ class TokenStatus:
         for id in await unit.consents.of_patient(caller.patient, tenant=caller.tenant):
             stored = await unit.resources.read(_CONSENT, id, visible=everything)
             tree = json.parse_resource(stored.text) if stored and not stored.deleted else {}
-            policy = consent.read(tree, id=id, version=stored.version if stored else 0)
+            policy = consent.read(
+                tree, id=id, version=stored.version if stored else 0, base=self._audience
+            )
             if isinstance(policy, consent.Policy):
                 policies.append(policy)
                 uris[id] = [each["uri"] for each in tree.get("policy", ()) if "uri" in each]

@@ -18,6 +18,7 @@ from app.domain.consent import (
 )
 from app.fhir.primitives import date_range
 
+BASE = "https://rapport.test/fhir"
 SENSITIVITY = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 NOW = date_range("2026-01-02")[0]
@@ -37,7 +38,7 @@ def consent(provision: Any, **more: Any) -> dict[str, Any]:
 
 
 def policy(provision: Any, id: str = "c") -> Policy:
-    found = read(consent(provision), id=id, version=1)
+    found = read(consent(provision), id=id, version=1, base=BASE)
     assert isinstance(found, Policy), found
     return found
 
@@ -98,7 +99,7 @@ def purpose(code: str) -> list[dict[str, str]]:
     ],
 )
 def test_what_cannot_be_computed_says_where(tree: dict[str, Any], where: str) -> None:
-    found = read(tree, id="c", version=1)
+    found = read(tree, id="c", version=1, base=BASE)
     assert isinstance(found, Uncomputable)
     assert found.expression == where
 
@@ -251,7 +252,7 @@ def test_members_leave_with_their_period_and_their_team() -> None:
             {"member": {"reference": "Practitioner/u"}, "period": {"start": "2025"}},
         ],
     }
-    found = {each.member: (each.since, each.until) for each in members(team, id="team")}
+    found = {each.member: (each.since, each.until) for each in members(team, id="team", base=BASE)}
     assert found["Practitioner/t"] == (date_range("2026-01-01")[0], date_range("2026-01-31")[1])
     assert found["Practitioner/u"][0] == date_range("2026-01-01")[0]
-    assert members({**team, "status": "inactive"}, id="team") == ()
+    assert members({**team, "status": "inactive"}, id="team", base=BASE) == ()

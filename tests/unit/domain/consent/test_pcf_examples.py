@@ -11,18 +11,21 @@ from app.fhir.primitives import date_range
 from tests.support.consents import consent
 from tests.support.pcf import EXAMPLES, FOOBAR, PRIVILEGED, RESEARCHER
 
+BASE = "https://rapport.test/fhir"
 NOW = date_range("2022-07-01T12:00:00Z")[0]
 PERMIT, DENY, SILENT = Outcome.PERMIT, Outcome.DENY, Outcome.SILENT
 
 
 def policy(name: str) -> Policy:
-    found = read(consent("patient", EXAMPLES[name]), id=name, version=1)
+    found = read(consent("patient", EXAMPLES[name]), id=name, version=1, base=BASE)
     assert isinstance(found, Policy), found
     return found
 
 
 def asks(who: str = "Practitioner/clerk", purpose: str = "TREAT", now: int = NOW) -> Request:
-    mine = [each.owner for each in members(PRIVILEGED, id="privileged") if each.member == who]
+    mine = [
+        each.owner for each in members(PRIVILEGED, id="privileged", base=BASE) if each.member == who
+    ]
     return Request(who, frozenset(mine), "r", purpose, now)
 
 

@@ -1,0 +1,141 @@
+"""A person is meant however a reference is written: short, with the server's address, versioned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.http.answers import made, ok, refused
+from tests.http.resources import BASE, observation, patient
+from tests.support.consents import actor, consent, data, labels, provision
+from tests.support.staff import signed_in
+
+FORMS = ("{}", f"{BASE}/{{}}", "{}/_history/1", f"{BASE}/{{}}/_history/1")
+# Nobody here is meant by these.
+ELSEWHERE = ("https://elsewhere.example.org/fhir/{}", "https://rapport.test/{}")
+
+
+def group(*members: str) -> dict[str, Any]:
+    people = [{"entity": {"reference": each}} for each in members]
+    return {
+        "resourceType": "Group", "id": "couple", "type": "person", "actual": True,
+        "member": people,
+    }  # fmt: skip
+
+
+def goal(subject: str) -> dict[str, Any]:
+    return {
+        "resourceType": "Goal", "lifecycleStatus": "active",
+        "subject": {"reference": subject}, "description": {"text": "to talk"},
+    }  # fmt: skip
+
+
+async def put(http, tree) -> None:
+    stored = await http.put(f"{tree['resourceType']}/{tree['id']}", json=tree)
+    assert stored.status_code in (200, 201), stored.text
+
+
+@pytest.fixture
+async def records(clinic):
+    for id in ("pia", "paul"):
+        await put(clinic.http, patient(id, id=id))
+    await put(clinic.http, {"resourceType": "Practitioner", "id": "tess"})
+    tess = {"careManager": {"reference": "Practitioner/tess"}}
+    pia = {"patient": {"reference": "Patient/pia"}}
+    await put(
+        clinic.http,
+        {"resourceType": "EpisodeOfCare", "id": "e", "status": "active", **pia, **tess},
+    )
+    await put(clinic.http, {**observation("Patient/pia"), "id": "score"})
+    return clinic.http
+
+
+@pytest.fixture
+async def tess(clinic, records):
+    return await signed_in(clinic, "therapist", "Practitioner/tess")
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_couple_shares_nothing_without_both_whoever_writes_its_members(
+    clinic, records, form
+):
+    await put(records, group(form.format("Patient/pia"), "Patient/paul"))
+    joint = made(await records.post("Goal", json=goal("Group/couple")))
+    rules = provision("permit", actor=[actor("Group/couple")])
+    await put(records, consent("paul", rules, id="of-paul"))
+    paul = await signed_in(clinic, "client", "Patient/paul")
+    refused(await paul.get(joint), 404)
+    assert ok(await paul.get("Goal?subject=Group/couple"))["total"] == 0
+    await put(records, consent("pia", rules, id="of-pia"))
+    assert ok(await paul.get("Goal?subject=Group/couple"))["total"] == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_separated_couple_is_closed_whatever_it_is_called(records, form):
+    couple = group(form.format("Patient/pia"), form.format("Patient/paul"))
+    await put(records, couple)
+    made(await records.post("Goal", json=goal(form.format("Group/couple"))))
+    couple["member"][0]["period"] = {"end": "2026-02-01"}
+    await put(records, couple)
+    for named in FORMS:
+        refused(await records.post("Goal", json=goal(named.format("Group/couple"))), 422)
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_denial_holds_whoever_is_named_in_it(records, tess, form):
+    assert ok(await tess.get("Observation/score"))
+    denial = consent("pia", provision("deny"), id="c")
+    await put(records, {**denial, "patient": {"reference": form.format("Patient/pia")}})
+    refused(await tess.get("Observation/score"), 404)
+    await put(records, {**denial, "status": "inactive"})
+    exception = provision("deny", actor=[actor(form.format("Practitioner/tess"))])
+    await put(records, consent("pia", provision("permit", exception), id="d"))
+    refused(await tess.get("Observation/score"), 404)
+    one = provision("deny", data=data("instance", form.format("Observation/score")))
+    await put(records, consent("pia", provision("permit", one), id="d"))
+    refused(await tess.get("Observation/score"), 404)
+
+
+@pytest.mark.parametrize("form", ELSEWHERE)
+async def test_who_is_elsewhere_is_nobody_here(records, tess, form):
+    denial = consent("pia", provision("deny"), id="c")
+    await put(records, {**denial, "patient": {"reference": form.format("Patient/pia")}})
+    assert ok(await tess.get("Observation/score"))
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_consent_ends_the_one_it_names(records, form):
+    await put(records, consent("pia", provision("deny"), id="older"))
+    newer = consent("pia", provision("permit"), id="newer", dateTime="2023-01-01")
+    named = {
+        "patient": {"reference": form.format("Patient/pia")},
+        "sourceReference": {"reference": form.format("Consent/older")},
+    }
+    await put(records, {**newer, **named})
+    assert ok(await records.get("Consent/older"))["status"] == "inactive"
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_what_is_made_of_something_is_as_confidential(records, form):
+    very = {**observation("Patient/pia"), "id": "very", "meta": {"security": labels("V")}}
+    await put(records, very)
+    made_of = observation(
+        "Patient/pia", derivedFrom=[{"reference": form.format("Observation/very")}]
+    )
+    stored = await records.post("Observation", json=made_of)
+    assert stored.json()["meta"]["security"][0]["code"] == "V"
+
+
+async def test_an_index_made_anew_knows_whom_old_rows_mean(clinic, records, tess):
+    from app.services.reindexing import Reindexing
+
+    denial = consent("pia", provision("deny"), id="c")
+    await put(records, {**denial, "patient": {"reference": f"{BASE}/Patient/pia"}})
+    services = clinic.application.services
+    async with services.units.write(clinic.tenant.id, resources=0) as uow:
+        uow.consents.decide(clinic.tenant.id, "c", ())
+        await uow.consents.flush()
+    assert ok(await tess.get("Observation/score"))
+    await Reindexing(services.units, base=BASE).run()
+    refused(await tess.get("Observation/score"), 404)
