@@ -226,7 +226,7 @@ async def _record(client: Context, by: Context, hook: Hook, *, is_hidden: bool) 
             by.principal,
             client.facts,
             patients=[hook.patient] if shown else (),
-            grounds=found.grounds if found else None,
+            opened=found.grounds if found else None,
             detail=detail if shown else {**detail, "patient": hook.patient},
         )
     )

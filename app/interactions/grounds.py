@@ -22,11 +22,24 @@ _OF_INTEREST = frozenset(("consent", "break-glass"))
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The grounds, whom the resource is about, and the records of what Consents decided."""
+    """The grounds by patient (an id; empty where the row is in nobody's compartment).
 
-    grounds: Grounds
-    patients: tuple[str, ...]
+    Of a couple's row each is told of their own Consent or emergency, and never of the other's.
+    ``records`` are those of what Consents decided.
+    """
+
+    grounds: Mapping[str, Grounds]
     records: tuple[AuditRecord, ...]
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """Those who are told."""
+        return tuple(sorted(filter(None, self.grounds)))
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it was denied."""
+        return any(each.decision == "deny" for each in self.grounds.values())
 
 
 async def decided(context: Context, action: str, type_name: str, id: str) -> Decided | None:
@@ -44,7 +57,6 @@ async def decided(context: Context, action: str, type_name: str, id: str) -> Dec
         return None
     everything = Visible.everything(principal.tenant, reason="the log names whom it is about")
     stored = await context.uow.resources.read(REGISTRY[type_name].code, id, visible=everything)
-    patients = stored.patients if stored is not None else ()
     decisive = Grounds(
         because.kind,
         "permit" if found.permit else "deny",
@@ -52,13 +64,20 @@ async def decided(context: Context, action: str, type_name: str, id: str) -> Dec
         because.version,
         because.provision,
     )
+    by: Mapping[str, Grounds] = {
+        patient: decisive
+        for patient in (stored.patients if stored is not None else ()) or ("",)
+        if because.patient in (None, patient) or not patient
+    }
+    if len(by) > 1:  # not everybody's: of whom it was, the query tells
+        by = await opened(context, [stored.rid]) if stored is not None and found.permit else {}
     audit = context.engine.audit
     records = tuple(
-        audit.consent_decision(principal, context.facts, patient=patient, grounds=decisive)
-        for patient in patients
-        if because.reference is not None
+        audit.consent_decision(principal, context.facts, patient=patient, grounds=grounds)
+        for patient, grounds in by.items()
+        if patient and grounds.consent is not None
     )
-    return Decided(decisive, patients, records)
+    return Decided(by, records)
 
 
 async def opened(context: Context, rids: Sequence[int]) -> Mapping[str, Grounds]:

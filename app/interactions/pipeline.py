@@ -196,8 +196,7 @@ def record(context: Context, call: Call, found: Decided | None = None) -> None:
             entity=names.pop() if is_named else None,
             version=touched[0].version if is_named and len(touched) == 1 else None,
             patients=sorted(patients.union(context.patients)),
-            grounds=found.grounds if found else None,
-            opened=context.grounds,
+            opened={**context.grounds, **(found.grounds if found else {})},
         )
     )
     context.uow.audited.extend(found.records if found else ())
@@ -272,7 +271,7 @@ async def _record_refusal(
                 error=refusal,
                 entity=target,
                 patients=found.patients if found else (),
-                grounds=found.grounds if found else None,
+                opened=found.grounds if found else None,
             )
         )
         uow.audited.extend(found.records if found else ())
@@ -284,4 +283,4 @@ async def _denied(context: Context, call: Call) -> Decided | None:
         return None
     await context.learn()
     found = await decided(context, ACTIONS[call.interaction], call.type, call.id)
-    return found if found and found.grounds.decision == "deny" else None
+    return found if found and found.refuses else None

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import unquote_plus
 
+from app.fhir.audit.event import LEFT_OUT
 from app.fhir.registry import REGISTRY, SearchParameter
 from app.search import secrecy
 
-LEFT_OUT = "***"
 _SHAPING = frozenset(
     (
         "_at", "_count", "_cursor", "_elements", "_format", "_id", "_include", "_lastUpdated",

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from app.domain import withholding
-from app.fhir.audit.event import unsalted
+from app.fhir.audit.event import as_told
 from app.fhir.registry import ENTRIES, REGISTRY
 from app.search.expression import Shaper
 from app.search.sight import SHARED, SHARED_TENANT, Alternative, Sight, Ways, merged
@@ -54,7 +54,7 @@ class Visible:
     def shown(self, kind: int, text: bytes) -> bytes:
         """A stored text as it may be seen."""
         if kind == _EVENT and Alternative() not in self.grants.get(kind, ()):
-            return unsalted(text)  # salts are for who sees the whole log
+            return as_told(text)  # the rest is for who sees the whole log
         if kind != _RESPONSE or not (self.withholds or self.rated):
             return text
         return withholding.shown(text, rated=None if self.withholds else self.rated)

@@ -108,7 +108,7 @@ class AuditTrail:
         error: AppError,
         entity: str | None = None,
         patients: Iterable[str] = (),
-        grounds: Grounds | None = None,
+        opened: Mapping[str, Grounds] | None = None,
     ) -> Sequence[AuditRecord]:
         """A request that was refused or failed; its caller's token was good.
 
@@ -121,11 +121,11 @@ class AuditTrail:
             caller,
             facts,
             patients,
+            opened=opened,
             outcome=_outcome(error.category),
             reason=clean(error.issues[0].code) if error.issues else str(error.category),
             entity=None if asked else entity,
             query=_query(facts, event) if asked else None,
-            **_grounds(grounds),
         )
 
     def emergency_ended(self, began: AuditRecord) -> AuditRecord:

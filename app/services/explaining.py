@@ -37,13 +37,14 @@ _CONSENT: Final = REGISTRY["Consent"].code
 
 @dataclass(frozen=True, slots=True)
 class Because:
-    """One reason: its kind, the Consent where one decided, and the same in words."""
+    """One reason: its kind, the Consent where one decided and whose, and the same in words."""
 
     kind: str
     text: str
     reference: str | None = None
     version: int | None = None
     provision: str | None = None
+    patient: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,7 @@ class _Question:
             f"Consent/{decision.policy.consent}",
             decision.policy.version,
             f"Consent.{decision.rule.path}",
+            decision.policy.patient,
         )
 
 

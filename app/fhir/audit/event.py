@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 
 import orjson
@@ -19,6 +20,7 @@ from app.fhir.audit.agents import agents_of
 from app.fhir.audit.kinds import KINDS, Kind, Shape
 from app.fhir.audit.record import SUCCESS, AuditRecord
 from app.fhir.json import Tree
+from app.fhir.registry import REGISTRY
 
 SALT_EXTENSION = f"{codes.RAPPORT}/StructureDefinition/audit-salt"
 
@@ -29,11 +31,36 @@ def render(record: AuditRecord) -> Tree:
     return _event(record) | {"extension": [{"url": SALT_EXTENSION, "valueBase64Binary": salt}]}
 
 
-def unsalted(text: bytes) -> bytes:
-    """The text of an AuditEvent without its salt."""
+def as_told(text: bytes) -> bytes:
+    """The text of an AuditEvent for whom it is about, and others who do not see the whole log.
+
+    Without its salt, and of a request no more than what kind it was: whom else it was about,
+    a partner for one, is not theirs to know.
+    """
     tree = json.parse_resource(text)
     tree.pop("extension", None)
+    for entity in tree.get("entity", ()):
+        if "query" in entity:
+            asked = _kind_of(base64.b64decode(entity["query"]).decode())
+            entity["query"] = base64.b64encode(asked.encode()).decode()
     return json.dumps(tree)
+
+
+def _kind_of(request: str) -> str:
+    """The method and the address of a request, with nothing in it that is anybody's."""
+    method, _, target = request.partition("\n")[0].partition(" ")
+    path, mark, _ = target.partition("?")
+    segments = [each if _names_a_kind(each) else LEFT_OUT for each in path.split("/")]
+    return f"{method} {'/'.join(segments)}{f'{mark}{LEFT_OUT}' if mark else ''}".strip()
+
+
+def _names_a_kind(segment: str) -> bool:
+    return segment in REGISTRY or segment in _PLACES or _OPERATION.fullmatch(segment) is not None
+
+
+_PLACES = frozenset(("", "fhir", "_search", "_history", "cds-services"))
+_OPERATION = re.compile(r"\$[a-z\-]{1,40}", re.ASCII)
+LEFT_OUT = "***"
 
 
 def canonical(record: AuditRecord) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.core.clock import SECOND, format_instant
 from app.core.errors import AppError, Category
 from app.fhir import bundles, json, parameters, primitives
-from app.fhir.audit.event import render, unsalted
+from app.fhir.audit.event import as_told, render
 from app.fhir.audit.kinds import KINDS, Shape
 from app.fhir.audit.record import AuditRecord
 from app.interactions.call import Call, Outcome
@@ -67,7 +67,7 @@ def _bundle(context: Context, records: list[AuditRecord], now: int) -> bytes:
     base = context.engine.settings.fhir_base
     entries = [
         bundles.Entry(
-            unsalted(json.dumps(render(record))), full_url=f"{base}/AuditEvent/{record.id}"
+            as_told(json.dumps(render(record))), full_url=f"{base}/AuditEvent/{record.id}"
         )
         for record in records
     ]
