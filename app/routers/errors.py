@@ -1,7 +1,7 @@
 """Errors as answers: the only place that knows status codes.
 
-On ``/fhir`` every error is an OperationOutcome. What is unexpected is logged by its type and
-place and answered with nothing of what happened.
+On ``/fhir`` every error is an OperationOutcome, on ``/oauth`` the JSON of RFC 6749. What is
+unexpected is logged by its type and place and answered with nothing of what happened.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from app.fhir import json
 from app.fhir.outcome import operation_outcome
 from app.interactions.address import NotAllowed
 from app.interactions.refusals import unavailable
+from app.routers import oauth
+from app.routers.negotiation import NoPatch
 from app.security.ports import Unauthenticated
 
 log = structlog.get_logger("rapport.http")
@@ -56,6 +58,8 @@ def respond(error: AppError) -> Response:
         headers["WWW-Authenticate"] = error.challenge
     if isinstance(error, NotAllowed):
         headers["Allow"] = ", ".join(error.methods)
+    if isinstance(error, NoPatch):
+        headers["Accept-Patch"] = ", ".join(error.taken)
     if error.category in (Category.UNAVAILABLE, Category.THROTTLED):
         headers["Retry-After"] = str(error.retry_after or _RETRY_SECONDS)
     if error.category == Category.TOO_LARGE:
@@ -82,13 +86,15 @@ async def _on_error(_request: Request, error: Exception) -> Response:
     return answer_to(error)
 
 
-async def _on_http_error(_request: Request, error: Exception) -> Response:
+async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
         category, text = Category.NOT_ALLOWED, "this address does not take that method"
     else:
         category, text = Category.NOT_FOUND, "no such address"
-    response = respond(AppError.of(category, "not-supported", text))
+    refusal = AppError.of(category, "not-supported", text)
+    is_oauth = request.url.path.startswith("/oauth/")
+    response = oauth.refused(refusal, request) if is_oauth else respond(refusal)
     response.headers.update(error.headers or {})
     return response
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from app.core.errors import AppError, Category
+from app.core.errors import AppError, Category, Issue
 from app.interactions.call import PatchFormat
 
 FHIR_JSON = "application/fhir+json"
@@ -101,11 +101,21 @@ def check_body_type(content_type: str | None) -> None:
         raise _unsupported()
 
 
+class NoPatch(AppError):
+    """A body that is said to be no patch, but may be of the media types ``taken``."""
+
+    taken = tuple(_PATCHES)
+
+    def __init__(self) -> None:
+        text = f"patches are taken as {', '.join(self.taken)} in UTF-8"
+        super().__init__(Category.UNSUPPORTED_MEDIA, (Issue("not-supported", text),))
+
+
 def patch_format(content_type: str | None) -> PatchFormat:
     """What kind of patch a body is."""
     found = _PATCHES.get(_body_name(content_type))
     if found is None:
-        raise _unsupported()
+        raise NoPatch
     return found
 
 

@@ -26,6 +26,7 @@ _STATUS = {
     Category.UNAUTHENTICATED: 401,
     Category.FORBIDDEN: 403,
     Category.NOT_FOUND: 404,
+    Category.NOT_ALLOWED: 405,
     Category.CONFLICT: 409,
     Category.UNPROCESSABLE: 422,
     Category.THROTTLED: 429,

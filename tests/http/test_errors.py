@@ -209,3 +209,21 @@ async def test_a_header_breaks_nothing(ehr, value):
         assert answer.status_code < 500, (name, answer.text)
         if answer.status_code >= 400:
             refused(answer, answer.status_code)
+
+
+@pytest.mark.parametrize(
+    "method, path, status",
+    [
+        *(("GET", path, 405) for path in ("token", "introspect", "revoke")),
+        ("DELETE", "userinfo", 405), ("GET", "tokens", 404), ("POST", "tokens", 404),
+    ],
+)  # fmt: skip
+async def test_a_program_that_asks_wrongly_for_tokens_reads_the_json_of_rfc_6749(
+    application, method, path, status
+):
+    async with application.http() as http:
+        answer = await http.request(method, f"/oauth/{path}")
+    assert (answer.status_code, answer.json()["error"]) == (status, "invalid_request")
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert ("Allow" in answer.headers) == (status == 405)

@@ -207,3 +207,16 @@ async def test_a_patch_moves_a_record_into_the_right_hands(ehr):
     ok(await send(ehr, score, {"subject": {"reference": other}}, MERGE_PATCH))
     assert ok(await ehr.get(f"{one}/Observation"))["total"] == 0
     assert ok(await ehr.get(f"{other}/Observation"))["total"] == 1
+
+
+async def test_what_is_no_patch_is_told_which_are(ehr):
+    """RFC 5789 section 2.2."""
+    where = made(await ehr.post("Patient", json=patient()))
+    answer = await send(ehr, where, b"<diff/>", "application/xml-patch+xml")
+    [issue] = refused(answer, 415, "not-supported")
+    taken = answer.headers["Accept-Patch"].split(", ")
+    assert {JSON_PATCH, MERGE_PATCH, FHIRPATH_PATCH} <= set(taken)
+    assert all(name in issue["diagnostics"] for name in taken)
+    for name in taken:
+        patch = {JSON_PATCH: [], FHIRPATH_PATCH: {"resourceType": "Parameters"}}.get(name, {})
+        assert (await send(ehr, where, patch, name)).status_code != 415
