@@ -31,8 +31,8 @@ _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?", re.ASCII)
 
 # The value[x] that may carry an input of each kind.
 _CARRIERS: Mapping[Kind, tuple[str, ...]] = {
-    "code": ("valueCode", "valueString", "valueCoding"),
-    "string": ("valueString", "valueMarkdown", "valueCode"),
+    "code": ("valueCode", "valueString", "valueCoding", "valueCanonical", "valueUri"),
+    "string": ("valueString", "valueMarkdown", "valueCode", "valueId"),
     "uri": ("valueUri", "valueCanonical", "valueUrl", "valueString"),
     "integer": ("valueInteger", "valuePositiveInt", "valueUnsignedInt"),
     # R4 has no such type: numbers of this size are written as text.
@@ -95,9 +95,10 @@ def read(
     A body that is not Parameters is the operation's one resource. Raises ``invalid`` for text
     that cannot be read and ``unprocessable`` for what was read and is wrong, each with all issues.
     """
-    reading = _Reading({each.name: each for each in declared})
+    known = {each.name: each for each in declared}
+    reading = _Reading(known)
     for name, text in query:
-        if not name.startswith("_"):
+        if name in known or not name.startswith("_"):
             reading.text(name, text)
     if body:
         reading.document(json.parse_resource(body))
@@ -182,7 +183,7 @@ class _Reading:
     def _known(self, name: str, place: str) -> Input | None:
         declared = self._declared.get(name)
         if declared is None:
-            self._complain("not-supported", "the operation has no such input", place)
+            self._complain("not-supported", f"the operation has no input {name}", place)
         return declared
 
     def _take(self, declared: Input, value: JSON, place: str) -> None:

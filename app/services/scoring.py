@@ -117,7 +117,7 @@ class Scoring:
             except AppError as error:
                 log.warning("answers cannot be scored", definition=key.canonical, error=str(error))
                 continue
-            reference = f"QuestionnaireResponse/{response.get('id', '')}"
+            reference = f"QuestionnaireResponse/{response['id']}" if "id" in response else ""
             found.extend(_observations(_Answered(response, reference, key), scored))
         return found
 
@@ -191,7 +191,12 @@ def _observation(answered: _Answered, scored: Score, ids: Mapping[str, str]) -> 
         "note": None if key.validated else [{"text": NOT_VALIDATED}],
         "hasMember": [{"reference": f"Observation/{ids[member]}"} for member in scored.members]
         or None,
-        "derivedFrom": [{"reference": answered.reference}],
+        # Answers that are only tried have no address yet.
+        "derivedFrom": [
+            {"reference": answered.reference}
+            if answered.reference
+            else {"type": "QuestionnaireResponse"}
+        ],
     }
     return {name: value for name, value in tree.items() if value is not None}
 

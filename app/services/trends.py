@@ -65,11 +65,13 @@ def trend(
 def chosen(
     course: Course, *, instrument: str | None, rater: str | None, scale: str | None
 ) -> list[Series]:
-    """The series that were asked for."""
+    """The series that were asked for; an instrument by its code or its form's canonical."""
+    wanted = instrument and instrument.partition("|")[0]
+    forms = {code: key.questionnaire.partition("|")[0] for code, key in course.keys.items()}
     return [
         each
         for each in course.series
-        if instrument in (None, each.track.instrument)
+        if wanted in (None, each.track.instrument, forms[each.track.instrument])
         and rater in (None, each.track.rater)
         and scale in (None, each.track.scale)
     ]

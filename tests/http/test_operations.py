@@ -168,6 +168,12 @@ def found(bundle):
     return {one["fullUrl"].removeprefix(f"{BASE}/") for one in bundle["entry"]}
 
 
+async def test_an_input_of_everything_that_cannot_be_read_is_named_as_it_was_given(ehr):
+    person = made(await ehr.post("Patient", json=patient()))
+    [issue] = refused(await ehr.get(f"{person}/$everything?_since=lately"), 400, "value")
+    assert issue["diagnostics"].startswith("_since ")
+
+
 async def test_everything_of_a_patient(ehr):
     doctor, person, *rest = await full_record(ehr)
     body = ok(await ehr.get(f"{person}/$everything"))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from fhir.resources.R4B.observation import Observation
 
-from tests.http.answers import ok, refused
+from tests.http.answers import ok, refused, resources
 from tests.support import therapy
 from tests.support.operations import all_of, parameters, told
 from tests.support.staff import signed_in
@@ -46,6 +47,9 @@ async def test_answers_are_scored_and_nothing_is_stored(course):
     for body in (parameters(response=response), response):
         answer = ok(await course.http.post("QuestionnaireResponse/$score", json=body))
         assert values(answer) == VALUES
+        for score in resources(answer):  # of answers that have no id yet
+            assert score["derivedFrom"] == [{"type": "QuestionnaireResponse"}]
+            Observation.model_validate(score)
     stored = ok(await course.http.get("Observation", params={"subject": course.patient}))
     assert stored["total"] == 0
 
@@ -130,6 +134,12 @@ async def test_the_trend_tells_what_was_asked_for(course):
     assert all_of(one_scale, "missing") == [{"session": 2}]
     posted = ok(await course.http.post(path, json=parameters(instrument="asc-client")))
     assert {each["instrument"] for each in all_of(posted, "series")} == {"asc-client"}
+    form = f"{therapy.OURS}/Questionnaire/asc-client"
+    for named in (form, f"{form}|1.0.0"):
+        assert ok(await course.http.get(path, params={"instrument": named})) == posted
+    canonical = [{"name": "instrument", "valueCanonical": form}]
+    body = {"resourceType": "Parameters", "parameter": canonical}
+    assert ok(await course.http.post(path, json=body)) == posted
     nothing = ok(await course.http.get(path, params={"instrument": "srs"}))
     assert told(nothing) == [("missing", {"session": 1}), ("missing", {"session": 2})]
 

@@ -173,3 +173,12 @@ async def test_every_gap_in_the_inputs_is_told(ehr):
         "Parameters.parameter.where(name='sdFunctional')",
         "Parameters.parameter.where(name='sd')",
     }
+
+
+async def test_an_input_that_the_operation_has_not_is_named(ehr):
+    asked = await ehr.get("EpisodeOfCare/$detect-ruptures?rule=self-report&windw=3")
+    body = parameters(rule="self-report", windw=3)
+    posted = await ehr.post("EpisodeOfCare/$detect-ruptures", json=body)
+    for answer in (asked, posted):
+        [issue] = refused(answer, 422, "not-supported")
+        assert issue["diagnostics"] == "the operation has no input windw"

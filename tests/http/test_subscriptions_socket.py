@@ -35,10 +35,10 @@ async def subscribed(clinic, http=None, **more):
     return where
 
 
-async def token(http, *ids):
+async def token(http, *ids, kind="valueId"):
     body = {
         "resourceType": "Parameters",
-        "parameter": [{"name": "id", "valueString": id} for id in ids],
+        "parameter": [{"name": "id", kind: id} for id in ids],
     }
     if not ids:
         body.pop("parameter")

@@ -52,7 +52,8 @@ async def everything(context: Context, call: Call) -> Outcome:
 def _given(call: Call) -> Pairs:
     """The inputs of the address and of Parameters as pairs."""
     inputs = read(_INPUTS, body=call.body, query=call.query)
-    plain = (pair for pair in call.query if pair[0].startswith("_") and pair[0] != "_cursor")
+    known = {"_cursor", *(each.name for each in _INPUTS)}
+    plain = (pair for pair in call.query if pair[0].startswith("_") and pair[0] not in known)
     return (*plain, *((each.name, str(each.value)) for each in inputs.given))
 
 
