@@ -133,7 +133,27 @@ class _Question:
             return Because("label", "it is more confidential than the caller may see")
         if self.who.role == "outside_system":
             return Because("consent", "no active Consent permits it to the caller")
-        return Because("care-relationship", "the caller neither treats nor supervises the patient")
+        if self.who.role != "client":
+            text = "the caller neither treats nor supervises the patient"
+            return Because("care-relationship", text)
+        if await self.is_partners():
+            return Because("partner", "it is the partner's own")
+        return Because("care-relationship", "it is not the person's own record")
+
+    async def is_partners(self) -> bool:
+        """Whether it is somebody's who is, or was, in a couple or group with the caller."""
+        tenant = self.who.tenant
+        everything = Visible.everything(tenant, reason="a decision is explained")
+        stored = await self.uow.resources.read(self.kind, self.id, visible=everything)
+        if stored is None:
+            return False
+        owners = {f"Patient/{id}" for id in await self.uow.consents.owners(tenant, stored.rid)}
+        for group in self.concern.actors:
+            if group.startswith("Group/"):
+                members = await self.uow.consents.members(group, tenant=tenant)
+                if owners & {reference for reference, _, _ in members}:
+                    return True
+        return False
 
     async def by_consent(self) -> Because:
         tenant = self.who.tenant

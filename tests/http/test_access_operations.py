@@ -175,6 +175,10 @@ async def test_each_decision_names_what_decided(world):
     assert (permit, because["kind"]) == ("deny", "label")
     permit, because = await explains(ask, "Goal/joint", "Patient/anna")
     assert (permit, because["kind"]) == ("deny", "partner")
+    permit, because = await explains(ask, "Observation/o-anna", "Patient/berta")
+    assert (permit, because["kind"]) == ("deny", "partner")
+    permit, because = await explains(ask, "Observation/o-carl", "Patient/berta")
+    assert (permit, because["kind"]) == ("deny", "care-relationship")
     permit, because = await explains(ask, "Observation/o-anna", "Patient/anna", action="delete")
     assert (permit, because["kind"]) == ("deny", "role")
     await world.consent(

@@ -36,9 +36,12 @@ async def accounting(context: Context, call: Call) -> Outcome:
     given = parameters.read(inputs(_NAME), body=call.body, query=call.query)
     role = context.principal.role
     if role != "auditor":
-        if role != "clinical_lead" and access.own_patient(context.principal) != call.id:
+        own = access.own_patient(context.principal)
+        if role != "clinical_lead" and own is None:
             raise access.forbidden()
         await target(context, call)
+        if own not in (None, call.id):
+            raise access.forbidden()
     now = context.engine.clock.now()
     start, end = given.get("start"), given.get("end")
     question = Question(
