@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from app.core.errors import AppError, Category, Issue
@@ -20,7 +21,7 @@ from app.services.changes import Change, Kept
 
 __all__ = ["Change", "check_rules", "check_version", "store"]
 
-_PATIENT = REGISTRY["Patient"].code
+_PATIENT, _GROUP = REGISTRY["Patient"].code, REGISTRY["Group"].code
 
 
 async def store(context: Context, change: Change, *, action: str) -> Outcome:
@@ -33,7 +34,6 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
         change = await rule(context.engine.services, context.uow, context.principal, change)
     tenant, services = context.principal.tenant, context.engine.services
     base = context.engine.settings.fhir_base
-    await services.joint.check(context.uow, change.tree, change.previous, tenant=tenant)
     inherited = await labels.inherited_from(
         context.uow, change.tree, change.type, tenant=tenant, base=base
     )
@@ -46,8 +46,10 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
     if changed and change.type in projections.DECIDING:
         await context.learn()
     if changed:
-        await _check_reach(context, change.previous, stored, action)
+        await _check_reach(context, change, stored, action)
         _check_authors(context, change)
+    # Last: that a couple has separated is told to those only who may write of them.
+    await services.joint.check(context.uow, change.tree, change.previous, tenant=tenant)
     stored = as_seen(stored, context.visible(action))
     context.touched.append(stored)
     is_new = change.previous is None or change.previous.deleted
@@ -56,21 +58,29 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
 
 
 async def _check_reach(
-    context: Context, previous: StoredVersion | None, stored: StoredVersion, action: str
+    context: Context, change: Change, stored: StoredVersion, action: str
 ) -> None:
     """Refuses a version out of the writer's reach: what would be another's, or of no scope.
 
     Labels do not count: who may not see what is very restricted may still write it.
     """
+    joint, previous = context.engine.services.joint, change.previous
     access.check_owners(
         context.principal,
         before=previous.patients if previous is not None else None,
         after=stored.patients,
     )
+    groups = joint.groups(change.tree)
+    if previous is not None and not previous.deleted:
+        access.check_couples(
+            context.principal,
+            before=joint.groups(json.parse_stored(previous.text)),
+            after=groups,
+        )
     if not await context.uow.resources.reaches(stored, visible=context.visible(action)):
         raise access.forbidden()
     if previous is None and context.principal.is_person:
-        await _check_patients(context, stored)
+        await _check_patients(context, stored, groups)
 
 
 def _check_authors(context: Context, change: Change) -> None:
@@ -84,21 +94,25 @@ def _check_authors(context: Context, change: Change) -> None:
     authorship.check_authors(context.principal, change.type, before=before, after=after)
 
 
-async def _check_patients(context: Context, made: StoredVersion) -> None:
-    """Refuses what a person makes about a patient who is not there for them.
+async def _check_patients(context: Context, made: StoredVersion, groups: Collection[str]) -> None:
+    """Refuses what a person makes about a patient, or a couple, who is not there for them.
 
     Whoever may write of everybody is refused where a Consent denies it; were they not refused
     where there is no patient, the refusal would tell that there is one. Systems load in any order.
     """
-    own = {access.own_patient(context.principal), *context.making}
+    own = {f"Patient/{access.own_patient(context.principal)}", *context.making}
     if made.kind == _PATIENT:
-        own.add(made.id)
+        own.add(f"Patient/{made.id}")
     resources, tenant = context.uow.resources, context.principal.tenant
     unknown = Visible.everything(tenant, reason="is there a patient, whatever the scope")
     within = access.in_sight_of_role(context.principal, context.concern)
     if made.kind not in within.denials:  # a Consent, which no denial closes
         within = replace(within, denials={})
-    for id in set(made.patients) - own:
+    for group in set(groups) - own:  # hidden ones are out of reach
+        couple = await resources.read(_GROUP, group.partition("/")[2], visible=unknown)
+        if couple is None or couple.deleted:
+            raise access.forbidden()
+    for id in (each for each in made.patients if f"Patient/{each}" not in own):
         patient = await resources.read(_PATIENT, id, visible=unknown)
         if patient is None or patient.deleted:
             raise access.forbidden()

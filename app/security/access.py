@@ -70,6 +70,15 @@ def check_owners(
         raise forbidden()
 
 
+def check_couples(principal: Principal, *, before: Collection[str], after: Collection[str]) -> None:
+    """Refuses a change that moves a resource between couples, as only a system may.
+
+    ``before`` and ``after`` are the Groups (``Group/x``) that the versions are about.
+    """
+    if principal.role not in roles.SYSTEMS and set(before) != set(after):
+        raise forbidden()
+
+
 def visible(principal: Principal, action: str, concern: Concern) -> Visible:
     """The rows that the caller may see in an interaction of this kind.
 

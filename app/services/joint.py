@@ -29,6 +29,11 @@ class Joint:
         self._clock = clock
         self._base = base
 
+    def groups(self, tree: Tree) -> frozenset[str]:
+        """The Groups (``Group/x``) that a resource is about, but for a Group itself."""
+        is_one = tree.get("resourceType") == "Group"
+        return frozenset() if is_one else frozenset(_groups(tree, self._base))
+
     async def check(
         self, uow: UnitOfWork, tree: Tree | None, previous: StoredVersion | None, *, tenant: int
     ) -> None:
@@ -37,7 +42,7 @@ class Joint:
         if "Group" in (before.get("resourceType"), (tree or {}).get("resourceType")):
             await self._check_group(uow, tree, before, tenant=tenant)
             return
-        for group in sorted({*_groups(before, self._base), *_groups(tree or {}, self._base)}):
+        for group in sorted(self.groups(before) | self.groups(tree or {})):
             members = await uow.consents.members(group, tenant=tenant)
             if self._is_over([(member, until) for member, _, until in members]):
                 raise _closed()

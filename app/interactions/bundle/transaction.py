@@ -39,9 +39,9 @@ async def transaction(
     _check_overlap(entries)
     await _hold(context, entries)
     context.making = frozenset(
-        entry.call.id
+        f"{entry.call.type}/{entry.call.id}"
         for entry in entries
-        if entry.call.type == "Patient"
+        if entry.call.type in ("Patient", "Group")
         and entry.call.id
         and entry.call.interaction in (Interaction.CREATE, Interaction.UPDATE)
         and entry.call.identity != "found"
