@@ -14,7 +14,7 @@ from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork
 from app.repositories.versions import StoredVersion
 from app.security.principal import Principal
-from app.services import alert_steps, emergencies, published, responses, safety
+from app.services import alert_steps, emergencies, goals, published, responses, safety
 from app.services.changes import Afterwards, Change, Kept
 
 Rule: TypeAlias = Callable[[Services, UnitOfWork, Principal, Change], Awaitable[Change]]
@@ -84,6 +84,12 @@ async def _nobody_tells_themselves(
     return safety.check_task(change, principal)
 
 
+async def _agreed_stays(
+    services: Services, uow: UnitOfWork, principal: Principal, change: Change
+) -> Change:
+    return goals.check(change, principal)
+
+
 async def _schedules_hold(
     services: Services, uow: UnitOfWork, principal: Principal, change: Change
 ) -> Change:
@@ -141,6 +147,7 @@ BEFORE_STORE: Mapping[str, tuple[Rule, ...]] = {
     "Library": (_definition_serves, _published_stays),
     "EpisodeOfCare": (_episode_steps,),
     "CarePlan": (_schedules_hold,),
+    "Goal": (_agreed_stays,),
     "DetectedIssue": (_alert_takes_steps,),
     "Consent": (_clients_own_stays,),
     "Task": (_nobody_tells_themselves,),
