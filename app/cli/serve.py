@@ -34,11 +34,18 @@ def serve(
     ] = False,
 ) -> None:
     """Serves until SIGTERM, then finishes what is in flight and exits 0."""
+    settings = Settings()
+    with tempfile.TemporaryDirectory(prefix="rapport-figures-") as figures:
+        if workers > 1:
+            config.keep_figures_in(Path(figures))  # before the program is imported
+        if prepare:
+            _prepare(settings)
+        _serve(settings, workers, target="without_relay" if no_relay else "with_relay")
+
+
+def _serve(settings: Settings, workers: int, *, target: str) -> None:
     import uvicorn
 
-    settings = Settings()
-    if prepare:
-        _prepare(settings)
     _refuse_unless_fit(settings)
     logs.configure()
     if settings.env == "demo":
@@ -62,13 +69,13 @@ def serve(
         "timeout_graceful_shutdown": 30,
         "workers": workers,
     }
-    target = "app.serving:without_relay" if no_relay else "app.serving:with_relay"
     # uvicorn raises the signal that ended it once more, when all is done: that is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    with tempfile.TemporaryDirectory(prefix="rapport-figures-") as figures:
-        if workers > 1:
-            config.keep_figures_in(Path(figures))
-        uvicorn.run(target, **options)
+    if workers > 1:
+        from app.cli.workers import fork_workers
+
+        fork_workers()
+    uvicorn.run(f"app.serving:{target}", **options)
 
 
 def _prepare(settings: Settings) -> None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
+import signal
 import subprocess
+import time
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -27,9 +32,53 @@ def test_it_prepares_itself_serves_and_ends_in_order(tmp_path: Path, bare: Datab
     written = credentials.read_bytes()
     assert json.loads(written)["base_url"] == first.base_url
     assert credentials.stat().st_mode & 0o777 == 0o600
-    with serving(env, "--prepare") as second:  # the clinic is loaded once
+    with serving(env, "--prepare", "--workers", "2") as second:
+        workers = _stand_in_for_one_another(second)
         assert second.stop() == 0
-    assert credentials.read_bytes() == written
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    assert credentials.read_bytes() == written  # the clinic is loaded once
+
+
+def _stand_in_for_one_another(server: Serving) -> set[int]:
+    """Kills one of two workers, which nobody who asks may notice; those that work then."""
+    supervisor = server.process.pid
+    _await(lambda: len(_children_of(supervisor)) == 2)
+    first = _children_of(supervisor)
+    assert {_command_of(worker) for worker in first} == {_command_of(supervisor)}
+
+    def ask() -> None:
+        for _ in range(20):
+            assert httpx.get(f"{server.base_url}/fhir/metadata").is_success
+
+    def counted() -> float:
+        figures = httpx.get(f"{server.base_url}/metrics").text
+        found = re.findall(r"^rapport_requests_total\{.*metadata.*\} (.*)$", figures, re.MULTILINE)
+        return sum(map(float, found))
+
+    ask()
+    _await(lambda: counted() == 20)
+    os.kill(min(first), signal.SIGKILL)
+    ask()
+    _await(lambda: len(_children_of(supervisor) - first) == 1)
+    ask()
+    _await(lambda: counted() == 60)  # the figures of the one that has gone are kept
+    return _children_of(supervisor)
+
+
+def _children_of(process: int) -> set[int]:
+    text = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return {int(child) for child in text.split()}
+
+
+def _command_of(process: int) -> str:
+    return Path(f"/proc/{process}/cmdline").read_text()
+
+
+def _await(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_production_does_not_start_half_safe(demo: Serving):
