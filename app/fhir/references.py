@@ -55,6 +55,7 @@ _RESTFUL = re.compile(
     r"(?:/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?"
     r"(?:\#(?P<fragment>[^\s#]*))?"
 )
+_SEARCH = re.compile(rb'"reference":"[^"?]*\?')
 _CONDITIONAL = re.compile(r"(?P<type>[A-Z][A-Za-z]+)\?(?P<query>\S+)")
 
 
@@ -97,19 +98,9 @@ def references(tree: Tree) -> Iterator[Place]:
     return (place for place in places(tree) if place.is_reference)
 
 
-def has_search(tree: Tree) -> bool:
-    """Whether a ``Reference.reference`` may be a search."""
-    rest: list[JSON] = [tree]
-    while rest:
-        value = rest.pop()
-        if isinstance(value, dict):
-            text = value.get("reference")
-            if isinstance(text, str) and "?" in text:
-                return True
-            rest += [each for each in value.values() if isinstance(each, (dict, list))]
-        elif isinstance(value, list):
-            rest += value
-    return False
+def may_search(text: bytes) -> bool:
+    """Whether a ``Reference.reference`` in a compact JSON text may be a search."""
+    return _SEARCH.search(text) is not None
 
 
 def _places(node: dict[str, JSON], path: str) -> Iterator[Place]:

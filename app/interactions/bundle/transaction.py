@@ -21,6 +21,7 @@ from app.interactions.call import Call, Outcome, Pairs
 from app.interactions.context import Context
 
 Perform = Callable[[Context, Call], Awaitable[Outcome]]
+Searching = tuple[references.Place, references.Reference]
 
 _ORDER = {
     Interaction.DELETE: 0,
@@ -37,7 +38,9 @@ async def transaction(
     base = context.engine.settings.fhir_base
     entries = await _identified(context, planned)
     _check_overlap(entries)
-    await _hold(context, entries)
+    searching = {e.place: found for e in entries if (found := _by_search(e.call))}
+    ordered = sorted(entries, key=lambda entry: _rank(entry, is_searching=entry.place in searching))
+    await _hold(context, ordered)
     context.making = frozenset(
         f"{entry.call.type}/{entry.call.id}"
         for entry in entries
@@ -51,9 +54,9 @@ async def transaction(
         base=base,
     )
     outcomes: dict[int, Outcome] = {}
-    for entry in _in_order(entries):
+    for entry in ordered:
         try:
-            call = await _linked(context, entry, links)
+            call = await _linked(context, entry, links, searching.get(entry.place, ()))
             outcomes[entry.place] = await perform(context, call)
         except AppError as error:
             raise at(error, entry.path) from None
@@ -120,14 +123,14 @@ def _check_overlap(entries: Iterable[Entry]) -> None:
         raise AppError(Category.INVALID, issues)
 
 
-async def _hold(context: Context, entries: Iterable[Entry]) -> None:
+async def _hold(context: Context, ordered: Iterable[Entry]) -> None:
     """Holds what is addressed by its name's order, so that no two wait for each other.
 
     Most transactions write in that order anyhow, and hold each row as they come to it.
     """
     addressed = [
         identity
-        for entry in _in_order(entries)
+        for entry in ordered
         if entry.call.interaction is not Interaction.CREATE and (identity := _identity(entry))
     ]
     if addressed == sorted(addressed):
@@ -138,11 +141,7 @@ async def _hold(context: Context, entries: Iterable[Entry]) -> None:
         await context.uow.resources.lock(kind, id, visible=context.visible("u"))
 
 
-def _in_order(entries: Iterable[Entry]) -> list[Entry]:
-    return sorted(entries, key=_rank)
-
-
-def _rank(entry: Entry) -> tuple[int, int, str]:
+def _rank(entry: Entry, *, is_searching: bool) -> tuple[int, int, str]:
     """The place in the specification's order, and by name within it."""
     call = entry.call
     if not entry.writes:
@@ -150,27 +149,29 @@ def _rank(entry: Entry) -> tuple[int, int, str]:
     if call.identity == "found" and call.interaction is Interaction.CREATE:
         return 2, 0, ""  # what it found may be made by another entry
     creates = call.interaction is Interaction.CREATE
-    searching = any(True for _ in _by_search(call))
-    return int(searching), _ORDER[call.interaction], "" if creates else f"{call.type}/{call.id}"
+    return int(is_searching), _ORDER[call.interaction], "" if creates else f"{call.type}/{call.id}"
 
 
-def _by_search(call: Call) -> Iterable[tuple[references.Place, references.Reference]]:
+def _by_search(call: Call) -> Sequence[Searching]:
     """The references of a call's resource that are searches."""
-    if call.tree is None or not references.has_search(call.tree):
-        return
-    for place in references.references(call.tree):
-        reference = references.parse(place.value)
-        if reference.query is not None:
-            yield place, reference
+    if call.tree is None or (call.body and not references.may_search(call.body)):
+        return ()
+    return [
+        (place, reference)
+        for place in references.references(call.tree)
+        if (reference := references.parse(place.value)).query is not None
+    ]
 
 
-async def _linked(context: Context, entry: Entry, links: Links) -> Call:
+async def _linked(
+    context: Context, entry: Entry, links: Links, searching: Sequence[Searching]
+) -> Call:
     """The entry's call with the links in its resource rewritten."""
     call = entry.call
     if call.tree is None:
         return call
     mapping = dict(links.of(entry))
-    for place, reference in _by_search(call):
+    for place, reference in searching:
         if reference.raw not in mapping:
             mapping[reference.raw] = await _meant(context, place, reference)
     tree = references.rewrite(call.tree, mapping)
