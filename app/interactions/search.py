@@ -82,9 +82,9 @@ async def _check_owner(context: Context, owner: tuple[str, str]) -> None:
 
 async def _name_patients(context: Context, page: Page) -> None:
     """Whose records were shown, for the audit log."""
-    rids = [found.rid for found in (*page.matches, *page.includes) if found.rid]
-    context.patients = await context.uow.resources.patients_of(rids, visible=context.visible("s"))
-    context.grounds = await opened(context, rids)
+    shown = (*page.matches, *page.includes)
+    context.patients = tuple({patient for found in shown for patient in found.patients})
+    context.grounds = await opened(context, [found.rid for found in shown if found.rid])
 
 
 def _bundle(context: Context, query: SearchQuery, page: Page, links: dict[str, str]) -> bytes:

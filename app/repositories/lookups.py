@@ -11,13 +11,11 @@ from typing import Literal, TypeAlias
 
 from sqlalchemy import (
     ARRAY,
-    ColumnElement,
     Integer,
     SmallInteger,
     and_,
     bindparam,
     case,
-    func,
     literal_column,
     select,
 )
@@ -25,12 +23,12 @@ from sqlalchemy import (
 from app.db.engine import DialectName, Params, Statement
 from app.db.metadata import Str
 from app.db.tables.keys import readable
-from app.db.tables.resources import compartment, resource
-from app.fhir.registry import REGISTRY
+from app.db.tables.resources import resource
 from app.search.compiler import Compiler
 from app.search.expression import Shaper
 from app.search.sight import Sight
 from app.search.sources import Rows
+from app.search.sources.resource import patients
 from app.search.values import AnyOf, Hash, bind, equals, in_clear
 from app.search.visibility import Visible
 
@@ -97,23 +95,7 @@ def _lookup(
         return Statement(select(resource.c.rid).where(this, seen), by_key=one)
     columns = [readable(resource, name) for name in COLUMNS]
     if purpose == "read":
-        return Statement(select(*columns, _patients(dialect)).where(this, seen), by_key=one)
+        return Statement(select(*columns, patients(resource)).where(this, seen), by_key=one)
     number = case((seen, literal_column("1")), else_=literal_column("0"))
-    held = select(*columns, _patients(dialect), number).where(this)
+    held = select(*columns, patients(resource), number).where(this)
     return Statement(held.with_for_update(of=resource) if dialect == "postgresql" else held)
-
-
-def _patients(dialect: DialectName) -> ColumnElement[str]:
-    """The ids of the patients in whose compartments the row is, between commas."""
-    # SQLAlchemy's own aggregate asks for the separator anew at each execution.
-    joined = func.string_agg if dialect == "postgresql" else func.group_concat
-    return (
-        select(joined(compartment.c.owner_id, literal_column("','")))
-        .where(
-            compartment.c.tenant == resource.c.tenant,
-            compartment.c.rid == resource.c.rid,
-            compartment.c.owner_kind == REGISTRY["Patient"].code,
-        )
-        .correlate(resource)
-        .scalar_subquery()
-    )

@@ -39,6 +39,7 @@ from app.repositories.versions import StoredVersion, as_seen, open_row, with_pas
 from app.search.expression import Slot
 from app.search.indexer import Indexed
 from app.search.secrecy import IndexKey, at_rest
+from app.search.sources.resource import named
 from app.search.values import bind, equals, in_clear, number, one_of
 from app.search.visibility import Alternative, Visible
 
@@ -297,8 +298,7 @@ class Resources:
         return await self._keys.opening(lambda: [self._stored(row, visible) for row in rows])
 
     def _stored(self, row: Row, visible: Visible) -> StoredVersion:
-        patients = row[len(COLUMNS)]
-        owners = tuple(sorted(patients.split(","))) if patients else ()
+        owners = named(row[len(COLUMNS)])
         return as_seen(open_row(row, self._codec, patients=owners), visible)
 
     async def labels(

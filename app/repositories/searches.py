@@ -47,7 +47,7 @@ class Searches(Asking):
                 page = await apart.page(parts.apart, visible=_all(visible.tenant), after=after)
             includes, complete = await self._includes(query, page.matches, visible)
             return replace(page, includes=includes, issues=() if complete else (_CUT,))
-        planned = await self._planned(query, visible)
+        planned = await self._planned(query, visible, whose=True)
         if query.only_total:
             return Page(total=(await self._counted(planned)).total)
         total, is_exact = after.total if after else None, True
@@ -123,9 +123,9 @@ class Searches(Asking):
         planned = replace(await self._planned(query, visible), most=None)
         return (await self._counted(planned)).total
 
-    async def _planned(self, query: SearchQuery, visible: Visible) -> Plan:
+    async def _planned(self, query: SearchQuery, visible: Visible, *, whose: bool = False) -> Plan:
         laterals = self._connection.dialect == "postgresql"
-        planned = plan(query, visible=visible, laterals=laterals)
+        planned = plan(query, visible=visible, laterals=laterals, whose=whose)
         if doubtful := planned.doubtful:
             few = merging.total(doubtful, most=merging.COUNTED + 1)
             found = await self._ask(few, planned.values, planned.tenant)
@@ -219,7 +219,7 @@ class Searches(Asking):
     @asynccontextmanager
     async def _apart(self, parts: Split, visible: Visible) -> AsyncIterator[Searches]:
         """Searches over what the bounds find, opened and indexed in clear, in memory only."""
-        planned = await self._planned(parts.bounds, visible)
+        planned = await self._planned(parts.bounds, visible, whose=True)
         rows = await self._rows(planned, None, limit=MOST + 1)
         if len(rows) > MOST:
             raise too_costly(parts.asked)

@@ -12,7 +12,8 @@ from app.search.cursor import Position
 class Found:
     """A current resource as JSON text; ``updated`` in microseconds.
 
-    ``rid`` is its row number, 0 where its store has none; it never leaves the server.
+    ``rid`` is its row number, 0 where its store has none; it never leaves the server. ``patients``
+    are the ids of those in whose compartments it is, where that was asked for.
     """
 
     kind: int
@@ -21,6 +22,7 @@ class Found:
     updated: int
     rid: int
     text: bytes
+    patients: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,15 +118,15 @@ def page(
     if ways:
         narrow = statement.add_columns(*ordered, *keyed)
         merged = merging.newest(narrow, ways, _by(keys, key), limit)
-        return _whole(compiler, rows, merged, keys).limit(number(limit))
+        return _whole(compiler, rows, merged, keys, whose=shape.whose).limit(number(limit))
     statement = statement.order_by(*_by(keys, key)).limit(number(limit))
     if not keys and not (begin and begin.repeats):
-        return statement.add_columns(*source.columns(rows), *keyed)
+        return statement.add_columns(*source.columns(rows, whose=shape.whose), *keyed)
     # First which rows, over narrow tables; then those rows whole.
     chosen = statement.add_columns(*ordered, *keyed)
     if begin and begin.repeats:
         chosen = chosen.add_columns(*(k.column.is_(None) for k in keys if k.nullable)).distinct()
-    return _whole(compiler, rows, chosen.subquery("page"), keys)
+    return _whole(compiler, rows, chosen.subquery("page"), keys, whose=shape.whose)
 
 
 def _on_first_key(shape: Shape) -> tuple[Param, ...]:
@@ -153,7 +153,9 @@ def _by(keys: Sequence[_Key], key: Sequence[ColumnElement[Any]]) -> list[ColumnE
     return [*(column for each in keys for column in each.order()), *(k.desc() for k in key)]
 
 
-def _whole(compiler: Compiler, rows: Rows, chosen: Any, keys: Sequence[_Key]) -> Select[Any]:
+def _whole(
+    compiler: Compiler, rows: Rows, chosen: Any, keys: Sequence[_Key], *, whose: bool
+) -> Select[Any]:
     source = source_of(rows.kinds[0])
     whole = source.rows(rows.kinds)
     same = [column == chosen.c[f"k{position}"] for position, column in enumerate(source.key(whole))]
@@ -164,7 +166,7 @@ def _whole(compiler: Compiler, rows: Rows, chosen: Any, keys: Sequence[_Key]) ->
     ]
     keyed = [chosen.c[f"k{position}"] for position in range(len(same))]
     return (
-        select(*source.columns(whole), *(key.column for key in ordered), *keyed)
+        select(*source.columns(whole, whose=whose), *(key.column for key in ordered), *keyed)
         .select_from(chosen)
         .join(whole.table, and_(tenant, *same))
         .order_by(*_by(ordered, keyed))

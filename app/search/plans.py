@@ -140,16 +140,19 @@ class Plan:
         return replace(self, shape=replace(self.shape, start=start_in_order), candidates=())
 
 
-def plan(query: SearchQuery, *, visible: Visible, laterals: bool = False) -> Plan:
+def plan(
+    query: SearchQuery, *, visible: Visible, laterals: bool = False, whose: bool = False
+) -> Plan:
     """How to carry out a search for one pair of eyes.
 
-    ``laterals`` tells that the database can ask a question again for each row of another.
+    ``laterals`` tells that the database can ask a question again for each row of another,
+    ``whose`` that what is found shall name the patients it is about.
     """
     items = (*_own(query.kinds, visible), *ranks.criteria(query.where))
     shaper = Shaper()
     criteria = tuple([shaper.expression(item) for item in items])
     sight = visible.sight({*query.kinds, *kinds(And(items))}, shaper)
-    shape = Shape(query.kinds, criteria, sight, query.sort)
+    shape = Shape(query.kinds, criteria, sight, query.sort, whose=whose)
     if source_of(query.kinds[0]) is not RESOURCES:
         most = None if _wants_number(query) else merging.COUNTED + 1
         merged = _merging(shape, laterals=laterals)

@@ -67,7 +67,7 @@ def statement(
     compiler = Compiler(sight)
     rows, readable = compiler.rows(kinds)
     source = source_of(kinds[0])
-    found = select(*source.columns(rows)).where(readable)
+    found = select(*source.columns(rows, whose=True)).where(readable)
     if by in _ALONG_INDEX:
         links = _ALONG_INDEX[by](compiler, rows, codes, page_kind).distinct().subquery("link")
         same = [rows.c[column.name] == column for column in links.c]

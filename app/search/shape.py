@@ -14,7 +14,7 @@ class Shape:
     """What is searched, by which criteria, in which order and through whose eyes.
 
     ``start`` is the criterion that a statement starts from, ``starts.REACH``, ``merging.SPREAD``
-    or None to go through the type.
+    or None to go through the type. ``whose`` tells that rows name the patients they are about.
     """
 
     kinds: tuple[int, ...]
@@ -22,3 +22,4 @@ class Shape:
     sight: Sight
     sort: tuple[SortKey, ...] = ()
     start: int | None = None
+    whose: bool = False

@@ -48,7 +48,7 @@ def rows(shape: Shape, *, below: Value, down_to: Value, limit: int) -> Select[An
     whole = RESOURCES.rows(shape.kinds)
     of_tenant = equals(RESOURCES.tenant(whole), compiler.sight.tenant_of(shape.kinds[0]))
     return (
-        select(*RESOURCES.columns(whole))
+        select(*RESOURCES.columns(whole, whose=shape.whose))
         .select_from(chosen)
         .join(whole.table, and_(of_tenant, whole.c.rid == chosen.c.rid))
         .order_by(chosen.c.rid.desc())

@@ -107,6 +107,28 @@ async def test_whose_records_an_answer_showed_is_told_for_each(clinic, log):
     assert about(counted[0]) == []
 
 
+async def test_whose_records_were_opened_to_be_sorted_or_compared_is_told_too(clinic, log):
+    """The index has no value of these: what is searched is opened, apart from the database."""
+    ehr = clinic.http
+    person = made(await ehr.post("Patient", json=patient()))
+    other = made(await ehr.post("Patient", json=patient()))
+    for each, value in ((person, 3), (person, 9), (other, 9)):
+        made(await ehr.post("Observation", json=observation(each, value)))
+    questions = (
+        f"Observation?patient={person}&value-quantity=gt5",
+        f"Observation?patient={person}&value-quantity=gt5&_include=Observation:subject",
+        f"Observation?patient={person}&_sort=-value-quantity&_count=1",
+    )
+    for question in questions:
+        assert resources(ok(await ehr.get(question)))
+        newest = (await log("search-type"))[0]
+        assert question.partition("?")[0] in asked(newest)
+        assert about(newest) == [person], question
+    nothing = f"Observation?patient={person}&value-quantity=gt10"
+    assert not resources(ok(await ehr.get(nothing)))
+    assert about((await log("search-type"))[0]) == []
+
+
 async def test_refusals_are_kept_too(clinic, log):
     ehr = clinic.http
     where = made(await ehr.post("Patient", json=identified("1")))

@@ -122,8 +122,8 @@ class Source(Protocol):
         """What tells rows apart within a tenant and never changes, newest greatest."""
         ...
 
-    def columns(self, rows: Rows) -> Sequence[ColumnElement[Any]]:
-        """What ``found`` needs of a row."""
+    def columns(self, rows: Rows, *, whose: bool) -> Sequence[ColumnElement[Any]]:
+        """What ``found`` needs of a row, with the patients it is about or without."""
         ...
 
     def found(self, values: Row, unseal: Unseal) -> Found:

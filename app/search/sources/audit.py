@@ -95,8 +95,8 @@ class AuditSource:
         """Instant and number."""
         return (rows.c.recorded, rows.c.aid)
 
-    def columns(self, rows: Rows) -> Sequence[ColumnElement[Any]]:
-        """The columns of a record."""
+    def columns(self, rows: Rows, *, whose: bool) -> Sequence[ColumnElement[Any]]:
+        """The columns of a record: who reads the log is recorded by what was asked."""
         return [rows.c[name] for name in COLUMNS]
 
     def found(self, values: Row, unseal: Unseal) -> Found:

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Table, and_, not_, or_
+from sqlalchemy import ColumnElement, FromClause, Table, and_, not_, null, or_, select
 
 from app.db.engine import Row
 from app.db.tables.indexes import idx_reference, idx_token, idx_uri
 from app.db.tables.keys import readable
 from app.db.tables.resources import compartment, resource, resource_author
-from app.fhir.registry import by_code
+from app.fhir.registry import REGISTRY, by_code
 from app.search.expression import Composite, Expression, Ids, Missing, Param, Test, Value
 from app.search.found import Found
 from app.search.parameters import TYPES, index_number
 from app.search.sources import Link, Order, Rows, Unseal, Where
 from app.search.types import composite
-from app.search.values import Choice, Columns, number, one_of, some
+from app.search.values import Choice, Columns, joined, number, one_of, some
 
 # ``position`` of an index row that is not a component's: which end of the order it is.
 FIRST, LAST = 1, 2
 
+_PATIENT = REGISTRY["Patient"].code
+_BETWEEN = ","  # no id has one
 _FOUND = (
     "kind", "id", "version", "updated", "rid", "tenant", "key_owner",
     "body", "cipher", "key_id", "nonce",
@@ -66,20 +68,22 @@ class ResourceSource:
         """The row number: given once, when a resource is created."""
         return (rows.c.rid,)
 
-    def columns(self, rows: Rows) -> Sequence[ColumnElement[Any]]:
+    def columns(self, rows: Rows, *, whose: bool) -> Sequence[ColumnElement[Any]]:
         """The row and its sealed text."""
-        return [readable(rows.table, name) for name in _FOUND]
+        about = patients(rows.table) if whose else null()
+        return [*(readable(rows.table, name) for name in _FOUND), about]
 
     def found(self, values: Row, unseal: Unseal) -> Found:
         """The resource with its text."""
         kind, id, version, updated, rid, tenant, owner, *sealed = values[: len(_FOUND)]
         body, cipher, key_id, nonce = sealed
+        about = values[len(_FOUND)]
         text = unseal(
             (bytes(body), cipher, key_id, nonce),
             owner=owner,
             context=f"{tenant}|{kind}|{id}|{version}",
         )
-        return Found(kind, id, version, updated, rid, text)
+        return Found(kind, id, version, updated, rid, text, named(about))
 
     def version_of(self, values: Row) -> tuple[int, int, int] | None:
         """Tenant, row number and version of what was found; none where its key is gone."""
@@ -164,6 +168,26 @@ class ResourceSource:
 
 
 RESOURCES = ResourceSource()
+
+
+def patients(table: FromClause) -> ColumnElement[str]:
+    """The ids of the patients in whose compartments a row is, as ``named`` reads them."""
+    owner = compartment.alias()
+    return (
+        select(joined(owner.c.owner_id, _BETWEEN))
+        .where(
+            owner.c.tenant == table.c.tenant,
+            owner.c.rid == table.c.rid,
+            owner.c.owner_kind == number(_PATIENT),
+        )
+        .correlate(table)
+        .scalar_subquery()
+    )
+
+
+def named(about: str | None) -> tuple[str, ...]:
+    """The ids, in order."""
+    return tuple(sorted(about.split(_BETWEEN))) if about else ()
 
 
 def index_table(node: Param) -> Table:
