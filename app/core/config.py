@@ -6,17 +6,21 @@ No secret has a default. Production refuses a setting that would weaken safety:
 
 from __future__ import annotations
 
+import json
 import os
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SOCKET_PATH = "/subscriptions/socket"
 _LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
+_DATABASES = ("sqlite:///", "postgresql://", "postgres://")
+_List: TypeAlias = Annotated[tuple[str, ...], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -37,9 +41,9 @@ class Settings(BaseSettings):
     base_url: str = ""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, validation_alias="PORT")
-    trusted_proxies: tuple[str, ...] = ()
-    cors_origins: tuple[str, ...] = ()
-    allowed_hosts: tuple[str, ...] = ()  # names besides the base URL's
+    trusted_proxies: _List = ()
+    cors_origins: _List = ()
+    allowed_hosts: _List = ()  # names besides the base URL's
     client_requests_per_second: float | None = Field(default=None, gt=0)
     address_requests_per_second: float | None = Field(default=None, gt=0)
     audit_copy_dir: Path | None = None
@@ -86,6 +90,32 @@ class Settings(BaseSettings):
     @classmethod
     def _no_trailing_slash(cls, value: str) -> str:
         return value.rstrip("/")
+
+    @field_validator("trusted_proxies", "cors_origins", "allowed_hosts", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if not value.lstrip().startswith("["):
+            return tuple(word for each in value.split(",") if (word := each.strip()))
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("a list has commas between, or is a JSON array") from None
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            ip_network(each, strict=False)
+        return value
+
+    @field_validator("database_url", "migration_url", "replica_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value and not value.startswith(_DATABASES):
+            raise ValueError("a database is sqlite:///<path> or postgresql://<address>")
+        return value
 
     @property
     def origin(self) -> str:

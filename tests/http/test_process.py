@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.databases import Database
 from tests.support.serving import RAPPORT, Serving, environment, rapport, serving
@@ -81,19 +82,32 @@ def _await(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_production_does_not_start_half_safe(demo: Serving):
-    unsafe = {"RAPPORT_ENV": "production", "RAPPORT_CORS_ORIGINS": '["*"]'}
+def refused(env: dict[str, str]) -> str:
+    """What ``rapport serve`` says that does not start."""
     done = subprocess.run(
-        [RAPPORT, "serve"],
-        env={**demo.environment, **unsafe},
-        check=False,
-        text=True,
-        capture_output=True,
-        timeout=60,
+        [RAPPORT, "serve"], env=env, check=False, text=True, capture_output=True, timeout=60
     )
     assert done.returncode == 1
+    return done.stderr
+
+
+@pytest.mark.parametrize("origins", ['["*"]', "*", "https://a.example.org,*"])
+def test_production_does_not_start_half_safe(demo: Serving, origins: str):
+    unsafe = {"RAPPORT_ENV": "production", "RAPPORT_CORS_ORIGINS": origins}
+    said = refused({**demo.environment, **unsafe})
     for reason in ("https", "demo clinic", "wildcard"):
-        assert reason in done.stderr
+        assert reason in said
+
+
+def test_settings_that_cannot_be_read_are_named(tmp_path: Path):
+    wrong = {
+        "RAPPORT_DATABASE_URL": "mysql://clinic",
+        "RAPPORT_TRUSTED_PROXIES": "10.0.0.0/8,proxy",
+        "RAPPORT_ALLOWED_HOSTS": '["a.example.org"',
+        "PORT": "http",
+    }
+    lines = refused(environment(tmp_path, **wrong)).splitlines()
+    assert sorted(line.split(": ")[1] for line in lines) == sorted(wrong)
 
 
 def test_it_prints_who_may_do_what(demo: Serving):
