@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from app.core.clock import Clock
-from app.fhir import primitives
+from app.fhir import primitives, references
 from app.fhir.json import Tree
 from app.repositories.unit_of_work import UnitOfWork
 from app.search.visibility import Visible
@@ -43,8 +43,9 @@ class Responsible:
 
     async def treating(self, uow: UnitOfWork, response: Tree, *, tenant: int) -> Treating:
         """Who treats the person that answers are about, in the course they belong to."""
-        named, visible = id_in(response.get("encounter"), "Encounter"), _all(tenant)
-        encounter = await current(uow, "Encounter", named, visible=visible)
+        visible = _all(tenant)
+        about = references.local(response.get("subject"), self._base) or ""
+        encounter = await self._session(uow, response, about, tenant=tenant)
         episodes = [
             episode
             for reference in encounter.get("episodeOfCare", ())
@@ -54,7 +55,7 @@ class Responsible:
                 )
             )
         ]
-        patient = id_in(response.get("subject"), "Patient")
+        patient = id_in({"reference": about}, "Patient")
         mine = [each for each in episodes if id_in(each.get("patient"), "Patient") == patient]
         if not mine and patient is not None:
             mine = await self._episodes(uow, patient, tenant=tenant)
@@ -70,6 +71,19 @@ class Responsible:
                 (id_in(each.get("managingOrganization"), "Organization") for each in mine), None
             ),
         )
+
+    async def _session(self, uow: UnitOfWork, response: Tree, about: str, *, tenant: int) -> Tree:
+        """The session that answers name, unless it is somebody else's: that tells nobody anything.
+
+        ``about`` is whom the answers are about, as ``Patient/x``.
+        """
+        named = id_in(response.get("encounter"), "Encounter")
+        session = await current(uow, "Encounter", named, visible=_all(tenant))
+        subject = references.local(session.get("subject"), self._base)
+        if "subject" not in session or subject == about:
+            return session
+        members = await uow.consents.members(subject, tenant=tenant) if subject else []
+        return session if about in {member for member, _, _ in members} else {}
 
     async def lead(
         self, uow: UnitOfWork, treating: Treating, *, tenant: int, rated: bool

@@ -15,7 +15,7 @@ from app.core.clock import SECOND, Clock, format_instant
 from app.core.errors import AppError, Category, Issue
 from app.domain.measure import Rater
 from app.domain.schedule import MOST_WEEKS, Cadence, Schedule, problems, weeks
-from app.fhir import json
+from app.fhir import json, references
 from app.fhir.json import Tree
 from app.fhir.registry import by_code
 from app.repositories.outbox import Written
@@ -132,10 +132,10 @@ class Schedules:
         return False
 
     async def _answered(self, uow: UnitOfWork, response: Tree, *, visible: Visible) -> None:
-        patient = id_in(response.get("subject"), "Patient")
-        if patient is None:
+        patient = references.local(response.get("subject"), self._base)
+        if patient is None or not patient.startswith("Patient/"):
             return
-        criteria = [("patient", f"Patient/{patient}"), *WAITING]
+        criteria = [("patient", patient), *WAITING]
         found = await matching(uow, "Task", criteria, visible=visible, limit=_MOST, base=self._base)
         asked = response.get("questionnaire", "").partition("|")[0]
         session = id_in(response.get("encounter"), "Encounter")
