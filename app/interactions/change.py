@@ -35,7 +35,7 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
     tenant, services = context.principal.tenant, context.engine.services
     base = context.engine.settings.fhir_base
     inherited = await labels.inherited_from(
-        context.uow, change.tree, change.type, tenant=tenant, base=base
+        context.uow, change.tree, change.type, visible=_made_from(context), base=base
     )
     stored, changed = context.engine.records.store(
         context.uow, replace(change, inherited=inherited), tenant=tenant
@@ -55,6 +55,13 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
     is_new = change.previous is None or change.previous.deleted
     issues = tuple(projections.warnings(change.tree, change.type, base=base))
     return Outcome("created" if is_new else "ok", stored=stored, issues=issues)
+
+
+def _made_from(context: Context) -> Visible:
+    """What the writer can have made something from: systems bring what others wrote."""
+    if context.principal.is_person:
+        return access.in_sight_of_role(context.principal, context.concern)
+    return labels.all_of(context.principal.tenant)
 
 
 async def _check_reach(

@@ -11,7 +11,6 @@ from typing import Literal, TypeAlias
 
 from sqlalchemy import (
     ARRAY,
-    Integer,
     SmallInteger,
     and_,
     bindparam,
@@ -32,19 +31,13 @@ from app.search.sources.resource import patients
 from app.search.values import AnyOf, Hash, bind, equals, in_clear
 from app.search.visibility import Visible
 
-# read: the rows that are seen; lock: the rows, held, and whether they are seen; reach: whether.
-Purpose: TypeAlias = Literal["read", "lock", "reach"]
+# read: the rows that are seen; lock: the rows, held, and whether they are seen; reach: whether;
+# labels: how confidential those are that are seen.
+Purpose: TypeAlias = Literal["read", "lock", "reach", "labels"]
 
 COLUMNS = tuple(column.name for column in resource.columns)
 
 _IN_IDS = AnyOf(resource.c.id, bindparam("ids", type_=ARRAY(resource.c.id.type)))
-_LABELS = Statement(
-    select(resource.c.id, resource.c.confidentiality, resource.c.sensitivity).where(
-        resource.c.tenant == bindparam("this_tenant", type_=Integer()),
-        resource.c.kind == bindparam("this_kind", type_=SmallInteger()),
-        _IN_IDS,
-    )
-)
 
 
 def lookup(
@@ -56,7 +49,10 @@ def lookup(
     dialect: DialectName,
     hash: Hash,
 ) -> tuple[Statement, Params]:
-    """The statement and its parameters. Its columns are ``COLUMNS``, patients, and ``seen``."""
+    """The statement and its parameters.
+
+    Its columns are ``COLUMNS``, patients, and ``seen``; for labels the id and both labels.
+    """
     one = len(ids) == 1
 
     def made() -> tuple[Statement, Params]:
@@ -68,13 +64,6 @@ def lookup(
     statement, params = visible.once((purpose, kind, dialect, one), made)
     named = {"this_id": ids[0]} if one else {"ids": _listed(ids, dialect)}
     return statement, {**params, **named}
-
-
-def labels(
-    kind: int, ids: list[str], *, tenant: int, dialect: DialectName
-) -> tuple[Statement, Params]:
-    """The statement for the labels of resources of one type, and its parameters."""
-    return _LABELS, {"this_tenant": tenant, "this_kind": kind, "ids": _listed(ids, dialect)}
 
 
 def _listed(ids: Sequence[str], dialect: DialectName) -> object:
@@ -93,6 +82,9 @@ def _lookup(
     )
     if purpose == "reach":
         return Statement(select(resource.c.rid).where(this, seen), by_key=one)
+    if purpose == "labels":
+        found = select(resource.c.id, resource.c.confidentiality, resource.c.sensitivity)
+        return Statement(found.where(this, seen), by_key=one)
     columns = [readable(resource, name) for name in COLUMNS]
     if purpose == "read":
         return Statement(select(*columns, patients(resource)).where(this, seen), by_key=one)

@@ -304,17 +304,13 @@ class Resources:
     async def labels(
         self, sources: Collection[tuple[int, str]], *, visible: Visible
     ) -> Mapping[tuple[int, str], tuple[int, int]]:
-        """Confidentiality and sensitivity of resources, by type number and id."""
-        await self.flush()
+        """Confidentiality and sensitivity of those resources that are seen, by number and id."""
         by_kind: dict[int, list[str]] = {}
         for kind, id in sources:
             by_kind.setdefault(kind, []).append(id)
         found: dict[tuple[int, str], tuple[int, int]] = {}
         for kind, ids in by_kind.items():
-            statement, params = lookups.labels(
-                kind, ids, tenant=visible.tenant, dialect=self._connection.dialect
-            )
-            rows = await self._connection.fetch(statement, params)
+            rows = await self._look("labels", kind, ids, visible=visible)
             found.update(((kind, id), (rank, bits)) for id, rank, bits in rows)
         return found
 

@@ -71,7 +71,9 @@ class Derived:
         ids = [tree["id"] for tree in trees]
         held = await self.current_of(uow, type_name, ids, tenant=tenant)
         sources = [labels.sources_of(tree, type_name, base=self._records.base) for tree in trees]
-        known = dict(await labels.of(uow, frozenset().union(*sources), tenant=tenant))
+        known = dict(
+            await labels.of(uow, frozenset().union(*sources), visible=labels.all_of(tenant))
+        )
         for tree, its in zip(trees, sources, strict=True):
             inherited = labels.highest(known[each] for each in its if each in known)
             previous = held.get(tree["id"])
@@ -89,7 +91,11 @@ class Derived:
     ) -> bool:
         """The same, where the version before is held already."""
         inherited = await labels.inherited_from(
-            uow, tree, tree["resourceType"], tenant=tenant, base=self._records.base
+            uow,
+            tree,
+            tree["resourceType"],
+            visible=labels.all_of(tenant),
+            base=self._records.base,
         )
         stored, changed = self._follow(uow, tree, inherited, previous=previous, tenant=tenant)
         if changed and topic is not None:

@@ -98,20 +98,27 @@ def codes(bits: int) -> list[str]:
 
 
 async def inherited_from(
-    uow: UnitOfWork, tree: Tree, type_name: str, *, tenant: int, base: str
+    uow: UnitOfWork, tree: Tree, type_name: str, *, visible: Visible, base: str
 ) -> Labels:
-    """The high-water mark of what a resource is made from."""
-    found = await of(uow, sources_of(tree, type_name, base=base), tenant=tenant)
+    """The high-water mark of what a resource is made from, as far as it is seen.
+
+    Whoever writes was told nothing by what they do not see, and is told nothing of it.
+    """
+    found = await of(uow, sources_of(tree, type_name, base=base), visible=visible)
     return highest(found.values())
 
 
+def all_of(tenant: int) -> Visible:
+    """What the server, and systems that bring others' work, make something from: all there is."""
+    return Visible.everything(tenant, reason="what is made from something is as confidential")
+
+
 async def of(
-    uow: UnitOfWork, sources: Collection[Source], *, tenant: int
+    uow: UnitOfWork, sources: Collection[Source], *, visible: Visible
 ) -> Mapping[Source, Labels]:
     """The labels of stored resources; what is not here has none."""
     if not sources:
         return {}
-    visible = Visible.everything(tenant, reason="what is made from something is as confidential")
     found = await uow.resources.labels(sources, visible=visible)
     return {source: Labels(*columns) for source, columns in found.items()}
 
