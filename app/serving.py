@@ -15,6 +15,7 @@ from app import demo
 from app.core import logs
 from app.core.config import Settings
 from app.core.ids import RandomIds
+from app.db.durability import relaxed
 from app.db.engine import connect
 from app.db.schema import is_current
 from app.db.server_role import weaknesses
@@ -72,7 +73,7 @@ async def reasons_not_to(settings: Settings) -> list[str]:
     if not current:
         reasons.append("the database has not the newest schema and index: run `rapport migrate`")
     if settings.env == "production":
-        reasons += [f"{each}: `docs/operation.md` tells how roles are made" for each in weak]
+        reasons += weak
     return reasons
 
 
@@ -87,13 +88,20 @@ async def is_prepared(settings: Settings) -> bool:
 
 
 async def _looked(settings: Settings) -> tuple[bool, list[str]]:
-    """Whether schema and index are the newest, and why it would not keep tenants apart."""
+    """Whether schema and index are the newest, and why it is not safe enough for production."""
     if settings.is_nowhere():
         return False, []  # looking would make the file
     database = await connect(settings.database, pool_size=1, lock_timeout=10, statement_timeout=10)
     try:
         current = await is_current(database) and await is_indexed(database)
-        return current, await weaknesses(database)
+        apart = await weaknesses(database)
+        return current, [
+            *(f"{each}: `docs/operation.md` tells how roles are made" for each in apart),
+            *(
+                f"the database may lose what is committed: {each} is off"
+                for each in await relaxed(database)
+            ),
+        ]
     finally:
         await database.close()
 

@@ -44,8 +44,8 @@ class Replica:
 
 
 @contextmanager
-def replica_of(primary: Server) -> Iterator[Replica]:
-    """A replica, ready; ended and removed on leaving."""
+def replica_of(primary: Server, **settings: str) -> Iterator[Replica]:
+    """A replica, ready, with settings of its own; ended and removed on leaving."""
     place, spare = home(on_disk=False), Path(tempfile.mkdtemp(prefix="rapport-pg-"))
     try:
         programs = Programs.found(place, spare)
@@ -57,7 +57,7 @@ def replica_of(primary: Server) -> Iterator[Replica]:
             at=place,
             env={**os.environ, "PGPASSWORD": primary.password},
         )
-        process = programs.serve(data, {**listening(port), "max_connections": 200})
+        process = programs.serve(data, {**listening(port), "max_connections": 200, **settings})
         server = replace(primary, port=port, pid=process.pid)
         try:
             await_ready(process, server, "SELECT 1")
