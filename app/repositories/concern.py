@@ -27,7 +27,7 @@ from app.db.engine import Query, Row, Statement
 from app.db.metadata import Str
 from app.db.tables.consents import broken_glass, consent_rule, membership
 from app.db.tables.indexes import idx_reference
-from app.db.tables.resources import compartment, tenant
+from app.db.tables.resources import JOINT, compartment, tenant
 from app.domain.consent import Implicit
 from app.fhir.registry import REGISTRY, param_id
 from app.search.asker import Concern
@@ -97,8 +97,12 @@ def _concern(*, rated: bool) -> Select[Any]:
     return select(joined(lines, "|"))
 
 
-_RATED_BY = (("EpisodeOfCare", "care-manager"), ("Encounter", "practitioner"))
-# The patients whom a practitioner treats or has sat with.
+_RATED_BY = (
+    ("EpisodeOfCare", "care-manager"),
+    ("Encounter", "practitioner"),
+    ("CareTeam", "participant"),
+)
+# The patients whom a practitioner treats, alone or in a team, or has sat with, as a couple too.
 _RATING = (
     select(compartment.c.owner_id)
     .select_from(idx_reference)
@@ -107,7 +111,7 @@ _RATING = (
         and_(
             compartment.c.tenant == idx_reference.c.tenant,
             compartment.c.rid == idx_reference.c.rid,
-            compartment.c.owner_kind == number(REGISTRY["Patient"].code),
+            compartment.c.owner_kind.in_((number(REGISTRY["Patient"].code), number(JOINT))),
         ),
     )
     .where(

@@ -64,9 +64,10 @@ class Responsible:
             _practitioner(each.get("individual")) for each in encounter.get("participant", ())
         ]
         found = [each for each in (*therapists, *present) if each is not None]
+        teams = await self._teams(uow, patient, tenant=tenant)
         return Treating(
             therapist=found[0] if found else None,
-            rated=frozenset(found),
+            rated=frozenset((*found, *teams)),
             organization=next(
                 (id_in(each.get("managingOrganization"), "Organization") for each in mine), None
             ),
@@ -113,6 +114,16 @@ class Responsible:
             )
         )
         return list(_practitioners(open_now))
+
+    async def _teams(self, uow: UnitOfWork, patient: str | None, *, tenant: int) -> list[str]:
+        """Who is or was in a team of the person."""
+        if patient is None:
+            return []
+        teams = await self._find(
+            uow, "CareTeam", [("subject", f"Patient/{patient}")], tenant=tenant
+        )
+        members = [each.get("member") for team in teams for each in team.get("participant", ())]
+        return [each for each in map(_practitioner, members) if each is not None]
 
     async def _episodes(self, uow: UnitOfWork, patient: str, *, tenant: int) -> list[Tree]:
         """The courses of a person, those under way first, the newest first."""
