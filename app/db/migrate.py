@@ -25,6 +25,7 @@ from app.db.schema import MIGRATIONS
 from app.db.statistics import sqlite_statistics
 from app.db.tables import metadata
 
+_PARTITIONS = ("audit_event_", "resource_history_")
 _LOCK = 0x5241_5050_4F52_54  # "RAPPORT"
 
 
@@ -82,5 +83,5 @@ def is_ours(
     reflected: bool,  # noqa: FBT001 - Alembic's signature
     _compared: Any,
 ) -> bool:
-    """Whether Alembic compares an object: partitions of the audit log come and go."""
-    return not (kind == "table" and reflected and (name or "").startswith("audit_event_"))
+    """Whether Alembic compares an object: partitions are no tables of the program's own."""
+    return not (kind == "table" and reflected and (name or "").startswith(_PARTITIONS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 
 from app.db.migrate import is_ours, upgrade
 from app.db.owner import connected
@@ -82,20 +83,59 @@ async def test_sqlite_is_told_of_every_index_over_records(databases: Databases):
 
 def test_the_way_back_leaves_nothing(empty: Database):
     upgrade(empty.owner_url, app_url=empty.url)
-
-    def downgrade(connection: Connection) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
-        connection.commit()
-
-    connected(empty.owner_url, downgrade)
+    _migrate(empty, command.downgrade, "base")
     left: list[str] = []
     connected(empty.owner_url, lambda it: left.extend(inspect(it).get_table_names()))
     assert left == ["alembic_version"]
     upgrade(empty.owner_url, app_url=empty.url)
     assert _differences(empty) == []
+
+
+@pytest.mark.parametrize("empty", ["postgresql"], indirect=True)
+def test_the_history_keeps_every_version_in_its_parts(empty: Database):
+    upgrade(empty.owner_url, app_url=empty.url)
+    _migrate(empty, command.downgrade, "0012")
+    told: list[tuple[int, int]] = []
+
+    def fill(connection: Connection) -> None:
+        for tenant in (1, 2):
+            connection.exec_driver_sql(f"SET rapport.tenant = {tenant}")
+            connection.execute(_TENANT, {"id": tenant, "slug": f"t{tenant}"})
+            connection.execute(_VERSIONS, {"tenant": tenant})
+        connection.commit()
+
+    def count(connection: Connection) -> None:
+        for tenant in (1, 2):
+            connection.exec_driver_sql(f"SET rapport.tenant = {tenant}")
+            query = text(f"SELECT count(*), count(DISTINCT tableoid) FROM {resource_history.name}")
+            told.append(tuple(connection.execute(query).one()))
+
+    connected(empty.owner_url, fill)
+    upgrade(empty.owner_url, app_url=empty.url)
+    connected(empty.owner_url, count)
+    _migrate(empty, command.downgrade, "0012")
+    connected(empty.owner_url, count)
+    assert told == [(300, 16), (300, 16), (300, 1), (300, 1)]
+
+
+_TENANT = text("INSERT INTO tenant (id, slug, name, created) VALUES (:id, :slug, '', 0)")
+_VERSIONS = text(
+    "INSERT INTO resource_history (tenant, kind, id, rid, version, updated, deleted, interaction,"
+    " body, cipher, key_owner, confidentiality, sensitivity) SELECT :tenant, 1, rid::text, rid,"
+    " version, 0, 0, 1, '', 0, 'tenant', 1, 0 FROM generate_series(1, 100) AS rid,"
+    " generate_series(1, 3) AS version"
+)
+
+
+def _migrate(database: Database, way: Callable[[Config, str], None], revision: str) -> None:
+    def run(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        way(config, revision)
+        connection.commit()
+
+    connected(database.owner_url, run)
 
 
 def _differences(database: Database) -> list[Any]:
