@@ -56,6 +56,8 @@ def respond(error: AppError) -> Response:
     headers: dict[str, str] = {}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = error.challenge
+    if error.category == Category.FORBIDDEN:  # RFC 6750 section 3
+        headers["WWW-Authenticate"] = 'Bearer realm="rapport", error="insufficient_scope"'
     if isinstance(error, NotAllowed):
         headers["Allow"] = ", ".join(error.methods)
     if isinstance(error, NoPatch):

@@ -39,6 +39,16 @@ async def test_without_a_token_everything_is_answered_alike(client, ehr):
     assert all(answer == answers[0] for answer in answers)
 
 
+async def test_a_token_that_does_not_open_it_is_told_so_in_the_header_too(clinic):
+    """RFC 6750 section 3."""
+    reader = await clinic.as_client("system/Patient.rs", name="Reader")
+    for method, address in (("GET", "Observation"), ("POST", "Patient"), ("DELETE", "Patient/a")):
+        answer = await reader.request(method, address, json=patient() if method == "POST" else None)
+        refused(answer, 403, "forbidden")
+        challenge = answer.headers["WWW-Authenticate"]
+        assert challenge == 'Bearer realm="rapport", error="insufficient_scope"'
+
+
 @pytest.mark.parametrize(
     "token", [b"x", b"a.b.c", b"", b"eyJhbGciOiJub25lIn0.e30.", b"\xc3\xa9", b"a b"]
 )
