@@ -47,7 +47,29 @@ async def test_by_text_and_page(ehr):
     assert codes(await expand(ehr, url=ANSWERS, filter="not s")) == ["no-answer"]
     tree = await expand(ehr, url=ANSWERS, offset="2", count="2")
     assert (codes(tree), tree["expansion"]["total"]) == (["2", "3"], 6)
-    refused(await ehr.get("ValueSet/$expand", params={"url": ANSWERS, "count": "-1"}), 422)
+    below = {"url": ANSWERS, "count": "-1", "offset": "-2"}
+    issues = refused(await ehr.get("ValueSet/$expand", params=below), 422, "value")
+    assert [each["expression"] for each in issues] == [
+        [f"Parameters.parameter.where(name='{name}')"] for name in ("offset", "count")
+    ]
+
+
+async def test_what_nobody_chooses_may_be_left_out(ehr):
+    """Members that a form does not show, and composed ones, which there are none of."""
+    system = "http://example.org/CodeSystem/moods"
+    heading = {"code": "moods", "property": [{"code": "notSelectable", "valueBoolean": True}]}
+    tree = {
+        "resourceType": "CodeSystem", "url": system, "status": "active", "content": "complete",
+        "property": [{"code": "notSelectable", "type": "boolean"}],
+        "concept": [heading, {"code": "calm"}],
+    }  # fmt: skip
+    assert (await ehr.post("CodeSystem", json=tree)).status_code == 201
+    included = {"include": [{"system": system}]}
+    moods = {"resourceType": "ValueSet", "status": "active", "compose": included}
+    for left_out, wanted in ((False, ["moods", "calm"]), (True, ["calm"])):
+        body = parameters(valueSet=moods, excludeNotForUI=left_out, excludePostCoordinated=left_out)
+        found = ok(await ehr.post("ValueSet/$expand", json=body))
+        assert (codes(found), found["expansion"]["total"]) == (wanted, len(wanted))
 
 
 async def test_a_value_set_of_hl7(ehr):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.core.clock import format_instant
-from app.core.errors import AppError, Category
+from app.core.errors import AppError, Category, Issue
 from app.fhir import json, parameters, terminology
 from app.fhir.json import Tree
 from app.fhir.parameters import Input, Inputs
@@ -26,6 +26,8 @@ _INPUTS = (
     Input("includeDesignations", "boolean"),
     Input("includeDefinition", "boolean"),
     Input("excludeNested", "boolean"),
+    Input("excludeNotForUI", "boolean"),
+    Input("excludePostCoordinated", "boolean"),  # nothing is composed here
     Input("displayLanguage", "code"),
 )
 
@@ -41,13 +43,19 @@ async def expand(context: Context, call: Call) -> Outcome:
         members = terminology.matching(members, given.get("filter"))
     if given.get("activeOnly"):
         members = [each for each in members if not each.inactive]
+    if given.get("excludeNotForUI"):
+        members = [each for each in members if not each.abstract]
     return Outcome("ok", document=json.dumps(_expanded(context, value_set, members, given)))
 
 
 def _expanded(context: Context, value_set: Tree, members: Sequence[Member], given: Inputs) -> Tree:
     offset, count = given.get("offset") or 0, given.get("count")
-    if offset < 0 or (count is not None and count < 0):
-        raise AppError.of(Category.UNPROCESSABLE, "value", "offset and count are not negative")
+    below = [name for name in ("offset", "count") if (given.get(name) or 0) < 0]
+    if below:
+        issues = [
+            Issue("value", f"{name} is not negative", parameters.place_of(name)) for name in below
+        ]
+        raise AppError(Category.UNPROCESSABLE, issues)
     page = members[offset : None if count is None else offset + count]
     expansion: Tree = {
         "identifier": f"urn:uuid:{context.engine.ids.new_id()}",
