@@ -7,10 +7,13 @@ from typing import Any
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from app.fhir import references
+from tests.support.application import ORIGIN
 from tests.support.consents import actor, consent, provision
 from tests.support.twin_records import ELSEWHERE, MRN, OURS, about
 from tests.support.twins import ASKING, BROWSING, MOSTLY
 
+BASE = f"{ORIGIN}/fhir"
 PAGES = [
     "/me", "/me/consents", "/me/looks", "/alliance", "/audit", "/audit/timeline", "/audit/alerts",
     "/account", "/",
@@ -34,6 +37,11 @@ OF = {
     "CarePlan": ["p-"],
     "DocumentReference": ["n-"],
 }
+
+MADE_OF = {
+    "Observation": "derivedFrom", "Communication": "about", "Goal": "addresses",
+    "CarePlan": "supportingInfo",
+}  # fmt: skip
 
 name = st.sampled_from(NAMES)
 patient = name.map(lambda one: f"Patient/{one}")
@@ -217,7 +225,18 @@ def written(draw: Any) -> dict[str, Any]:
     rules = provision(draw(st.sampled_from(["permit", "deny"])), actor=[actor(whom)])
     if who != "erna":  # whose decision is all that hides her
         resources.append(consent(who, rules, id=f"k-{who}", status=draw(status)))
-    return dict(draw(st.sampled_from(resources)))
+    one = dict(draw(st.sampled_from(resources)))
+    if one["resourceType"] in MADE_OF and draw(st.booleans()):
+        one[MADE_OF[one["resourceType"]]] = [{"reference": draw(reference())}]
+    return written_as(one, draw(st.sampled_from(["{}", "{}", f"{BASE}/{{}}"])))
+
+
+def written_as(tree: dict[str, Any], form: str) -> dict[str, Any]:
+    """The resource with its references in a form, which mean the same."""
+    if form == "{}":
+        return tree
+    named = [place.value for place in references.references(tree) if "/" in place.value]
+    return references.rewrite(tree, {each: form.format(each) for each in named})
 
 
 @st.composite
