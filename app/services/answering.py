@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from app.core.clock import SECOND, Clock, format_instant
 from app.core.errors import AppError, Category
 from app.core.ids import IdSource
-from app.fhir import json, primitives
+from app.fhir import json, primitives, references
 from app.fhir.json import Tree
 from app.fhir.parameters import place_of
 from app.repositories.answer_links import AnswerLink
@@ -185,9 +185,11 @@ class Answering:
         questionnaire = await self._questionnaire(uow, task, tenant=tenant)
         if questionnaire is None:
             return None
-        subject = f"Patient/{id_in(task.get('for'), 'Patient')}"
-        practitioner = id_in(task.get("owner"), "Practitioner")
-        who = f"Practitioner/{practitioner}" if practitioner else subject
+        subject = references.local(task.get("for"), self._base) or ""
+        if not subject.startswith("Patient/"):
+            return None
+        owner = references.local(task.get("owner"), self._base) or ""
+        who = owner if owner.startswith("Practitioner/") else subject
         return Form(task=task, questionnaire=questionnaire, who=who, subject=subject)
 
     async def _questionnaire(self, uow: UnitOfWork, task: Tree, *, tenant: int) -> Tree | None:

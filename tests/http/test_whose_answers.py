@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.core.clock import SECOND, format_instant
 from tests.http.answers import made, ok, resources
 from tests.http.resources import ANSWERS, BASE, OURS, encounter, episode, patient, pulse
 from tests.support.staff import signed_in
@@ -100,3 +101,25 @@ async def test_answers_end_the_form_however_they_name_the_person(clinic, records
     made(await pia.post("QuestionnaireResponse", json=response))
     await clinic.settle()
     assert ok(await records.get("Task/hers"))["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    "whose,status",
+    [
+        ("Patient/carl", 200),
+        (f"{BASE}/Patient/carl", 200),
+        ("https://elsewhere.example.org/fhir/Patient/carl", 422),
+        ("Group/couple", 422),
+    ],
+)
+async def test_a_link_is_for_a_patient_of_this_server(clinic, records, whose, status):
+    rita = await signed_in(clinic, "reception", "Practitioner/rita")
+    plain = {name: value for name, value in WAITS.items() if name != "id"}
+    task = made(await rita.post("Task", json={**plain, "for": {"reference": whose}}))
+    ahead = clinic.application.clock.now() + 3600 * SECOND
+    given = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "expires", "valueDateTime": format_instant(ahead)}],
+    }
+    answer = await rita.post(f"{task}/$issue-link", json=given)
+    assert answer.status_code == status, answer.text
