@@ -21,6 +21,7 @@ from app.fhir.outcome import operation_outcome
 from app.interactions.address import NotAllowed
 from app.interactions.refusals import unavailable
 from app.routers import oauth
+from app.routers.encoding import NotTaken
 from app.routers.negotiation import NoPatch
 from app.security.ports import Unauthenticated
 
@@ -60,6 +61,8 @@ def respond(error: AppError) -> Response:
         headers["WWW-Authenticate"] = 'Bearer realm="rapport", error="insufficient_scope"'
     if isinstance(error, NotAllowed):
         headers["Allow"] = ", ".join(error.methods)
+    if isinstance(error, NotTaken):
+        headers["Accept-Encoding"] = ", ".join(error.taken) or "identity"
     if isinstance(error, NoPatch):
         headers["Accept-Patch"] = ", ".join(error.taken)
     if error.category in (Category.UNAVAILABLE, Category.THROTTLED):

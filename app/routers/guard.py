@@ -23,6 +23,7 @@ from app.db.engine import DatabaseBusy
 from app.interactions.refusals import unavailable
 from app.routers import metrics
 from app.routers.dependencies import services_of
+from app.routers.encoding import TAKEN, NotTaken, Opening, too_large
 from app.routers.endpoint import endpoint_of
 from app.routers.errors import answer_to, respond
 from app.routers.fields import Fields, fields_of
@@ -90,7 +91,7 @@ class Guard:
             await respond(refusal)(scope, receive, answer)
         else:
             try:
-                await self._app(scope, self._capped(scope, receive), answer)
+                await self._app(scope, self._capped(scope, receive, fields), answer)
             except Exception as error:
                 if status:
                     raise
@@ -121,13 +122,12 @@ class Guard:
         if _TOKEN.search(scope.get("query_string") or b""):
             # Addresses are logged, remembered and passed on (RFC 6750 section 2.3).
             return AppError.of(Category.INVALID, "security", "a token is no part of an address")
-        if fields.get("content-encoding", "identity").lower() != "identity":
-            return AppError.of(
-                Category.UNSUPPORTED_MEDIA, "not-supported", "bodies are taken without encoding"
-            )
+        taken = _taken(scope)
+        if _encoding(fields) not in ("identity", *taken):
+            return NotTaken(*taken)
         length = fields.get("content-length", "0")
         if length.isascii() and length.isdigit() and int(length[:15]) > self._most(scope):
-            return _too_large()
+            return too_large()
         return None
 
     def _is_ours(self, named: str) -> bool:
@@ -140,8 +140,9 @@ class Guard:
         is_bundle = scope["path"].rstrip("/") == "/fhir"
         return self._settings.max_bundle_bytes if is_bundle else self._settings.max_body_bytes
 
-    def _capped(self, scope: Scope, receive: Receive) -> Receive:
+    def _capped(self, scope: Scope, receive: Receive, fields: Fields) -> Receive:
         most, got, waited, is_complete = self._most(scope), 0, 0.0, False
+        opening = None if _encoding(fields) == "identity" else Opening(most)
 
         async def capped() -> Message:
             nonlocal got, waited, is_complete
@@ -159,7 +160,10 @@ class Guard:
                 is_complete = not message.get("more_body", False)
                 got += len(message.get("body", b""))
                 if got > most:
-                    raise _too_large()
+                    raise too_large()
+                if opening:
+                    packed = message.get("body", b"")
+                    message["body"] = opening.piece(packed, is_last=is_complete)
             return message
 
         return capped
@@ -177,9 +181,13 @@ async def _counted(scope: Scope, refusal: AppError) -> AppError:
     return refusal
 
 
+def _taken(scope: Scope) -> tuple[str, ...]:
+    return (TAKEN,) if scope["path"].startswith("/fhir") else ()
+
+
+def _encoding(fields: Fields) -> str:
+    return fields.get("content-encoding", "identity").lower()
+
+
 def _too_slow() -> AppError:
     return AppError.of(Category.TOO_SLOW, "timeout", "the body did not arrive in time")
-
-
-def _too_large() -> AppError:
-    return AppError.of(Category.TOO_LARGE, "too-long", "the body is too large")
