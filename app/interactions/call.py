@@ -34,7 +34,8 @@ class Call:
     ``query`` holds the decoded pairs of a search, a history or an operation, ``condition`` the
     criteria of a conditional write. ``identity`` tells whether the client gave the ``id``, a
     condition found it, or the server made it. ``tree`` is the body where it came parsed, as a
-    Bundle entry's does.
+    Bundle entry's does. ``picture`` is the media type of a picture that is asked for by its name,
+    where an operation answers with one.
     """
 
     interaction: Interaction
@@ -57,6 +58,7 @@ class Call:
     respond_async: bool = False
     minimal: bool = False
     part: Part = WHOLE
+    picture: str | None = None
     compartment: tuple[str, str] | None = None
 
     @property

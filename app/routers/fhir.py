@@ -71,7 +71,8 @@ async def _call(request: Request, services: Services) -> tuple[Call, Layout]:
     facts = services.facts(request)
     if form:
         facts = replace(facts, body=form)
-    return await call_of(request, found, query=query, facts=facts, base=base), layout
+    call = await call_of(request, found, query=query, facts=facts, base=base)
+    return replace(call, picture=layout.picture) if layout.picture else call, layout
 
 
 def _answer(

@@ -64,6 +64,12 @@ def response_type(
     return best
 
 
+def preferred(accept: str | None, among: tuple[str, ...]) -> str | None:
+    """The type of these that a caller names and likes best, none where no name of them is said."""
+    named = {item.name: item.quality for item in _ranges(accept or "") if item.quality}
+    return max((each for each in among if each in named), key=named.__getitem__, default=None)
+
+
 def _quality(media_type: str, ranges: list[_Range]) -> float:
     """The weight of the most specific range that a media type is in. RFC 9110, 12.5.1"""
     for names in ((media_type, *_aliases(media_type)), ("application/*",), ("*/*", "*")):

@@ -66,16 +66,17 @@ class Layout:
 
     media_type: str
     pretty: bool
+    picture: str | None = None
 
     @classmethod
     def of(cls, request: Request, query: Pairs, *, also: tuple[str, ...] = ()) -> Layout:
         """Reads ``Accept`` and the parameters that stand for it; ``also`` are other types."""
         values = dict(query)
+        accept = fields_of(request.scope).get("accept")
         return cls(
-            media_type=negotiation.response_type(
-                fields_of(request.scope).get("accept"), values.get("_format"), also=also
-            ),
+            media_type=negotiation.response_type(accept, values.get("_format"), also=also),
             pretty=values.get("_pretty", "").lower() == "true",
+            picture=negotiation.preferred(values.get("_format") or accept, also) if also else None,
         )
 
 

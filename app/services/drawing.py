@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 from xml.etree.ElementTree import Element, SubElement, register_namespace, tostring
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Format = Literal["svg", "png"]
-MEDIA_TYPES: Final = {"svg": "image/svg+xml", "png": "image/png"}
+MEDIA_TYPES: Final[Mapping[Format, str]] = {"svg": "image/svg+xml", "png": "image/png"}
 
 _SVG = "http://www.w3.org/2000/svg"
 _WIDTH, _PANEL, _DPI = 8.0, 3.2, 200

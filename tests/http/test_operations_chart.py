@@ -85,9 +85,19 @@ async def test_a_picture_for_print(course):
 
 async def test_who_accepts_pictures_gets_one(course):
     path = f"{course.episode}/$alliance-chart"
-    for accept in ("image/svg+xml", "image/*", "*/*"):
+    for accept, given in (
+        ("image/svg+xml", "image/svg+xml"),
+        ("image/*", "image/svg+xml"),
+        ("*/*", "image/svg+xml"),
+        ("image/png", "image/png"),
+        ("image/svg+xml;q=0.5, image/png", "image/png"),
+        ("image/png;q=0, image/svg+xml", "image/svg+xml"),
+        ("application/fhir+json, image/png;q=0.1", "image/png"),
+    ):
         answer = await course.http.get(path, headers={"Accept": accept})
-        assert answer.status_code == 200
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, given)
+    asked = await course.http.get(f"{path}?format=svg", headers={"Accept": "image/png"})
+    assert asked.headers["Content-Type"] == "image/svg+xml"
     refused(await course.http.get(path, headers={"Accept": "text/plain"}), 406)
     other = f"{course.episode}/$alliance-trend"
     refused(await course.http.get(other, headers={"Accept": "image/svg+xml"}), 406)

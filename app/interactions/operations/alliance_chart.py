@@ -16,6 +16,7 @@ from app.services import charts, drawing, trends
 from app.services.operation_definitions import canonical, inputs
 
 _FORMATS = tuple(drawing.MEDIA_TYPES)
+_NAMED = {media_type: format for format, media_type in drawing.MEDIA_TYPES.items()}
 
 
 async def alliance_chart(context: Context, call: Call) -> Outcome:
@@ -24,7 +25,7 @@ async def alliance_chart(context: Context, call: Call) -> Outcome:
     declared = inputs("alliance-chart", rater=Rater, format=_FORMATS, language=charts.LANGUAGES)
     given = parameters.read(declared, body=call.body, query=call.query)
     episode = await target(context, call)
-    format: drawing.Format = given.get("format") or "svg"
+    format: drawing.Format = given.get("format") or _NAMED.get(call.picture or "", "svg")
     asked = {name: given.get(name) for name in ("instrument", "rater", "scale")}
     course = await course_of(context, episode, scales=[asked["scale"]] if asked["scale"] else ())
     rules = await context.engine.services.definitions.rule_sets(
