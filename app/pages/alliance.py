@@ -31,7 +31,7 @@ from app.security.sessions import SignedIn, principal_of
 from app.services import cds
 from app.services.alert_steps import VOID, status_of
 from app.services.alerts import evaluation_of, rule_of
-from app.services.answering import CODE, FORM, OPEN, named_by
+from app.services.answering import CODE, FORM, OPEN, named_by, whom
 from app.services.cds_cards import occasion_of
 from app.services.cds_uuids import KEY, CardUuids
 from app.services.displays import display, instrument
@@ -142,8 +142,9 @@ async def _waiting(look: Look, episode: str) -> AsyncIterator[Mapping[str, Any]]
     found = await look.run("Task", interaction=Interaction.SEARCH_TYPE, query=query)
     for entry in json.parse_resource(found.document or b"{}").get("entry", ()):
         task = entry["resource"]
-        owner = task.get("owner", {}).get("reference", "")
-        if owner.startswith("Practitioner/") and owner != look.person.account.fhir_user:
+        who = whom(task, look.base)
+        is_own = who is not None and who == look.person.account.fhir_user
+        if not is_own and not (who or "").startswith("Patient/"):
             continue
         names = [each.partition("|")[0].rpartition("/")[2] for each in named_by(task)]
         yield {
@@ -151,7 +152,7 @@ async def _waiting(look: Look, episode: str) -> AsyncIterator[Mapping[str, Any]]
             "form": instrument(next(filter(None, names), ""), look.browser.language),
             "asked": task.get("authoredOn", "")[:10],
             "until": task.get("restriction", {}).get("period", {}).get("end", "")[:10],
-            "own": owner.startswith("Practitioner/"),
+            "own": is_own,
         }
 
 

@@ -14,12 +14,16 @@ from app.db.tables.work import answer_link
 
 @dataclass(frozen=True, slots=True)
 class AnswerLink:
-    """A link; ``expires`` and ``used`` in microseconds. ``kiosk``: on a device that many use."""
+    """A link; ``expires`` and ``used`` in microseconds. ``kiosk``: on a device that many use.
+
+    ``who`` (``Patient/x``) is for whom it speaks; None where a former version made it.
+    """
 
     token_hash: bytes
     tenant: int
     tenant_slug: str
     task: str
+    who: str | None
     kiosk: bool
     expires: int
     used: int | None
@@ -33,6 +37,7 @@ _FIND = Statement(
         answer_link.c.tenant,
         tenant.c.slug,
         answer_link.c.task,
+        answer_link.c.who,
         answer_link.c.kiosk,
         answer_link.c.expires,
         answer_link.c.used,
@@ -65,14 +70,26 @@ class AnswerLinks:
         self._connection = connection
 
     async def add(
-        self, tenant: int, task: str, *, token_hash: bytes, kiosk: bool, now: int, expires: int
+        self,
+        tenant: int,
+        task: str,
+        *,
+        who: str,
+        token_hash: bytes,
+        kiosk: bool,
+        now: int,
+        expires: int,
     ) -> None:
-        """Keeps a new link to a task's form, in place of those that nobody used."""
+        """Keeps a new link to a task's form, in place of those that nobody used.
+
+        ``who`` (``Patient/x``) is for whom it speaks.
+        """
         await self.withdraw(tenant, task)
         row = {
             "token_hash": token_hash,
             "tenant": tenant,
             "task": task,
+            "who": who,
             "kiosk": int(kiosk),
             "created": now,
             "expires": expires,
@@ -89,8 +106,8 @@ class AnswerLinks:
         rows = await self._connection.fetch(_FIND, {"this_hash": token_hash})
         if not rows:
             return None
-        hash_, tenant_id, slug, task, kiosk, expires, used = rows[0]
-        return AnswerLink(bytes(hash_), tenant_id, slug, task, bool(kiosk), expires, used)
+        hash_, tenant_id, slug, task, who, kiosk, expires, used = rows[0]
+        return AnswerLink(bytes(hash_), tenant_id, slug, task, who, bool(kiosk), expires, used)
 
     async def use(self, token_hash: bytes, *, now: int) -> bool:
         """Uses a link up; False where somebody did already, or it has expired."""

@@ -3,7 +3,8 @@
 A Task with the code ``complete-questionnaire`` asks its ``owner`` if that is a Practitioner, else
 the patient whom it is ``for``, to answer the questionnaire that an input of type canonical, or
 ``focus``, names. A link of its own lets that person answer without an account: random, kept by its
-hash, good until it expires and once.
+hash, good until it expires and once. It speaks for the patient or for whoever made it, and for
+nobody whom the task names later.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from app.fhir.parameters import place_of
 from app.repositories.answer_links import AnswerLink
 from app.repositories.unit_of_work import UnitOfWork
 from app.search.visibility import Visible
-from app.security import jose
+from app.security import access, jose
+from app.security.principal import Principal
 from app.services.courses import id_in
 from app.services.derived import Derived
 from app.services.filling import answered_items
@@ -77,10 +79,10 @@ class Answering:
         self._base = base
 
     async def issue(
-        self, uow: UnitOfWork, task: Tree, *, expires: str, kiosk: bool, tenant: int
+        self, uow: UnitOfWork, task: Tree, *, expires: str, kiosk: bool, by: Principal
     ) -> str:
         """A new link's token; earlier links to the task that nobody used stop working."""
-        now = self._clock.now()
+        now, tenant = self._clock.now(), by.tenant
         end = primitives.date_range(expires)[0]
         if not now < end <= now + LONGEST:
             raise AppError.of(
@@ -89,16 +91,27 @@ class Answering:
                 "expires is in the future, at most 30 days ahead",
                 place_of("expires"),
             )
-        if await self.form(uow, task, tenant=tenant) is None:
+        form = await self.form(uow, task, tenant=tenant)
+        if form is None and "owner" in task and whom(task, self._base) is None:
+            raise _no_voice("a link is for the patient or for a practitioner of this server")
+        if form is None:
             raise AppError.of(
                 Category.UNPROCESSABLE,
                 "business-rule",
                 "the task does not ask for answers to a known questionnaire any more",
                 "Task",
             )
+        if form.who != form.subject:
+            _check_voice(form.who, by)
         token = jose.encode(self._ids.random(32))
         await uow.answer_links.add(
-            tenant, task["id"], token_hash=_hash(token), kiosk=kiosk, now=now, expires=end
+            tenant,
+            task["id"],
+            who=form.who,
+            token_hash=_hash(token),
+            kiosk=kiosk,
+            now=now,
+            expires=end,
         )
         return token
 
@@ -123,7 +136,8 @@ class Answering:
         await uow.turn_to(link.tenant)
         task = await current(uow, "Task", link.task, visible=_all(link.tenant))
         form = await self.form(uow, task, tenant=link.tenant) if task else None
-        if form is None:
+        # A link of a former version does not say for whom it was: then it was for the patient.
+        if form is None or form.who != (link.who or form.subject):
             raise _gone()
         return Asked(link, form)
 
@@ -182,20 +196,16 @@ class Answering:
 
     async def form(self, uow: UnitOfWork, task: Tree, *, tenant: int) -> Form | None:
         """What an open task about a patient asks for; none where that is no known form."""
+        subject, who = references.local(task.get("for"), self._base), whom(task, self._base)
+        if task.get("status") not in OPEN or subject is None or who is None:
+            return None
         questionnaire = await self._questionnaire(uow, task, tenant=tenant)
         if questionnaire is None:
             return None
-        subject = references.local(task.get("for"), self._base) or ""
-        if not subject.startswith("Patient/"):
-            return None
-        owner = references.local(task.get("owner"), self._base) or ""
-        who = owner if owner.startswith("Practitioner/") else subject
         return Form(task=task, questionnaire=questionnaire, who=who, subject=subject)
 
     async def _questionnaire(self, uow: UnitOfWork, task: Tree, *, tenant: int) -> Tree | None:
         """The questionnaire that a task names, as input or as focus."""
-        if task.get("status") not in OPEN or id_in(task.get("for"), "Patient") is None:
-            return None
         visible = _all(tenant)
         for named in named_by(task):
             known = id_in({"reference": named}, "Questionnaire")
@@ -208,6 +218,20 @@ class Answering:
         return None
 
 
+def whom(task: Tree, base: str) -> str | None:
+    """Whom a task about a patient asks: ``Patient/x`` or ``Practitioner/x``, if of this server.
+
+    An owner who is neither the patient nor a practitioner is somebody else: not the patient.
+    """
+    subject = references.local(task.get("for"), base)
+    if subject is None or not subject.startswith("Patient/"):
+        return None
+    if "owner" not in task:
+        return subject
+    owner = references.local(task["owner"], base) or ""
+    return owner if owner == subject or owner.startswith("Practitioner/") else None
+
+
 def named_by(task: Tree) -> Iterator[str]:
     """What may be the address of a task's questionnaire, as integrators write it."""
     for each in task.get("input", ()):
@@ -215,6 +239,20 @@ def named_by(task: Tree) -> Iterator[str]:
         yield given or each.get("valueReference", {}).get("reference", "")
     yield task.get("focus", {}).get("reference", "")
     yield task.get("instantiatesCanonical", "")
+
+
+def _check_voice(who: str, by: Principal) -> None:
+    """Refuses a link in the voice of a practitioner who is not the one to make it.
+
+    It gives nobody a right that they have not. Systems bring what others wrote.
+    """
+    if by.is_person and who != by.actor:
+        raise _no_voice("whoever is asked for their own view makes the link to it")
+    access.decide(by, "QuestionnaireResponse", "c")
+
+
+def _no_voice(text: str) -> AppError:
+    return AppError.of(Category.UNPROCESSABLE, "business-rule", text, "Task.owner")
 
 
 def _mode(code: str) -> Tree:

@@ -44,6 +44,7 @@ answer_link = Table(
     Column("created", Micros, nullable=False),
     Column("expires", Micros, nullable=False),
     Column("used", Micros, nullable=True),
+    Column("who", Str, nullable=True),
     Index(None, "tenant", "task"),
     Index(None, "expires"),
 )

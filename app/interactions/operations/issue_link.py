@@ -23,7 +23,7 @@ async def issue_link(context: Context, call: Call) -> Outcome:
         task,
         expires=given.get("expires"),
         kiosk=given.get("kiosk") or False,
-        tenant=principal.tenant,
+        by=principal,
     )
     url = f"{context.engine.settings.origin}/answer/{token}"
     return Outcome(
