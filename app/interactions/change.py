@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from app.core.errors import AppError, Category, Issue
-from app.fhir import json
+from app.fhir import json, references
 from app.fhir.json import Tree
 from app.fhir.registry import REGISTRY, Interaction
 from app.interactions.call import Call, Outcome
@@ -22,6 +22,7 @@ from app.services.changes import Change, Kept
 __all__ = ["Change", "check_rules", "check_version", "store"]
 
 _PATIENT, _GROUP = REGISTRY["Patient"].code, REGISTRY["Group"].code
+_EPISODE = REGISTRY["EpisodeOfCare"].code
 
 
 async def store(context: Context, change: Change, *, action: str) -> Outcome:
@@ -48,6 +49,7 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
     if changed:
         await _check_reach(context, change, stored, action)
         _check_authors(context, change)
+        await _check_courses(context, change)
     # Last: that a couple has separated is told to those only who may write of them.
     await services.joint.check(context.uow, change.tree, change.previous, tenant=tenant)
     stored = as_seen(stored, context.visible(action))
@@ -125,6 +127,32 @@ async def _check_patients(context: Context, made: StoredVersion, groups: Collect
             raise access.forbidden()
         if not await resources.reaches(patient, visible=within):
             raise access.forbidden()
+
+
+async def _check_courses(context: Context, change: Change) -> None:
+    """Refuses a person's session in a course that is not there for them: there it would count.
+
+    What it was part of it stays part of. Systems load in any order.
+    """
+    if change.type != "Encounter" or not context.principal.is_person:
+        return
+    stored, base = change.previous, context.engine.settings.fhir_base
+    before = json.parse_stored(stored.text) if stored is not None and not stored.deleted else {}
+    resources, tenant = context.uow.resources, context.principal.tenant
+    unknown = Visible.everything(tenant, reason="is there a course, whatever the scope")
+    within = access.in_sight_of_role(context.principal, context.concern)
+    for course in _courses(change.tree, base) - _courses(before, base) - context.making:
+        episode = await resources.read(_EPISODE, course.partition("/")[2], visible=unknown)
+        if episode is None or episode.deleted:
+            raise access.forbidden()
+        if not await resources.reaches(episode, visible=within):
+            raise access.forbidden()
+
+
+def _courses(encounter: Tree, base: str) -> frozenset[str]:
+    """The courses (``EpisodeOfCare/x``) that a session belongs to."""
+    named = (references.local(each, base) for each in encounter.get("episodeOfCare", ()))
+    return frozenset(each for each in named if each and each.startswith("EpisodeOfCare/"))
 
 
 def check_version(call: Call, current: StoredVersion | None) -> None:

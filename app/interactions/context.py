@@ -47,8 +47,8 @@ class Context:
 
     ``touched`` and ``patients`` (ids of those not named by ``touched``) are what the audit
     record will tell, ``grounds`` (by patient) what opened to the caller what was found of them.
-    ``making`` are the Patients and Groups (``Type/id``) that a transaction makes, before or after
-    what is theirs.
+    ``making`` are the Patients, Groups and courses (``Type/id``) that a transaction makes, before
+    or after what is theirs.
     """
 
     engine: Engine

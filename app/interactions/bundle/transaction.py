@@ -44,7 +44,7 @@ async def transaction(
     context.making = frozenset(
         f"{entry.call.type}/{entry.call.id}"
         for entry in entries
-        if entry.call.type in ("Patient", "Group")
+        if entry.call.type in ("Patient", "Group", "EpisodeOfCare")
         and entry.call.id
         and entry.call.interaction in (Interaction.CREATE, Interaction.UPDATE)
         and entry.call.identity != "found"
