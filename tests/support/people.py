@@ -173,11 +173,12 @@ async def authorized(
     scope: str,
     *,
     code: str | None = None,
+    patient: str | None = None,
     **changes: Any,
 ) -> Mapping[str, str]:
     """The client's answer after the person signed in, and allowed what was asked.
 
-    ``code`` is that of their second factor, where they have one.
+    ``code`` is that of their second factor, where they have one, ``patient`` whom they choose.
     """
     await who.open(authorize_url(registered, scope, **changes))
     assert who.page is not None
@@ -185,6 +186,8 @@ async def authorized(
         await who.sign_in(account)
     if code is not None:
         await who.submit("/login/second", code=code)
+    if patient is not None:
+        await who.submit("/oauth/choose", patient=patient)
     if not any(form.action == "/oauth/approve" for form in forms(who.page)):
         raise AssertionError(who.page.text)
     return answered(await who.submit("/oauth/approve", decision="allow"))

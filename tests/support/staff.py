@@ -43,14 +43,21 @@ class Person:
     secret: bytes | None
     program: Registered
 
-    async def signs_in(self) -> httpx.AsyncClient:
-        """Signs in, by portal or dashboard; the clinic closes the client."""
+    async def signs_in(
+        self, scope: str | None = None, *, patient: str | None = None
+    ) -> httpx.AsyncClient:
+        """Signs in, by portal or dashboard; the clinic closes the client.
+
+        ``patient`` is the id of whom the scope is about, where staff choose.
+        """
         application = self.clinic.application
         who = browser(application)
         try:
-            scope = CLIENT if self.account.role == "client" else STAFF
+            scope = scope or (CLIENT if self.account.role == "client" else STAFF)
             code = code_now(application, self.secret) if self.secret else None
-            answer = await authorized(who, self.account, self.program, scope, code=code)
+            answer = await authorized(
+                who, self.account, self.program, scope, code=code, patient=patient
+            )
             response = await redeem(application, self.program, answer["code"])
         finally:
             await who.http.aclose()

@@ -35,6 +35,8 @@ async def accounting(context: Context, call: Call) -> Outcome:
     assert call.id is not None
     given = parameters.read(inputs(_NAME), body=call.body, query=call.query)
     role = context.principal.role
+    if not context.principal.scopes.allows("AuditEvent", "s"):  # the lead's role has no other way
+        raise access.forbidden()
     if role != "auditor":
         own = access.own_patient(context.principal)
         if role != "clinical_lead" and own is None:

@@ -32,6 +32,7 @@ async def break_glass(context: Context, call: Call) -> Outcome:
     principal = context.principal
     if principal.role not in consents.MAY_BREAK_GLASS or principal.actor is None:
         raise access.forbidden()
+    access.decide(principal, "Patient", "r")
     now = context.engine.clock.now()
     factors = context.uow.accounts.factors
     enrolled = await factors.enrolled(principal.tenant, principal.subject)
@@ -82,9 +83,9 @@ async def break_glass(context: Context, call: Call) -> Outcome:
 
 
 async def _opens(context: Context, patient: str, *, now: int) -> bool:
-    """Whether the caller sees the patient by now, whatever the token is for."""
+    """Whether the caller sees the patient by now: a token for another opens nothing."""
     declared = replace(context.concern, glass=True)
-    sight = access.in_sight_of_role(replace(context.principal, at=now), declared)
+    sight = access.visible(replace(context.principal, at=now), "r", declared)
     found = await context.uow.resources.read(context.kind("Patient"), patient, visible=sight)
     return found is not None
 
