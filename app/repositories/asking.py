@@ -46,12 +46,7 @@ class Asking:
         return await self._connection.fetch(statement, await self._bind(values, tenant))
 
     async def _bind(self, values: list[Value], tenant: int) -> dict[str, object]:
-        dialect = self._connection.dialect
-        if self._index_keys is None:
-            return bind(values, dialect, in_clear)
-        return await self._index_keys.hashing(
-            lambda key: bind(values, dialect, partial(key.hashed, tenant))
-        )
+        return await bound(self._connection, values, tenant, self._index_keys)
 
     async def _seen(
         self, kinds: Sequence[int], rows: Sequence[Row], visible: Visible
@@ -65,6 +60,16 @@ class Asking:
         self, sealed: tuple[bytes, int, bytes | None, bytes | None], *, owner: str, context: str
     ) -> bytes:
         return self._codec.open(Sealed(*sealed), owner=owner, context=context)
+
+
+async def bound(
+    connection: Connection, values: list[Value], tenant: int, index_keys: IndexKeys | None
+) -> dict[str, object]:
+    """The parameters of a statement of slots; without ``index_keys`` the index is in clear."""
+    dialect = connection.dialect
+    if index_keys is None:
+        return bind(values, dialect, in_clear)
+    return await index_keys.hashing(lambda key: bind(values, dialect, partial(key.hashed, tenant)))
 
 
 def shown(found: Found, visible: Visible) -> Found:

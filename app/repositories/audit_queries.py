@@ -1,6 +1,7 @@
-"""What an auditor asks of the log beyond the parameters of FHIR: purpose, basis, break-glass.
+"""What is asked of the log beyond the parameters of FHIR: purpose, basis, break-glass.
 
-Every question is about one tenant, and only for whoever sees all of its records.
+Every question is about one tenant, and only for whoever sees all of its records, or all but
+those that its ``Visible`` bars.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ from app.db.engine import Connection, Database
 from app.db.tables.audit import BREAK_GLASS, audit_event
 from app.fhir.audit.record import AuditRecord
 from app.fhir.registry import REGISTRY, by_code
+from app.repositories.asking import bound
+from app.repositories.index_keys import IndexKeys
+from app.search.compiler import Compiler
+from app.search.expression import Shaper, Value
 from app.search.folding import fold, prefix_range
+from app.search.sources import Rows
 from app.search.sources.audit_rows import COLUMNS, record_of
 from app.search.visibility import Alternative, Visible
 
@@ -51,10 +57,11 @@ class Question:
 
 
 class AuditQueries:
-    """Asks through one connection."""
+    """Asks through one connection; without ``index_keys`` its search index is in clear."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, index_keys: IndexKeys | None = None) -> None:
         self._connection = connection
+        self._index_keys = index_keys
 
     async def page(
         self, question: Question, *, visible: Visible, limit: int, after: Key | None = None
@@ -69,7 +76,10 @@ class AuditQueries:
         )
         if after is not None:
             statement = statement.where(tuple_(*key) < tuple_(*after))
-        return [record_of(row) for row in await self._connection.fetch(statement)]
+        seen, values = _seen(visible)
+        params = await bound(self._connection, values, visible.tenant, self._index_keys)
+        rows = await self._connection.fetch(statement.where(seen), params)
+        return [record_of(row) for row in rows]
 
     async def one(self, key: Key, *, visible: Visible) -> AuditRecord | None:
         """The record of a key, None where the tenant has none."""
@@ -120,6 +130,13 @@ async def every(
         if len(found) < _CHUNK:
             return
         after = (found[-1].recorded, found[-1].aid)
+
+
+def _seen(visible: Visible) -> tuple[ColumnElement[bool], list[Value]]:
+    """Which records are not withheld, with the values of its slots."""
+    shaper = Shaper()
+    compiler = Compiler(visible.sight((_EVENT,), shaper))
+    return compiler.seen(Rows(audit_event, (_EVENT,)), _EVENT), shaper.values
 
 
 def _conditions(question: Question, visible: Visible) -> list[ColumnElement[bool]]:

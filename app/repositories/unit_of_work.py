@@ -19,6 +19,7 @@ from app.repositories.accounts import Accounts
 from app.repositories.allocator import Allocator
 from app.repositories.answer_links import AnswerLinks
 from app.repositories.audit_log import AuditLog
+from app.repositories.audit_queries import AuditQueries
 from app.repositories.audit_writer import AuditWriter
 from app.repositories.binding_tokens import BindingTokens
 from app.repositories.cds_feedback import CdsFeedback
@@ -101,6 +102,11 @@ class UnitOfWork:
     def searches(self) -> Searches:
         """What searches find."""
         return Searches(self.connection, self._codec, self.keys, self._index_keys)
+
+    @cached_property
+    def audit_queries(self) -> AuditQueries:
+        """What the log tells."""
+        return AuditQueries(self.connection, self._index_keys)
 
     @cached_property
     def walks(self) -> Walks:

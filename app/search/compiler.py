@@ -12,8 +12,8 @@ from typing import Any, assert_never
 
 from sqlalchemy import ColumnElement, Select, and_, false, not_, or_, true
 
-from app.fhir.registry import by_code
-from app.search import consents, starts
+from app.fhir.registry import ENTRIES, by_code
+from app.search import consents, starts, untold
 from app.search.expression import (
     And,
     Chain,
@@ -29,15 +29,17 @@ from app.search.expression import (
     Updated,
     kinds,
 )
+from app.search.labels import cleared
 from app.search.sight import Alternative, Sight, Ways, by_reach
 from app.search.sources import Rows, Source
 from app.search.sources.audit import AUDIT
 from app.search.sources.resource import RESOURCES
 from app.search.types import date
-from app.search.values import bound, equals, number, one_of, some
+from app.search.values import equals, one_of, some
 
 SOURCES: dict[str, Source] = {"audit": AUDIT, "resource": RESOURCES, "shared": RESOURCES}
 
+_ALL = tuple((code, (Alternative(),)) for code, _, _ in ENTRIES)
 _Owners = dict[tuple[int, Expression], Select[Any]]
 
 
@@ -86,6 +88,11 @@ class Compiler:
         """A compiler for what is judged on all that is stored: the conditions of a grant."""
         return Compiler(Sight(self.sight.tenant, trusted=True), self._owners)
 
+    @property
+    def _at_hand(self) -> Compiler:
+        """The same for a few rows at hand: each reference is followed from the row that has it."""
+        return Compiler(Sight(self.sight.tenant, _ALL))
+
     def _ways(self, ways: Ways, rows: Rows) -> Iterator[ColumnElement[bool]]:
         source = source_of(rows.kinds[0])
         for (compartment, author, within), group in by_reach(ways).items():
@@ -113,14 +120,15 @@ class Compiler:
             conditions.append(self.trusted.where(way.constraint, rows))
         if way.consent is not None:
             conditions.append(consents.condition(rows, way.consent))
-        # Rows without labels of their own are as confidential as anything can be.
+        if way.untold is not None:
+            conditions.append(untold.condition(rows, way.untold, self._at_hand.where))
         for name, limit in (
             ("confidentiality", way.confidentiality),
             ("sensitivity", way.sensitivity),
         ):
             if limit is not None:
                 label = source_of(rows.kinds[0]).label(rows, name)
-                conditions.append(false() if label is None else _cleared(label, name, limit))
+                conditions.append(cleared(label, name, limit))
         return and_(true(), *conditions)
 
     def where(self, node: Expression, rows: Rows) -> ColumnElement[bool]:
@@ -180,9 +188,3 @@ class Compiler:
                 conditions = (*link.conditions, readable, self.where(node.where, found))
                 ways.append(some(*link.tables, found.table, where=conditions))
         return or_(false(), *ways)
-
-
-def _cleared(label: ColumnElement[int], name: str, limit: Any) -> ColumnElement[bool]:
-    if name == "confidentiality":
-        return label <= bound(limit, label)
-    return label.bitwise_and(bound(limit, label).bitwise_not()) == number(0)

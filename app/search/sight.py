@@ -8,6 +8,7 @@ from typing import Any
 from app.fhir.registry import ENTRIES
 from app.search.asker import Asker
 from app.search.expression import Expression, Shaper, Value
+from app.search.untold import Untold
 
 SHARED_TENANT = 0
 SHARED = frozenset(code for code, _, store in ENTRIES if store == "shared")
@@ -22,7 +23,7 @@ class Alternative:
     is; ``constraint`` what must be true of the row itself. Both are judged on what is stored,
     not on what the caller may see. ``confidentiality`` is the highest level that may be seen,
     ``sensitivity`` the bits of the labels that may be. ``consent`` is what the Consents of those
-    whom it is about must say.
+    whom it is about must say. ``untold`` is what an event of the log is about, if hidden.
     """
 
     compartment: tuple[int, Value] | None = None
@@ -32,6 +33,7 @@ class Alternative:
     confidentiality: Value = None
     sensitivity: Value = None
     consent: Asker | None = None
+    untold: Untold | None = None
 
     def shaped(self, shaper: Shaper, known: dict[Any, Any]) -> Alternative:
         """The same with slots; what several ways have in common is ``known`` and the same."""
@@ -49,6 +51,7 @@ class Alternative:
             confidentiality=shaper.slot(self.confidentiality),
             sensitivity=shaper.slot(self.sensitivity),
             consent=self.consent.shaped(shaper) if self.consent else None,
+            untold=self.untold.shaped(shaper) if self.untold else None,
         )
 
 

@@ -20,7 +20,7 @@ from app.search.hidden import asks_for_hidden
 from app.search.parser import parse_criteria
 from app.search.sight import Ways
 from app.search.visibility import Alternative, Visible
-from app.security import care, clearance, consents, roles
+from app.security import care, clearance, consents, own_log, roles
 from app.security.principal import Principal
 from app.security.roles import Condition
 from app.security.scopes import ACTIONS, ResourceScope, Scopes
@@ -289,12 +289,10 @@ def _denials(principal: Principal, action: str, concern: Concern) -> Mapping[int
         ):
             found[kind] = (*found.get(kind, ()), Alternative(constraint=where))
     if principal.role == "client":
-        for kind, where in (
-            (_RESPONSE, _rated_by_staff()),
-            (_OBSERVATION, Chain(_OBSERVATION, "derived-from", ((_RESPONSE, _rated_by_staff()),))),
-            (_TASK, _criteria("Task", (("code", _SAFETY),))),
-        ):
+        hidden = _no_clients()
+        for kind, where in hidden:
             found[kind] = (*found.get(kind, ()), Alternative(constraint=where))
+        found[own_log.EVENT] = (own_log.leaves_out(principal, own_patient(principal), hidden),)
     return found
 
 
@@ -302,6 +300,17 @@ def _told(type_name: str, actor: str) -> Expression:
     """Safety tasks that are somebody's to do, and the flags that these are about."""
     task = _criteria("Task", (("code", _SAFETY), ("owner", actor)))
     return task if type_name == "Task" else Has(_TASK, "focus", task)
+
+
+@lru_cache
+def _no_clients() -> tuple[tuple[int, Expression], ...]:
+    """By type, the rows that no client sees, of themselves either."""
+    rated = _rated_by_staff()
+    return (
+        (_RESPONSE, rated),
+        (_OBSERVATION, Chain(_OBSERVATION, "derived-from", ((_RESPONSE, rated),))),
+        (_TASK, _criteria("Task", (("code", _SAFETY),))),
+    )
 
 
 @lru_cache

@@ -15,8 +15,10 @@ from app.db.engine import CompiledStatement, Statement, compiled
 from app.repositories.audit_log import AuditLog
 from app.search import merging
 from tests.http.answers import ok, refused
+from tests.http.resources import patient
 from tests.support.application import clinic_of, running
 from tests.support.audit_records import a_record
+from tests.support.staff import signed_in
 
 MANY, A_MINUTE = 12_000, 60_000_000
 RARE = "198.51.100.9"  # an address of three records: the first, the last and one between
@@ -45,8 +47,8 @@ async def log(request, databases):
 
 
 @pytest_asyncio.fixture(scope="module")
-async def auditor(log, tmp_path_factory):
-    """Their client at a log of their own."""
+async def long(log, tmp_path_factory):
+    """A clinic whose log it is."""
     async with running(log, tmp_path_factory.mktemp("log")) as own, clinic_of(own) as clinic:
         tenant = clinic.tenant.id
         database = own.services.units.database
@@ -54,7 +56,20 @@ async def auditor(log, tmp_path_factory):
         for begin in range(0, MANY, 1000):
             async with database.write(tenant) as connection:
                 await AuditLog(connection).append(told[begin : begin + 1000])
-        yield await clinic.as_client("system/AuditEvent.rs", role="auditor")
+        yield clinic
+
+
+@pytest_asyncio.fixture(scope="module")
+async def auditor(long):
+    """Their client."""
+    return await long.as_client("system/AuditEvent.rs", role="auditor")
+
+
+@pytest_asyncio.fixture(scope="module")
+async def person(long):
+    """The one of whom a third of the log tells."""
+    await long.http.put("Patient/p1", json=patient("Costa", id="p1"))
+    return await signed_in(long, "client", "Patient/p1")
 
 
 def issues(bundle):
@@ -165,6 +180,49 @@ async def test_another_order_is_for_what_is_bounded(auditor, monkeypatch):
 )
 async def test_what_an_index_answers_is_never_gone_through(log, auditor, monkeypatch, asked):
     """SQLite's planner knows of a table what it was told, else it takes the log by time."""
+    if not log.url.startswith("sqlite:"):
+        return  # it gathers its own statistics
+    steps = await steps_of(log, auditor, monkeypatch, f"AuditEvent?{asked}&_sort=-date&_total=none")
+    assert any(" INDEX ix_audit_event_" in step for step in steps)
+    assert not [step for step in steps if step.endswith("PRIMARY KEY (tenant=?)")]
+
+
+@pytest.mark.parametrize("asked", ["", "?_summary=count", "?outcome=0&_sort=date", "?action=R"])
+async def test_ones_own_log_is_read_by_index_alone(log, person, monkeypatch, asked):
+    """What is hidden from a client is looked up, row by row, for the events about them."""
+    if not log.url.startswith("sqlite:"):
+        return
+    steps = await steps_of(log, person, monkeypatch, f"AuditEvent{asked}")
+    looked_up = [step for step in steps if "SEARCH resource_" in step or "SEARCH idx_" in step]
+    assert looked_up
+    assert not [step for step in looked_up if "(tenant=? AND " not in step]
+    stored = ("SCAN resource", "SCAN idx_", "SCAN audit_event")
+    assert not [step for step in steps if step.startswith(stored)]
+
+
+async def test_ones_own_log_is_counted_to_the_last_record(person):
+    counted = ok(await person.get("AuditEvent?_summary=count&agent-role=supervisor"))
+    assert counted["total"] == MANY // 12
+    page = ok(await person.get("AuditEvent?agent-role=supervisor&_count=400"))
+    seen = found(page)
+    while address := following(page):
+        page = ok(await person.get(address))
+        seen += found(page)
+    assert len({each["id"] for each in seen}) == len(seen) == MANY // 12
+
+
+async def test_what_auditors_ask_looks_nothing_up(log, auditor, monkeypatch):
+    """Who sees the whole log pays nothing for what others are not told."""
+    if not log.url.startswith("sqlite:"):
+        return
+    for asked in ("", "?_summary=count", "?patient=Patient/p1", "?agent-role=therapist"):
+        steps = await steps_of(log, auditor, monkeypatch, f"AuditEvent{asked}")
+        assert steps
+        assert not [step for step in steps if "resource" in step or "idx_" in step]
+
+
+async def steps_of(log, who, monkeypatch, asked: str) -> list[str]:
+    """How SQLite goes through the log for what somebody asks."""
     asked_for: list[str] = []
 
     def recorded(statement: Statement | Executable, dialect: Dialect) -> CompiledStatement:
@@ -172,16 +230,12 @@ async def test_what_an_index_answers_is_never_gone_through(log, auditor, monkeyp
         asked_for.append(found.sql)
         return found
 
-    if not log.url.startswith("sqlite:"):
-        return  # it gathers its own statistics
     monkeypatch.setattr("app.db.sqlite.compiled", recorded)
-    ok(await auditor.get(f"AuditEvent?{asked}&_sort=-date&_total=none"))
+    ok(await who.get(asked))
     with closing(sqlite3.connect(log.url.removeprefix("sqlite:///"))) as database:
-        steps = [
+        return [
             step
             for sql in asked_for
             if "FROM audit_event" in sql
             for *_, step in database.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * sql.count("?"))
         ]
-    assert any(" INDEX ix_audit_event_" in step for step in steps)
-    assert not [step for step in steps if step.endswith("PRIMARY KEY (tenant=?)")]

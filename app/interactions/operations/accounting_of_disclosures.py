@@ -12,9 +12,9 @@ from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
 from app.interactions.operations.operation import Operation
 from app.interactions.operations.target import target
-from app.repositories.audit_queries import AuditQueries, Question
+from app.repositories.audit_queries import Question
 from app.search.visibility import Visible
-from app.security import access
+from app.security import access, own_log
 from app.services.operation_definitions import canonical, inputs
 
 _NAME = "accounting-of-disclosures"
@@ -34,11 +34,10 @@ async def accounting(context: Context, call: Call) -> Outcome:
     """The accesses of others to the client's record."""
     assert call.id is not None
     given = parameters.read(inputs(_NAME), body=call.body, query=call.query)
-    role = context.principal.role
+    role, own = context.principal.role, access.own_patient(context.principal)
     if not context.principal.scopes.allows("AuditEvent", "s"):  # the lead's role has no other way
         raise access.forbidden()
     if role != "auditor":
-        own = access.own_patient(context.principal)
         if role != "clinical_lead" and own is None:
             raise access.forbidden()
         await target(context, call)
@@ -57,9 +56,9 @@ async def accounting(context: Context, call: Call) -> Outcome:
     visible = Visible.everything(
         context.principal.tenant, reason="an account of disclosures is owed to who may ask for it"
     )
-    records = await AuditQueries(context.uow.connection).page(
-        question, visible=visible, limit=_MOST + 1
-    )
+    if own is not None:
+        visible = own_log.account_for(context.visible("r"))
+    records = await context.uow.audit_queries.page(question, visible=visible, limit=_MOST + 1)
     if len(records) > _MOST:
         raise AppError.of(
             Category.TOO_COSTLY, "too-costly", f"more than {_MOST} disclosures: give start and end"
