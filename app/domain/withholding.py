@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from app.fhir import json
+from app.fhir import json, references
 from app.fhir.elements import SUBSETTED
 from app.fhir.json import Tree
 
@@ -32,10 +32,15 @@ def shown(text: bytes, *, rated: Collection[str] | None = None) -> bytes:
     tree = json.parse_stored(text)
     if not is_private(tree):
         return text
-    subject = (tree.get("subject") or {}).get("reference", "")
-    if rated is not None and subject.removeprefix("Patient/") not in rated:
+    if rated is not None and not _may_be_of(tree, rated):
         return text
     return json.dumps(withheld(tree))
+
+
+def _may_be_of(tree: Tree, patients: Collection[str]) -> bool:
+    """Whether a response may be about one of these, however it names them, or is about nobody."""
+    about = references.parse(str((tree.get("subject") or {}).get("reference", "")))
+    return about.type != "Patient" or about.id in patients
 
 
 def _may_be_private(text: bytes) -> bool:

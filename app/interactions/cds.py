@@ -23,7 +23,7 @@ from app.security.principal import TREATMENT, Principal
 from app.security.scopes import ACTIONS, ResourceScope, Scopes
 from app.services.alert_steps import is_unresolved
 from app.services.alerts import RULES, evaluation_of
-from app.services.answering import WAITING
+from app.services.answering import WAITING, whom
 from app.services.caseloads import OPEN_EPISODES
 from app.services.cds import CdsService
 from app.services.cds_cards import Deck
@@ -96,8 +96,9 @@ async def _user(context: Context, named: str) -> Principal | None:
     kind, _, id = named.partition("/")
     if kind == "PractitionerRole":
         role = await current(context.uow, kind, id, visible=context.visible("r"))
-        kind, id = "Practitioner", id_in(role.get("practitioner"), "Practitioner") or ""
-    if kind != "Practitioner":
+        base = context.engine.settings.fhir_base
+        kind, id = "Practitioner", id_in(role.get("practitioner"), "Practitioner", base) or ""
+    if kind != "Practitioner" or not id:
         return None
     caller = context.principal
     account = await context.uow.accounts.people.of_person(caller.tenant, f"Practitioner/{id}")
@@ -166,6 +167,7 @@ class _Both:
             uuids=CardUuids(key, principal.tenant, principal.client_id, hook.service.id),
             language=hook.language,
             origin=engine.settings.origin,
+            base=engine.settings.fhir_base,
             unvalidated=await engine.services.definitions.unvalidated(
                 self.client.uow, tenant=principal.tenant
             ),
@@ -201,8 +203,8 @@ async def _of_forms(both: _Both, hook: Hook, key: bytes) -> Sequence[Tree]:
     now = both.user.principal.at
     waiting = []
     for task in tasks:
-        owner = id_in(task.get("owner"), "Practitioner")
-        if owner is None or f"Practitioner/{owner}" == both.user.principal.actor:
+        who = whom(task, both.user.principal.base)
+        if who in (f"Patient/{hook.patient}", both.user.principal.actor):
             end = task.get("restriction", {}).get("period", {}).get("end")
             waiting.append((task, bool(end) and primitives.date_range(end)[1] <= now))
     waiting.sort(key=lambda each: (not each[1], moment(each[0].get("authoredOn")) or 0))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from app.core.clock import format_instant
-from app.fhir import json
+from app.fhir import json, references
 from app.fhir.json import Tree
 from app.fhir.registry import REGISTRY, Interaction
 from app.interactions import pipeline
@@ -43,35 +43,38 @@ async def hand_over(
     ):
         while found := await _found(engine, acting, facts, type_name, (*query, ("_count", _PAGE))):
             for tree in found:
-                await _patch(engine, acting, facts, tree, _swap(held, leaver, successor))
+                await _patch(engine, acting, facts, tree, _swap(tree, held, successor))
             changed += len(found)
     teams = (("participant", leaver), ("status", "active"), ("_count", _PAGE))
     for tree in await _found(engine, acting, facts, "CareTeam", teams):
-        changes = _team_changes(tree, leaver, successor, today)
+        changes = _team_changes(tree, leaver, successor, today, acting.base)
         if changes:
             await _patch(engine, acting, facts, tree, changes)
             changed += 1
     return changed
 
 
-def _swap(held: str, leaver: str, successor: str) -> list[dict[str, Any]]:
+def _swap(tree: Tree, held: str, successor: str) -> list[dict[str, Any]]:
     """Puts the successor in the leaver's place; no name of the leaver stays beside it."""
     return [
-        {"op": "test", "path": f"/{held}/reference", "value": leaver},
+        {"op": "test", "path": f"/{held}/reference", "value": tree[held]["reference"]},
         {"op": "replace", "path": f"/{held}", "value": {"reference": successor}},
     ]
 
 
-def _team_changes(tree: Tree, leaver: str, successor: str, today: str) -> list[dict[str, Any]]:
+def _team_changes(
+    tree: Tree, leaver: str, successor: str, today: str, base: str
+) -> list[dict[str, Any]]:
     """Ends the leaver's open places and gives the successor one where there was any."""
     changes: list[dict[str, Any]] = []
     for place, participant in enumerate(tree.get("participant", ())):
         period = participant.get("period") or {}
-        if participant.get("member", {}).get("reference") != leaver or "end" in period:
+        named = participant.get("member", {})
+        if references.local(named, base) != leaver or "end" in period:
             continue
         path = f"/participant/{place}"
         changes += [
-            {"op": "test", "path": f"{path}/member/reference", "value": leaver},
+            {"op": "test", "path": f"{path}/member/reference", "value": named["reference"]},
             {"op": "add", "path": f"{path}/period", "value": {**period, "end": today}},
         ]
     if changes:

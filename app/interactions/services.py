@@ -140,7 +140,7 @@ def assembled(
         answering=Answering(
             derived=derived, terminology=terminology, clock=clock, ids=ids, base=base
         ),
-        reminders=Reminders(derived=derived, notifier=notifier, clock=clock),
+        reminders=Reminders(derived=derived, notifier=notifier, clock=clock, base=base),
         joint=Joint(clock=clock, base=base),
         signing=signing,
         succession=Succession(derived=derived, signing=signing, base=base),

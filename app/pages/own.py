@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.core.errors import AppError
-from app.fhir import json
+from app.fhir import json, references
 from app.fhir.json import Tree
 from app.fhir.registry import Interaction
 from app.pages.alliance import Look
@@ -54,17 +54,17 @@ class Own:
         """Those who treat the client."""
         treating = set()
         for tree in await self.search("EpisodeOfCare"):
-            treating.add((tree.get("careManager") or {}).get("reference", ""))
+            treating.add(references.local(tree.get("careManager"), self.look.base) or "")
         for tree in await self.search("CareTeam"):
             for participant in tree.get("participant", ()):
-                treating.add((participant.get("member") or {}).get("reference", ""))
+                treating.add(references.local(participant.get("member"), self.look.base) or "")
         people = await self.names(each for each in treating if each.startswith("Practitioner/"))
         return sorted(people.items(), key=lambda each: each[1])
 
     async def couple(self) -> str | None:
         """The Group of a client who is here as one of a couple."""
         for tree in await self.search("EpisodeOfCare"):
-            group = id_in(extension(tree, COUPLE).get("valueReference"), "Group")
+            group = id_in(extension(tree, COUPLE).get("valueReference"), "Group", self.look.base)
             if group is not None:
                 return f"Group/{group}"
         return None
@@ -81,7 +81,8 @@ class Own:
             stored = None
         trees = [json.parse_resource(stored.text)] if stored else []
         trees += await self.search("EpisodeOfCare")
-        found = [(tree.get("managingOrganization") or {}).get("reference") for tree in trees]
+        base = self.look.base
+        found = [references.local(tree.get("managingOrganization"), base) for tree in trees]
         return list(dict.fromkeys(each for each in found if each))
 
 

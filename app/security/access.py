@@ -147,7 +147,7 @@ class _Reach:
 
     @classmethod
     def of(cls, principal: Principal) -> _Reach:
-        actor, base = principal.actor or "", f"{principal.issuer}/fhir"
+        actor, base = principal.actor or "", principal.base
         if not _is_staff(principal):
             return cls(own_patient(principal), None, None)
         return cls(
@@ -265,8 +265,7 @@ def _scoped(
         if own.constraint is not None:
             way = _and(way, own.constraint)
     if scope.constraints:
-        base = f"{principal.issuer}/fhir"
-        narrowed = _criteria(definition.name, scope.constraints, base)
+        narrowed = _criteria(definition.name, scope.constraints, principal.base)
         if asks_for_hidden(narrowed):
             return  # nobody can tell of a row at hand whether it meets that: so none does
         way = _and(way, narrowed)

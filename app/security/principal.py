@@ -71,6 +71,11 @@ class Principal:
         return self.actor or _NOBODY
 
     @property
+    def base(self) -> str:
+        """The own FHIR base URL: what is below it is this server's."""
+        return f"{self.issuer}/fhir"
+
+    @property
     def may_be_rated(self) -> bool:
         """Whether the caller hears of private answers, and may be the one whom they are about."""
         return self.role == "clinical_lead" and self.is_person

@@ -24,6 +24,7 @@ from app.services.instruments import BASE
 
 RULES = f"{BASE}/CodeSystem/rupture-rule"
 EVALUATION = f"{BASE}/StructureDefinition/rule-evaluation"
+_RELATIVE = ""  # no base: the server writes what a rule saw without its address
 
 _OURS = frozenset((STATUS, VERSION, EVALUATION))
 _LOOK_BACK = {Rule.BELOW_CUTOFF: 1, Rule.STEP_DROP: 2}  # sessions; other rules, all
@@ -204,7 +205,7 @@ def evaluation_of(tree: Tree) -> Mapping[str, Any]:
         name = part.get("url")
         if name in ("episode", "encounter"):
             kind = "EpisodeOfCare" if name == "episode" else "Encounter"
-            found[name] = id_in(part.get("valueReference"), kind)
+            found[name] = id_in(part.get("valueReference"), kind, _RELATIVE)
         elif name != "parameter":
             found[name] = value_of(part)
     return found

@@ -130,7 +130,7 @@ class Alliance:
     ) -> Iterable[Tree]:
         found: dict[str, Tree] = {}
         tree = {} if stored.deleted else json.parse_stored(stored.text)
-        named = [id_in(each, "EpisodeOfCare") for each in tree.get("episodeOfCare", ())]
+        named = [id_in(each, "EpisodeOfCare", self._base) for each in tree.get("episodeOfCare", ())]
         for id in filter(None, named):
             episode = await current(uow, "EpisodeOfCare", id, visible=visible)
             if episode:

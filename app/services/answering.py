@@ -123,7 +123,7 @@ class Answering:
         found = await matching(
             uow, "Task", criteria, visible=_all(tenant), limit=_MOST, base=self._base
         )
-        owed = (id_in(task.get("encounter"), "Encounter") for task in found)
+        owed = (id_in(task.get("encounter"), "Encounter", self._base) for task in found)
         return frozenset(filter(None, owed))
 
     async def open(self, uow: UnitOfWork, token: str) -> Asked:
@@ -208,7 +208,7 @@ class Answering:
         """The questionnaire that a task names, as input or as focus."""
         visible = _all(tenant)
         for named in named_by(task):
-            known = id_in({"reference": named}, "Questionnaire")
+            known = id_in({"reference": named}, "Questionnaire", self._base)
             questionnaire = await current(uow, "Questionnaire", known, visible=visible)
             found = questionnaire or await self._terminology.canonical(
                 uow, "Questionnaire", named, visible=visible

@@ -108,7 +108,7 @@ class Caseloads:
         for task in await self._of(uow, "Task", WAITING, patients, visible=visible):
             end = task.get("restriction", {}).get("period", {}).get("end")
             if end and primitives.date_range(end)[1] <= now:
-                patient = id_in(task.get("for"), "Patient") or ""
+                patient = id_in(task.get("for"), "Patient", self._base) or ""
                 found[patient] = found.get(patient, 0) + 1
         return found
 

@@ -18,7 +18,7 @@ from app.fhir.json import Tree
 from app.services import cds
 from app.services.alert_steps import status_of
 from app.services.alerts import evaluation_of, rule_of
-from app.services.answering import named_by
+from app.services.answering import named_by, whom
 from app.services.cds import CdsService
 from app.services.cds_uuids import CardUuids
 from app.services.displays import display, instrument
@@ -33,14 +33,15 @@ _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 class Deck:
     """What all cards of one answer have in common.
 
-    ``origin`` is where people's pages are, ``unvalidated`` the instruments of which it is to be
-    said, ``user`` the person who looks (``Practitioner/x``).
+    ``origin`` is where people's pages are, ``base`` the own FHIR base URL, ``unvalidated`` the
+    instruments of which it is to be said, ``user`` the person who looks (``Practitioner/x``).
     """
 
     service: CdsService
     uuids: CardUuids
     language: str
     origin: str
+    base: str
     unvalidated: Collection[str]
     user: str
 
@@ -128,11 +129,10 @@ class Deck:
     def _form(self, task: Tree, *, overdue: bool) -> _Said:
         names = (each.partition("|")[0].rpartition("/")[2] for each in named_by(task))
         named = next(filter(None, names), "")
-        owner = task.get("owner", {}).get("reference", "")
         period = task.get("restriction", {}).get("period", {})
         dates = (("asked", task.get("authoredOn")), ("until", period.get("end")))
         lines = [
-            self._text("of-user" if owner == self.user else "of-client"),
+            self._text("of-user" if whom(task, self.base) == self.user else "of-client"),
             "\n".join(self._line(name, date[:10]) for name, date in dates if date),
             *self._of_instrument(named),
         ]

@@ -43,7 +43,9 @@ class Couples:
         self, uow: UnitOfWork, couple: Tree, *, scale: str | None, visible: Visible
     ) -> Tree:
         """The Parameters of ``$couple-summary``."""
-        members = [id_in(each.get("entity"), "Patient") for each in couple.get("member", ())]
+        members = [
+            id_in(each.get("entity"), "Patient", self._base) for each in couple.get("member", ())
+        ]
         courses = [
             await self._course(uow, couple["id"], patient, scale=scale, visible=visible)
             for patient in [id for id in members if id is not None][:2]
@@ -64,7 +66,7 @@ class Couples:
             limit=_EPISODES,
             base=self._base,
         )
-        shared = [each for each in found if _couple_of(each) == couple]
+        shared = [each for each in found if _couple_of(each, self._base) == couple]
         if not shared:
             return None
         newest = max(shared, key=lambda each: (each.get("period", {}).get("start", ""), each["id"]))
@@ -73,8 +75,8 @@ class Couples:
         )
 
 
-def _couple_of(episode: Tree) -> str | None:
-    return id_in(extension(episode, COUPLE).get("valueReference"), "Group")
+def _couple_of(episode: Tree, base: str) -> str | None:
+    return id_in(extension(episode, COUPLE).get("valueReference"), "Group", base)
 
 
 def _summary(a: Course, b: Course, scale: str | None) -> Tree:

@@ -23,7 +23,7 @@ from app.domain.trajectory import (
     number_sessions,
     series,
 )
-from app.fhir import json, primitives
+from app.fhir import json, primitives, references
 from app.fhir.json import Tree
 from app.repositories.recall import Recall
 from app.repositories.unit_of_work import UnitOfWork
@@ -104,8 +104,8 @@ class Courses:
         self._definitions = definitions
         self._base = base
         # The figures of a score, not its text: a course is looked at again after every session.
-        self._read = Recall(lambda found: _score(json.parse_stored(found.text)), most=_KEPT)
-        self._held = Recall(lambda found: _sitting(json.parse_stored(found.text)), most=_KEPT)
+        self._read = Recall(lambda found: _score(json.parse_stored(found.text), base), most=_KEPT)
+        self._held = Recall(lambda found: _sitting(json.parse_stored(found.text), base), most=_KEPT)
 
     async def course(
         self, uow: UnitOfWork, episode: Tree, *, visible: Visible, scales: Iterable[str] = ()
@@ -135,8 +135,9 @@ class Courses:
             _course(
                 episode,
                 [sitting for sitting, of in encounters if episode["id"] in of],
-                scores.get(id_in(episode.get("patient"), "Patient") or "", ()),
+                scores,
                 keys,
+                self._base,
             )
             for episode in episodes
         ]
@@ -168,7 +169,7 @@ class Courses:
         scales: Iterable[str],
     ) -> Mapping[str, Sequence[_Score]]:
         """Scores by patient."""
-        named = {id_in(each.get("patient"), "Patient") for each in episodes}
+        named = {id_in(each.get("patient"), "Patient", self._base) for each in episodes}
         patients = sorted(f"Patient/{id}" for id in named if id is not None)
         if not patients:
             return {}
@@ -187,15 +188,20 @@ class Courses:
 
 
 def _course(
-    episode: Tree, sittings: Iterable[Sitting], found: Iterable[_Score], keys: _Keys
+    episode: Tree,
+    sittings: Iterable[Sitting],
+    found: Mapping[str, Sequence[_Score]],
+    keys: _Keys,
+    base: str,
 ) -> Course:
+    patient = id_in(episode.get("patient"), "Patient", base) or ""
     by_id = {sitting.id: sitting for sitting in sittings}
     sessions = number_sessions(by_id.values())
-    scores = list(_observed(found, keys, sessions))
+    scores = list(_observed(found.get(patient, ()), keys, sessions))
     numbered = sorted(sessions.by_encounter.items(), key=lambda item: item[1])
     return Course(
         episode=episode["id"],
-        patient=id_in(episode.get("patient"), "Patient") or "",
+        patient=patient,
         sessions=sessions,
         sittings=tuple(by_id[id] for id, _ in numbered),
         series=series(score for score, _ in scores),
@@ -204,16 +210,19 @@ def _course(
     )
 
 
-def id_in(reference: object, type_name: str) -> str | None:
-    """The id in a reference to a resource of a type on this server."""
+def id_in(reference: object, type_name: str, base: str) -> str | None:
+    """The id in a reference to a resource of a type on this server, whose base URL is ``base``.
+
+    What another server calls by the same id is somebody or something else.
+    """
     text = reference.get("reference") if isinstance(reference, dict) else None
     if not isinstance(text, str):
         return None
     kind, _, id = text.partition("/")
-    if kind == type_name and "/" not in id:  # as all that the server made is written
+    if kind == type_name and id and "/" not in id and "#" not in id:  # as most are written
         return id
-    kind, _, id = text.partition("/_history/")[0].rpartition("/")
-    return id if kind.rpartition("/")[2] == type_name else None
+    named = references.parse(text, base=base)
+    return named.id if named.is_local and named.type == type_name else None
 
 
 def extension(tree: Tree, url: str) -> Tree:
@@ -230,7 +239,7 @@ def moment(text: str | None) -> int | None:
         return None
 
 
-def _sitting(encounter: Tree) -> _Held:
+def _sitting(encounter: Tree, base: str) -> _Held:
     start = encounter.get("period", {}).get("start")
     sitting = Sitting(
         id=encounter["id"],
@@ -239,7 +248,8 @@ def _sitting(encounter: Tree) -> _Held:
         day=start[:10] if start and len(start) >= 10 else None,
         midnight=_midnight(start) if start and "T" in start else None,
     )
-    return sitting, {id_in(each, "EpisodeOfCare") for each in encounter.get("episodeOfCare", ())}
+    episodes = encounter.get("episodeOfCare", ())
+    return sitting, {id_in(each, "EpisodeOfCare", base) for each in episodes}
 
 
 def _midnight(text: str) -> int | None:
@@ -262,7 +272,7 @@ class _Score(NamedTuple):
     value: Decimal | None
 
 
-def _score(tree: Tree) -> _Score | None:
+def _score(tree: Tree, base: str) -> _Score | None:
     codings = tree.get("code", {}).get("coding", ())
     scale = next((each.get("code") for each in codings if each.get("system") == SCALES), None)
     if scale is None or tree.get("status") not in _COUNTED:
@@ -272,11 +282,11 @@ def _score(tree: Tree) -> _Score | None:
     answered = tree.get("effectiveDateTime", "")
     return _Score(
         id=tree["id"],
-        patient=id_in(tree.get("subject"), "Patient") or "",
+        patient=id_in(tree.get("subject"), "Patient", base) or "",
         definition=said.get(DEFINITION, {}).get("valueCanonical", ""),
         rater=Rater(rater) if rater in _RATERS else None,
         scale=scale,
-        encounter=id_in(tree.get("encounter"), "Encounter"),
+        encounter=id_in(tree.get("encounter"), "Encounter", base),
         answered=answered,
         moment=moment(answered) or 0,
         value=_value(tree),

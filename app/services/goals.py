@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 from app.core.errors import AppError, Category, Issue
-from app.fhir import json
+from app.fhir import json, references
 from app.fhir.json import Tree
 from app.security.principal import Principal
 from app.services.changes import Change
-from app.services.courses import id_in
 
 _CLIENTS: Final = frozenset(("note", "achievementStatus"))
 _KEPT: Final = frozenset(("id", "meta"))  # by the server, whatever a body says
@@ -29,7 +28,7 @@ def check(change: Change, principal: Principal) -> Change:
         for name in sorted((before.keys() | after.keys()) - _CLIENTS - _KEPT)
         if before.get(name) != after.get(name)
     ]
-    if not _keeps_notes(before, after, principal.actor or ""):
+    if not _keeps_notes(before, after, principal.actor or "", principal.base):
         altered.append("note")
     if altered:
         text = "of a goal a client writes own notes and achievementStatus"
@@ -38,19 +37,18 @@ def check(change: Change, principal: Principal) -> Change:
     return change
 
 
-def _keeps_notes(before: Tree, after: Tree, own: str) -> bool:
+def _keeps_notes(before: Tree, after: Tree, own: str, base: str) -> bool:
     """Whether the notes of others, and those that name nobody, are still there, and no more."""
     stood, stand = ([*tree.get("note", ())] for tree in (before, after))
     added = [each for each in stand if each not in stood]
     gone = [each for each in stood if each not in stand]
-    return all(_is_by(each, own) for each in gone) and all(
-        _is_by(each, own) or not _names_author(each) for each in added
+    return all(_is_by(each, own, base) for each in gone) and all(
+        _is_by(each, own, base) or not _names_author(each) for each in added
     )
 
 
-def _is_by(note: Tree, own: str) -> bool:
-    kind, _, id = own.partition("/")
-    return id_in(note.get("authorReference"), kind) == id
+def _is_by(note: Tree, own: str, base: str) -> bool:
+    return references.local(note.get("authorReference"), base) == own
 
 
 def _names_author(note: Tree) -> bool:

@@ -10,15 +10,14 @@ from __future__ import annotations
 from functools import partial
 
 from app.core.clock import Clock, format_instant
-from app.fhir import json, primitives
+from app.fhir import json, primitives, references
 from app.fhir.json import Tree
 from app.repositories.outbox import Written
 from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
 from app.search.visibility import Visible
 from app.security.notifier import Notifier, NotSent, reminder_message
-from app.services.answering import OPEN
+from app.services.answering import OPEN, whom
 from app.services.changes import Afterwards
-from app.services.courses import id_in
 from app.services.derived import Derived, derived_id
 from app.services.trees import current
 
@@ -26,10 +25,11 @@ from app.services.trees import current
 class Reminders:
     """Reminds people of what they were asked for."""
 
-    def __init__(self, *, derived: Derived, notifier: Notifier, clock: Clock) -> None:
+    def __init__(self, *, derived: Derived, notifier: Notifier, clock: Clock, base: str) -> None:
         self._derived = derived
         self._notifier = notifier
         self._clock = clock
+        self._base = base
 
     async def react(self, uow: UnitOfWork, written: Written) -> Afterwards | None:
         """Reminds of a task now, or calls for it at its time."""
@@ -38,17 +38,17 @@ class Reminders:
         if stored is None or stored.deleted:
             return None
         task = json.parse_stored(stored.text)
-        when, now = _reminder(task), self._clock.now()
-        if when is None or task.get("status") not in OPEN or _is_late(task, now):
+        when, now, person = _reminder(task), self._clock.now(), whom(task, self._base)
+        if when is None or person is None or task.get("status") not in OPEN or _is_late(task, now):
             return None
         if when > now:
             uow.call_again(written, due=when)
             return None
-        reminder = self._communication(task, when)
+        reminder = self._communication(task, when, person)
         held = await self._derived.current(
             uow, "Communication", reminder["id"], tenant=written.tenant
         )
-        address = await self._address(uow, task, visible=visible)
+        address = await self._address(uow, person, visible=visible)
         if held is not None or address is None:
             return None
         await self._derived.follow(uow, reminder, previous=None, tenant=written.tenant)
@@ -67,8 +67,7 @@ class Reminders:
         async with units.write(tenant) as uow:
             await self._derived.store(uow, told, tenant=tenant)
 
-    def _communication(self, task: Tree, when: int) -> Tree:
-        owner = task.get("owner", {})
+    def _communication(self, task: Tree, when: int, person: str) -> Tree:
         return {
             "resourceType": "Communication",
             "id": derived_id("reminded", task["id"], str(when)),
@@ -84,23 +83,21 @@ class Reminders:
                     ]
                 }
             ],
-            "subject": {"reference": f"Patient/{id_in(task['for'], 'Patient')}"},
-            "recipient": [owner if id_in(owner, "Practitioner") else task["for"]],
+            "subject": {"reference": references.local(task["for"], self._base)},
+            "recipient": [{"reference": person}],
         }
 
     async def _address(
-        self, uow: UnitOfWork, task: Tree, *, visible: Visible
+        self, uow: UnitOfWork, person: str, *, visible: Visible
     ) -> tuple[str, str] | None:
         """Where whoever was asked is reached, and in which language."""
-        practitioner = id_in(task.get("owner"), "Practitioner")
-        patient = id_in(task.get("for"), "Patient") or ""
-        person = f"Practitioner/{practitioner}" if practitioner else f"Patient/{patient}"
         account = await uow.accounts.people.of_person(visible.tenant, person)
         if account is not None and account.email is not None:
             return account.email, account.locale
-        if practitioner is not None:
+        kind, _, id = person.partition("/")
+        if kind != "Patient":
             return None
-        tree = await current(uow, "Patient", patient, visible=visible)
+        tree = await current(uow, "Patient", id, visible=visible)
         address = next(
             (
                 each["value"]
@@ -113,9 +110,7 @@ class Reminders:
 
 
 def _reminder(task: Tree) -> int | None:
-    """When a reminder is due, in microseconds; never where nobody was asked."""
-    if id_in(task.get("for"), "Patient") is None:
-        return None
+    """When a reminder is due, in microseconds."""
     for each in task.get("input", ()):
         if each.get("type", {}).get("text") == "reminder" and "valueDateTime" in each:
             return primitives.date_range(each["valueDateTime"])[0]

@@ -7,7 +7,7 @@ active and within its period, whose ``code`` is ``clinical-lead`` or ``deputy-cl
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from app.core.clock import Clock
@@ -51,17 +51,24 @@ class Responsible:
             for reference in encounter.get("episodeOfCare", ())
             if (
                 episode := await current(
-                    uow, "EpisodeOfCare", id_in(reference, "EpisodeOfCare"), visible=visible
+                    uow,
+                    "EpisodeOfCare",
+                    id_in(reference, "EpisodeOfCare", self._base),
+                    visible=visible,
                 )
             )
         ]
-        patient = id_in({"reference": about}, "Patient")
-        mine = [each for each in episodes if id_in(each.get("patient"), "Patient") == patient]
+        patient = id_in({"reference": about}, "Patient", self._base)
+        mine = [
+            each
+            for each in episodes
+            if id_in(each.get("patient"), "Patient", self._base) == patient
+        ]
         if not mine and patient is not None:
             mine = await self._episodes(uow, patient, tenant=tenant)
-        therapists = [_practitioner(each.get("careManager")) for each in mine]
+        therapists = [self._practitioner(each.get("careManager")) for each in mine]
         present = [
-            _practitioner(each.get("individual")) for each in encounter.get("participant", ())
+            self._practitioner(each.get("individual")) for each in encounter.get("participant", ())
         ]
         found = [each for each in (*therapists, *present) if each is not None]
         teams = await self._teams(uow, patient, tenant=tenant)
@@ -69,7 +76,11 @@ class Responsible:
             therapist=found[0] if found else None,
             rated=frozenset((*found, *teams)),
             organization=next(
-                (id_in(each.get("managingOrganization"), "Organization") for each in mine), None
+                (
+                    id_in(each.get("managingOrganization"), "Organization", self._base)
+                    for each in mine
+                ),
+                None,
             ),
         )
 
@@ -78,7 +89,7 @@ class Responsible:
 
         ``about`` is whom the answers are about, as ``Patient/x``.
         """
-        named = id_in(response.get("encounter"), "Encounter")
+        named = id_in(response.get("encounter"), "Encounter", self._base)
         session = await current(uow, "Encounter", named, visible=_all(tenant))
         subject = references.local(session.get("subject"), self._base)
         if "subject" not in session or subject == about:
@@ -109,11 +120,12 @@ class Responsible:
         open_now = [each for each in roles if _is_open(each.get("period", {}), now)]
         open_now.sort(
             key=lambda each: (
-                id_in(each.get("organization"), "Organization") != organization,
+                id_in(each.get("organization"), "Organization", self._base) != organization,
                 each["id"],
             )
         )
-        return list(_practitioners(open_now))
+        named = (self._practitioner(each.get("practitioner")) for each in open_now)
+        return list(dict.fromkeys(each for each in named if each is not None))
 
     async def _teams(self, uow: UnitOfWork, patient: str | None, *, tenant: int) -> list[str]:
         """Who is or was in a team of the person."""
@@ -123,7 +135,7 @@ class Responsible:
             uow, "CareTeam", [("subject", f"Patient/{patient}")], tenant=tenant
         )
         members = [each.get("member") for team in teams for each in team.get("participant", ())]
-        return [each for each in map(_practitioner, members) if each is not None]
+        return [each for each in map(self._practitioner, members) if each is not None]
 
     async def _episodes(self, uow: UnitOfWork, patient: str, *, tenant: int) -> list[Tree]:
         """The courses of a person, those under way first, the newest first."""
@@ -134,6 +146,10 @@ class Responsible:
         known.sort(key=lambda each: each.get("period", {}).get("start", ""), reverse=True)
         known.sort(key=lambda each: _OPEN.index(each["status"]))
         return known
+
+    def _practitioner(self, reference: object) -> str | None:
+        id = id_in(reference, "Practitioner", self._base)
+        return f"Practitioner/{id}" if id else None
 
     async def _find(
         self,
@@ -150,17 +166,6 @@ class Responsible:
 
 def _all(tenant: int) -> Visible:
     return Visible.everything(tenant, reason="who is responsible must be told")
-
-
-def _practitioner(reference: object) -> str | None:
-    id = id_in(reference, "Practitioner")
-    return f"Practitioner/{id}" if id else None
-
-
-def _practitioners(roles: Iterable[Tree]) -> Iterable[str]:
-    return dict.fromkeys(
-        found for each in roles if (found := _practitioner(each.get("practitioner")))
-    )
 
 
 def _is_open(period: Tree, now: int) -> bool:

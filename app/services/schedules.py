@@ -91,9 +91,9 @@ class Schedules:
             if not plans:
                 continue
             for reference in encounter.get("episodeOfCare", ()):
-                named = id_in(reference, "EpisodeOfCare")
+                named = id_in(reference, "EpisodeOfCare", self._base)
                 episode = await current(uow, "EpisodeOfCare", named, visible=visible)
-                if id_in(episode.get("patient"), "Patient") != patient:
+                if id_in(episode.get("patient"), "Patient", self._base) != patient:
                     continue
                 course = await self._courses.course(
                     uow, episode, visible=visible, scales=("total",)
@@ -108,7 +108,7 @@ class Schedules:
                         await self._make(uow, task, visible=visible)
 
     async def _at_close(self, uow: UnitOfWork, episode: Tree, *, visible: Visible) -> None:
-        patient = id_in(episode.get("patient"), "Patient") or ""
+        patient = id_in(episode.get("patient"), "Patient", self._base) or ""
         ended = moment(episode.get("period", {}).get("end"))
         for plan, schedule in await self._plans(uow, patient, visible=visible):
             if schedule.cadence is Cadence.AT_CLOSE and ended is not None:
@@ -138,17 +138,20 @@ class Schedules:
         criteria = [("patient", patient), *WAITING]
         found = await matching(uow, "Task", criteria, visible=visible, limit=_MOST, base=self._base)
         asked = response.get("questionnaire", "").partition("|")[0]
-        session = id_in(response.get("encounter"), "Encounter")
+        session = references.local(response.get("encounter"), self._base)
         answers = extension(response, ANSWERS).get("valueReference")
         fitting = [
             task
             for task in found
             if asked in _forms(task)
-            and id_in(task.get("encounter"), "Encounter") in (session, None)
-            and (answers is None or task["id"] == id_in(answers, "Task"))
+            and references.local(task.get("encounter"), self._base) in (session, None)
+            and (answers is None or references.local(answers, self._base) == f"Task/{task['id']}")
         ]
         fitting.sort(
-            key=lambda task: (id_in(task.get("encounter"), "Encounter") is None, task["id"])
+            key=lambda task: (
+                references.local(task.get("encounter"), self._base) is None,
+                task["id"],
+            )
         )
         for task in fitting[:1]:
             held = await self._derived.current(uow, "Task", task["id"], tenant=visible.tenant)

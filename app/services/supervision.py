@@ -89,7 +89,7 @@ class Supervision:
         )
         found: dict[str, _ByTherapist] = {}
         async for episode, course in self._courses.in_parts(uow, episodes, visible=visible):
-            therapist = id_in(episode.get("careManager"), "Practitioner")
+            therapist = id_in(episode.get("careManager"), "Practitioner", self._base)
             if therapist is None:
                 continue
             client = self._publishing.pseudonym(course.patient, tenant=tenant)

@@ -518,7 +518,17 @@ async def test_an_auditor_reads_who_may_what(application, clinic, dashboard):
         assert (await http.get("/admin/roles")).status_code == 403
 
 
-async def test_a_leaver_s_patients_pass_to_a_colleague(application, world, dashboard):
+@pytest.mark.parametrize("form", ["{}", f"{ORIGIN}/fhir/{{}}", "{}/_history/1"])
+async def test_a_leaver_s_patients_pass_to_a_colleague(application, world, dashboard, form):
+    for where, held in (("EpisodeOfCare", "careManager"), ("CareTeam", "participant")):
+        found = (await world.http.get(where)).json()["entry"]
+        for tree in (entry["resource"] for entry in found):
+            people = tree[held] if held == "participant" else [{"member": tree.get(held, {})}]
+            for named in (each["member"] for each in people):
+                if named.get("reference") == "Practitioner/tess":
+                    named["reference"] = form.format("Practitioner/tess")
+            answer = await world.http.put(f"{where}/{tree['id']}", json=tree)
+            assert answer.status_code == 200, answer.text
     leaver = await token_of(application, world, dashboard, "tess", "therapist", "Practitioner/tess")
     colleague = await token_of(
         application, world, dashboard, "theo", "therapist", "Practitioner/theo"
@@ -531,7 +541,7 @@ async def test_a_leaver_s_patients_pass_to_a_colleague(application, world, dashb
             "resourceType": "Task", "id": f"t-{status}", "status": status, "intent": "order",
             **({"meta": {"security": labels}} if labels else {}),
             "for": {"reference": "Patient/anna"},
-            "owner": {"reference": "Practitioner/tess", "display": "Tess"},
+            "owner": {"reference": form.format("Practitioner/tess"), "display": "Tess"},
             "code": {"coding": [{"system": TASKS, "code": FOLLOW_UP}]},
         }  # fmt: skip
         assert (await world.http.put(f"Task/t-{status}", json=task)).status_code == 201
@@ -560,7 +570,7 @@ async def test_a_leaver_s_patients_pass_to_a_colleague(application, world, dashb
     }
     assert owners == {
         "t-requested": {"reference": "Practitioner/theo"},
-        "t-completed": {"reference": "Practitioner/tess", "display": "Tess"},
+        "t-completed": {"reference": form.format("Practitioner/tess"), "display": "Tess"},
     }
     async with application.http(headers={"Authorization": f"Bearer {leaver}"}) as http:
         assert (await http.get("/fhir/Patient")).status_code == 401
