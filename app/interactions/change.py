@@ -15,7 +15,7 @@ from app.interactions.rules import BEFORE_STORE, WITH_STORE
 from app.repositories.versions import StoredVersion, as_seen
 from app.search import indexer
 from app.search.visibility import Visible
-from app.security import access, authorship
+from app.security import access, authorship, consents
 from app.services import labels, projections
 from app.services.changes import Change, Kept
 
@@ -57,6 +57,10 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
     is_new = change.previous is None or change.previous.deleted
     issues = tuple(projections.warnings(change.tree, change.type, base=base))
     return Outcome("created" if is_new else "ok", stored=stored, issues=issues)
+
+
+def _but_in_emergency(context: Context) -> Visible:
+    return consents.but_in_emergency(access.in_sight_of_role(context.principal, context.concern))
 
 
 def _made_from(context: Context) -> Visible:
@@ -114,7 +118,7 @@ async def _check_patients(context: Context, made: StoredVersion, groups: Collect
         own.add(f"Patient/{made.id}")
     resources, tenant = context.uow.resources, context.principal.tenant
     unknown = Visible.everything(tenant, reason="is there a patient, whatever the scope")
-    within = access.in_sight_of_role(context.principal, context.concern)
+    within = _but_in_emergency(context)
     if made.kind not in within.denials:  # a Consent, which no denial closes
         within = replace(within, denials={})
     for group in set(groups) - own:  # hidden ones are out of reach
@@ -140,7 +144,7 @@ async def _check_courses(context: Context, change: Change) -> None:
     before = json.parse_stored(stored.text) if stored is not None and not stored.deleted else {}
     resources, tenant = context.uow.resources, context.principal.tenant
     unknown = Visible.everything(tenant, reason="is there a course, whatever the scope")
-    within = access.in_sight_of_role(context.principal, context.concern)
+    within = _but_in_emergency(context)
     for course in _courses(change.tree, base) - _courses(before, base) - context.making:
         episode = await resources.read(_EPISODE, course.partition("/")[2], visible=unknown)
         if episode is None or episode.deleted:

@@ -17,6 +17,7 @@ from app.fhir.registry import REGISTRY, ResourceType
 from app.search.asker import Asker, Concern, Form
 from app.search.expression import Chain, Ids
 from app.search.sight import Alternative, Ways
+from app.search.visibility import Visible
 from app.security import clearance, roles
 from app.security.principal import Principal
 
@@ -54,6 +55,24 @@ def ways(
             confidentiality=clearance.RANKS["R"],
             sensitivity=clearance.in_emergency(),
         )
+
+
+def but_in_emergency(sight: Visible) -> Visible:
+    """What is seen without an emergency: what one alone opens is read, nothing is made of it."""
+
+    def others(ways: Ways) -> Iterator[Alternative]:
+        for way in ways:
+            if way.consent is None:
+                yield way
+            elif way.consent.form is not Form.GLASS:
+                yield replace(way, consent=replace(way.consent, glass=False))
+
+    return sight.once(
+        "but in emergency",
+        lambda: replace(
+            sight, grants={kind: tuple(others(ways)) for kind, ways in sight.grants.items()}
+        ),
+    )
 
 
 def permit(principal: Principal, action: str, concern: Concern) -> Asker | None:
