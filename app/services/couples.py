@@ -40,19 +40,22 @@ class Couples:
         self._base = base
 
     async def summary(
-        self, uow: UnitOfWork, couple: Tree, *, scale: str | None, visible: Visible
+        self,
+        uow: UnitOfWork,
+        couple: Tree,
+        *,
+        scale: str | None,
+        visible: Visible,
+        owed: frozenset[str],
     ) -> Tree:
-        """The Parameters of ``$couple-summary``."""
-        members = [
-            id_in(each.get("entity"), "Patient", self._base) for each in couple.get("member", ())
-        ]
+        """The Parameters of ``$couple-summary``, but for the sessions (Encounters) ``owed``."""
         courses = [
             await self._course(uow, couple["id"], patient, scale=scale, visible=visible)
-            for patient in [id for id in members if id is not None][:2]
+            for patient in partners(couple, self._base)
         ]
         if len(courses) < 2 or courses[0] is None or courses[1] is None:
             return parameters()
-        return _summary(courses[0], courses[1], scale)
+        return _summary(courses[0].without(owed), courses[1].without(owed), scale)
 
     async def _course(
         self, uow: UnitOfWork, couple: str, patient: str, *, scale: str | None, visible: Visible
@@ -73,6 +76,12 @@ class Couples:
         return await self._courses.course(
             uow, newest, visible=visible, scales=[scale] if scale else ()
         )
+
+
+def partners(couple: Tree, base: str) -> list[str]:
+    """The Patients (ids) who are the two of a Group; ``base`` is this server's."""
+    members = [id_in(each.get("entity"), "Patient", base) for each in couple.get("member", ())]
+    return [id for id in members if id is not None][:2]
 
 
 def _couple_of(episode: Tree, base: str) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.http.answers import ok, refused
 from tests.support import therapy
-from tests.support.asking import asking
+from tests.support.asking import asked, asking
 from tests.support.operations import all_of, told
 from tests.support.staff import signed_in
 from tests.support.therapy import pulse, wai
@@ -66,6 +66,43 @@ async def test_partners_meet_in_a_shared_encounter_else_on_the_same_day(clinic, 
         {"session": 2, "b": 90},
         {"session": 3, "a": 70, "b": 60, "gap": 10, "min": 60},
     ]
+
+
+async def test_what_a_therapist_owes_a_view_of_is_not_in_the_pair(clinic, couple):
+    a, b = couple
+    await a.sessions("asc-pulse", [pulse(16), pulse(14)])
+    await b.sessions("asc-pulse", [pulse(12), pulse(10)])
+    own = {"owner": {"reference": a.therapist}}
+    task = await asked(a, "asc-therapist", session=2, **own)
+    await clinic.settle()
+    therapist = await signed_in(clinic, "therapist", a.therapist)
+    first = {"session": 1, "a": 80, "b": 60, "gap": 20, "min": 60}
+    for scale in ("", "?scale=total"):
+        answer = ok(await therapist.get(f"Group/us/$couple-summary{scale}"))
+        assert all_of(answer, "session") == [first, {"session": 2, "b": 50}]
+    stored = ok(await a.http.get(f"Task/{task}"))
+    ok(await a.http.put(f"Task/{task}", json={**stored, "status": "completed"}))
+    answer = ok(await therapist.get("Group/us/$couple-summary"))
+    both = {"session": 2, "a": 70, "b": 50, "gap": 20, "min": 50}
+    assert all_of(answer, "session") == [first, both]
+
+
+async def test_of_a_shared_session_that_is_owed_neither_is_told(clinic, couple):
+    a, b = couple
+    await a.sessions("asc-pulse", [pulse(16), pulse(14)])
+    await b.sessions("asc-pulse", [pulse(12)])
+    joint = a.sitting(2) | {
+        "episodeOfCare": [{"reference": a.episode}, {"reference": b.episode}],
+    }
+    answers = b.response("asc-pulse", pulse(10), 2)
+    answers["encounter"] = {"reference": f"Encounter/{joint['id']}"}
+    await b.put(joint, answers)
+    await asked(a, "asc-therapist", session=2, owner={"reference": a.therapist})
+    await clinic.settle()
+    therapist = await signed_in(clinic, "therapist", a.therapist)
+    answer = ok(await therapist.get("Group/us/$couple-summary"))
+    first = {"session": 1, "a": 80, "b": 60, "gap": 20, "min": 60}
+    assert all_of(answer, "session") == [first, {"session": 2}]
 
 
 async def test_a_partner_never_sees_the_pair(clinic, couple):
