@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import ColumnElement, and_, not_, or_
 
 from app.db.tables.indexes import idx_reference
-from app.db.tables.resources import resource
+from app.db.tables.resources import compartment, resource
 from app.fhir.audit.record import SUCCESS
 from app.fhir.registry import REGISTRY, by_code
 from app.search.expression import Expression, Shaper, Value
@@ -31,7 +31,8 @@ class Untold:
 
     ``own`` is the Patient (id) that they are, ``never`` the types of which they see nothing.
     Of the types ``labelled`` they see rows up to ``confidentiality`` and within
-    ``sensitivity``; of those in ``hidden`` none that meet the condition there.
+    ``sensitivity``; of those in ``hidden`` none that meet the condition there. ``apart`` are
+    types of which they may have such rows alone.
     """
 
     own: Value
@@ -40,6 +41,7 @@ class Untold:
     confidentiality: Value
     sensitivity: Value
     hidden: tuple[tuple[int, Expression], ...]
+    apart: tuple[int, ...]
 
     def shaped(self, shaper: Shaper) -> Untold:
         """The same with slots."""
@@ -59,7 +61,10 @@ def condition(events: Rows, untold: Untold, where: Where) -> ColumnElement[bool]
     """
     c = events.c
     about = and_(c.entity_kind.is_not(None), or_(*_hidden(events, untold, where)))
-    asked = or_(*(c.query.like(bound(each, c.query)) for each in _asked(untold.never)))
+    asked = or_(
+        *(_asks(c.query, kind) for kind in untold.never),
+        *(and_(_asks(c.query, kind), _alone(events, kind, untold)) for kind in untold.apart),
+    )
     by_them = and_(
         c.actor_kind.is_not(None),
         c.actor_kind == number(_PATIENT),
@@ -82,14 +87,7 @@ def _hidden(events: Rows, untold: Untold, where: Where) -> Iterator[ColumnElemen
 def _withheld(rows: Rows, untold: Untold, where: Where) -> Iterator[ColumnElement[bool]]:
     """Whether a row is hidden by its labels, by what it is or by what it is about."""
     row = rows.c
-    within = [
-        cleared(RESOURCES.label(rows, name), name, limit)
-        for name, limit in (
-            ("confidentiality", untold.confidentiality),
-            ("sensitivity", untold.sensitivity),
-        )
-    ]
-    yield and_(row.kind.in_(map(number, untold.labelled)), not_(and_(*within)))
+    yield and_(row.kind.in_(map(number, untold.labelled)), not_(_cleared(rows, untold)))
     for kind, met in untold.hidden:
         # What was indexed of a deleted row is gone: nobody can tell any more what it was.
         deleted = row.deleted != number(0)
@@ -100,9 +98,36 @@ def _withheld(rows: Rows, untold: Untold, where: Where) -> Iterator[ColumnElemen
         yield some(to, where=(to.c.tenant == row.tenant, to.c.rid == row.rid, names_one))
 
 
-def _asked(kinds: tuple[int, ...]) -> Iterator[str]:
-    """Requests for rows of a type, by address: it has a patient only if there are such rows."""
-    for kind in kinds:
-        name = by_code(kind).name
-        yield f"%/fhir/{name}%"
-        yield f"%/fhir/%/%/{name}%"
+def _cleared(rows: Rows, untold: Untold) -> ColumnElement[bool]:
+    """Whether a row's labels are within what the person may see."""
+    limits = {"confidentiality": untold.confidentiality, "sensitivity": untold.sensitivity}
+    return and_(
+        *(cleared(RESOURCES.label(rows, name), name, limit) for name, limit in limits.items())
+    )
+
+
+def _asks(query: ColumnElement[str], kind: int) -> ColumnElement[bool]:
+    """Whether a request was for rows of a type: it has a patient only if it found theirs."""
+    name = by_code(kind).name
+    patterns = (f"%/fhir/{name}%", f"%/fhir/%/%/{name}%")
+    return or_(*(query.like(bound(each, query)) for each in patterns))
+
+
+def _alone(events: Rows, kind: int, untold: Untold) -> ColumnElement[bool]:
+    """Whether the person has rows of a type, and may see none of them."""
+
+    def has(*, shown: bool) -> ColumnElement[bool]:
+        inside, row = compartment.alias(), resource.alias()
+        seen = _cleared(Rows(row, (kind,)), untold)
+        conditions = (
+            inside.c.tenant == events.c.tenant,
+            inside.c.owner_kind == number(_PATIENT),
+            inside.c.owner_id == bound(untold.own, inside.c.owner_id),
+            inside.c.kind == number(kind),
+            row.c.tenant == inside.c.tenant,
+            row.c.rid == inside.c.rid,
+            seen if shown else not_(seen),
+        )
+        return some(inside, row, where=conditions)
+
+    return and_(has(shown=False), not_(has(shown=True)))

@@ -13,6 +13,8 @@ from app.security import clearance, consents, roles
 from app.security.principal import Principal
 
 EVENT = REGISTRY["AuditEvent"].code
+# Of many clients there are none but their therapists' own notes.
+_APART = (REGISTRY["DocumentReference"].code,)
 
 
 def leaves_out(
@@ -30,6 +32,7 @@ def leaves_out(
             confidentiality=clearance.rank(principal.role, principal.clearance),
             sensitivity=clearance.all_but_notes(),
             hidden=hidden,
+            apart=_APART,
         )
     )
 

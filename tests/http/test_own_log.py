@@ -172,6 +172,23 @@ async def test_notes_and_what_is_very_restricted_are_not_in_it(clinic, course, c
     assert "Observation/plain" in events
 
 
+async def test_a_search_that_finds_notes_alone_is_not_in_it(clinic, course, client, records):
+    """It has a patient only since it found something of theirs."""
+    tess = await signed_in(clinic, "therapist", course.therapist)
+    written = note("", course.patient, author=[{"reference": course.therapist}])
+    del written["id"]
+    assert (await tess.post("DocumentReference", json=written)).status_code == 201
+    assert ok(await tess.get(f"DocumentReference?patient={course.patient}"))["total"] == 1
+    assert ok(await tess.get(f"{course.patient}/DocumentReference"))["total"] == 1
+    ok(await tess.get(f"Observation?patient={course.patient}"))
+    assert "DocumentReference" not in str(named(await told(client, course.patient)))
+    letter = {name: each for name, each in note("letter", course.patient).items() if name != "type"}
+    await put(records, letter)
+    ok(await client.get("DocumentReference/letter"))
+    ok(await tess.get(f"DocumentReference?patient={course.patient}"))
+    assert "GET /fhir/DocumentReference?***" in named(await told(client, course.patient))
+
+
 async def test_what_is_written_about_a_flag_is_not_in_it(clinic, course, client, records):
     await course.sessions("phq-9", [DEATH])
     [flag] = await ids(records, "Flag", course)
