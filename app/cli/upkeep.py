@@ -78,5 +78,8 @@ def backups(core: Core) -> Backups:
 def reindexing(core: Core) -> Reindexing:
     """What makes the search index anew."""
     from app.services.reindexing import Reindexing
+    from app.services.relabelling import Relabelling
 
-    return Reindexing(core.units, base=core.settings.fhir_base)
+    base, services = core.settings.fhir_base, core.engine.services
+    relabelling = Relabelling(derived=services.derived, base=base)
+    return Reindexing(core.units, relabelling=relabelling, base=base)

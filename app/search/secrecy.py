@@ -98,8 +98,13 @@ def _rules() -> json.Tree:
 
 @cache
 def form() -> str:
-    """The form of the index that this version makes: of another it finds what it asks no more."""
-    hashed = {name: _rules()[name] for name in ("keyed", "keyedEverywhere", "keyedColumns")}
+    """The form of the index that this version makes: of another it finds what it asks no more.
+
+    ``reading`` is counted up where the same resources are read otherwise: 2 since a reference
+    with the own base URL or a version means whom a short one means.
+    """
+    names = ("reading", "keyed", "keyedEverywhere", "keyedColumns")
+    hashed = {name: _rules()[name] for name in names}
     return hashlib.sha256(json.dumps(hashed)).hexdigest()[:16]
 
 

@@ -9,7 +9,7 @@ label is only ever raised: by the client, by what a resource is made from, by th
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
 from typing import Any, Final, TypeAlias
@@ -179,7 +179,17 @@ def sources_of(tree: Tree, type_name: str, *, base: str) -> frozenset[Source]:
     return frozenset(_sources(tree, type_name, base))
 
 
-def _sources(tree: Tree, type_name: str, base: str) -> Iterator[Source]:
+def plain_sources_of(tree: Tree, type_name: str) -> frozenset[Source]:
+    """The same of references that are written ``Type/id`` and no more."""
+    return frozenset(_sources(tree, type_name, None))
+
+
+def made_types() -> Sequence[str]:
+    """The types that may be made from others."""
+    return tuple(rules()["inherited"])
+
+
+def _sources(tree: Tree, type_name: str, base: str | None) -> Iterator[Source]:
     for path in rules()["inherited"].get(type_name, ()):
         nodes: list[Any] = [tree]
         for name in path.split("."):
@@ -188,7 +198,10 @@ def _sources(tree: Tree, type_name: str, base: str) -> Iterator[Source]:
                 each for value in values for each in (value if isinstance(value, list) else [value])
             ]
         for node in nodes:
-            kind, _, id = (references.local(node, base) or "").partition("/")
+            named = references.local(node, base or "") or ""
+            if base is None and not (isinstance(node, dict) and named == node.get("reference")):
+                continue
+            kind, _, id = named.partition("/")
             if kind in REGISTRY:
                 yield REGISTRY[kind].code, id
 

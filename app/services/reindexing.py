@@ -1,4 +1,7 @@
-"""Making the search index anew from what is stored, in steps that may be repeated."""
+"""Making the search index anew from what is stored, in steps that may be repeated.
+
+With it go what Consents and Groups say, and the labels of what is made from something.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ from app.fhir import json
 from app.fhir.registry import by_code
 from app.repositories.installation import Installation
 from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
+from app.repositories.versions import StoredVersion
 from app.search import indexer, secrecy
 from app.search.visibility import Visible
 from app.services import projections
+from app.services.relabelling import Relabelling
 
 _CLINICS = EveryTenant("one clinic after another is indexed")
 _STEP = 200
@@ -21,8 +26,9 @@ _RENEWED_TO: Final = "index-renewed-to"
 class Reindexing:
     """Indexes every current resource of every tenant again."""
 
-    def __init__(self, units: UnitsOfWork, *, base: str) -> None:
+    def __init__(self, units: UnitsOfWork, *, relabelling: Relabelling, base: str) -> None:
         self._units = units
+        self._relabelling = relabelling
         self._base = base
 
     async def run(self) -> int:
@@ -54,6 +60,7 @@ class Reindexing:
     async def _tenant(self, tenant: int, rid: int) -> int:
         count = 0
         after: int | None = rid
+        await self._relabelling.run(self._units, tenant)
         while after is not None:
             async with self._units.write(tenant, resources=0) as uow:
                 after, indexed = await self._step(uow, tenant, after)
@@ -69,21 +76,29 @@ class Reindexing:
             indexed = indexer.index(tree, name, id=stored.id, base=self._base)
             await uow.index.replace(stored, indexed)
             if name in projections.DECIDING:
-                projections.project(
-                    uow,
-                    tree,
-                    name,
-                    stored.id,
-                    version=stored.version,
-                    tenant=tenant,
-                    base=self._base,
-                )
+                await self._decide(uow, stored, visible=visible)
         if after is None:
             await uow.index.hash_rules(tenant)
         else:
             await uow.index.hash_classes(tenant, after=rid, upto=after)
             await uow.installation.set_fact(_RENEWED_TO, f"{secrecy.form()} {tenant} {after}")
         return after, len(found)
+
+    async def _decide(self, uow: UnitOfWork, stored: StoredVersion, *, visible: Visible) -> None:
+        """Projects the version of this moment: what was withdrawn meanwhile stays withdrawn."""
+        held = await uow.resources.lock(stored.kind, stored.id, visible=visible)
+        if held is None or held.stored.deleted:
+            return
+        now = held.stored
+        projections.project(
+            uow,
+            json.parse_stored(now.text),
+            by_code(now.kind).name,
+            now.id,
+            version=now.version,
+            tenant=now.tenant,
+            base=self._base,
+        )
 
 
 async def is_indexed(database: Database) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from tests.http.answers import made, ok, refused
 from tests.http.resources import BASE, observation, patient
 from tests.support.consents import actor, consent, data, labels, provision
+from tests.support.indexing import indexing
 from tests.support.staff import signed_in
 
 FORMS = ("{}", f"{BASE}/{{}}", "{}/_history/1", f"{BASE}/{{}}/_history/1")
@@ -128,8 +129,6 @@ async def test_what_is_made_of_something_is_as_confidential(records, form):
 
 
 async def test_an_index_made_anew_knows_whom_old_rows_mean(clinic, records, tess):
-    from app.services.reindexing import Reindexing
-
     denial = consent("pia", provision("deny"), id="c")
     await put(records, {**denial, "patient": {"reference": f"{BASE}/Patient/pia"}})
     services = clinic.application.services
@@ -137,5 +136,5 @@ async def test_an_index_made_anew_knows_whom_old_rows_mean(clinic, records, tess
         uow.consents.decide(clinic.tenant.id, "c", ())
         await uow.consents.flush()
     assert ok(await tess.get("Observation/score"))
-    await Reindexing(services.units, base=BASE).run()
+    await indexing(clinic.application).run()
     refused(await tess.get("Observation/score"), 404)

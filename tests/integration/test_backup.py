@@ -15,9 +15,9 @@ from app.db.schema import newest
 from app.security.root_key import RootKey
 from app.services.audit_verification import verify_log
 from app.services.backups import Backups
-from app.services.reindexing import Reindexing
 from tests.support.application import Application, Clinic, clinic_of, running
 from tests.support.databases import DIALECTS, Databases, Dialect
+from tests.support.indexing import indexing
 
 PATIENT = {"resourceType": "Patient", "name": [{"family": "Quintero"}], "birthDate": "1990-05"}
 GOAL = {
@@ -83,7 +83,7 @@ async def test_a_restored_clinic_answers_as_before(
             running(restored.database, tmp_path / "target") as again,
             again.http(headers={"Authorization": token}) as http,
         ):
-            await Reindexing(again.services.units, base=again.settings.fhir_base).run()
+            await indexing(again).run()
             confidential = (await http.get("/fhir/Goal?lifecycle-status=active")).json()
             assert [e["resource"]["id"] for e in confidential["entry"]] == ["talk"]
             found = (await http.get("/fhir/Patient?family=quintero")).json()
@@ -159,7 +159,6 @@ async def test_an_index_made_anew_finds_the_same(installation: Application):
 async def made_anew(clinic: Clinic):
     await clinic.http.post("Patient", json=PATIENT)
     before = (await clinic.http.get("Patient?birthdate=1990&_sort=family")).json()["entry"]
-    services = clinic.application.services
-    await Reindexing(services.units, base=clinic.application.settings.fhir_base).run()
+    await indexing(clinic.application).run()
     after = (await clinic.http.get("Patient?birthdate=1990&_sort=family")).json()["entry"]
     assert before == after

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.db.compaction import compact
-from app.db.tables.consents import consent_rule
+from app.db.tables.consents import consent_rule, membership
 from app.db.tables.indexes import idx_token
 from app.db.tables.resources import resource, resource_history
 from app.search import secrecy
@@ -16,6 +16,7 @@ from app.services.reindexing import Reindexing, is_indexed
 from tests.integration.test_at_rest import contents
 from tests.support.application import Application, Clinic
 from tests.support.consents import consent, provision
+from tests.support.indexing import indexing
 
 WORD = "q7formerly7q"
 CLASS = f"http://scales|{WORD}"
@@ -74,8 +75,7 @@ async def former(clinic: Clinic) -> Clinic:
 
 
 def reindexing(clinic: Clinic) -> Reindexing:
-    application = clinic.application
-    return Reindexing(application.services.units, base=application.settings.fhir_base)
+    return indexing(clinic.application)
 
 
 async def found(clinic: Clinic) -> int:
@@ -107,3 +107,83 @@ async def test_what_was_interrupted_goes_on_where_it_stopped(former: Clinic):
     assert later == []
     assert await reindexing(former).renew() == 1
     assert await found(former) == 1
+
+
+BEFORE = "1102a24e03953a5d"  # the form of the index while only short references were followed
+
+
+@pytest.fixture
+async def literal(clinic: Clinic) -> Clinic:
+    """A clinic of a version that followed no reference with an address or a version."""
+    base, tenant = clinic.application.settings.fhir_base, clinic.tenant.id
+    about = {"subject": {"reference": "Patient/anna"}, "status": "final", "code": {"text": "x"}}
+    kind = {"resourceType": "Observation", **about}
+    records = await clinic.as_client("system/*.cruds", clearance="V")
+    very = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+    for tree in (
+        {"resourceType": "Patient", "id": "anna"},
+        {"resourceType": "Patient", "id": "paul"},
+        {
+            "resourceType": "Group", "id": "couple", "type": "person", "actual": True,
+            "member": [
+                {"entity": {"reference": f"{base}/Patient/{id}"}} for id in ("anna", "paul")
+            ],
+        },
+        {**kind, "id": "a-third", "hasMember": [{"reference": "Observation/second"}]},
+        {**kind, "id": "second", "derivedFrom": [{"reference": f"{base}/Observation/first"}]},
+        {**kind, "id": "first", "meta": {"security": [{"system": very, "code": "V"}]}},
+        {**kind, "id": "other", "derivedFrom": [{"reference": "Observation/nothing"}]},
+        {
+            **consent("anna", provision("deny"), id="c"),
+            "patient": {"reference": f"{base}/Patient/anna/_history/1"},
+        },
+    ):  # fmt: skip
+        answer = await records.put(f"{tree['resourceType']}/{tree['id']}", json=tree)
+        assert answer.is_success, answer.text
+    async with clinic.application.services.units.write(tenant, resources=0) as uow:
+        uow.consents.decide(tenant, "c", ())
+        uow.consents.belong(tenant, "Group/couple", ())
+        await uow.consents.flush()
+        await uow.installation.set_fact(secrecy.FORM_FACT, BEFORE)
+    return clinic
+
+
+async def rows(clinic: Clinic) -> tuple[int, int]:
+    """How many rules and members are known."""
+    async with clinic.application.services.units.read(clinic.tenant.id) as uow:
+        mine = (each.c.tenant == clinic.tenant.id for each in (consent_rule, membership))
+        rules, members = [
+            (await uow.connection.fetch(select(func.count()).where(each)))[0][0] for each in mine
+        ]
+    return rules, members
+
+
+async def confidentiality(clinic: Clinic, id: str) -> tuple[str, str]:
+    """The label of an Observation and its version."""
+    records = await clinic.as_client("system/*.cruds", clearance="V")
+    meta = (await records.get(f"Observation/{id}")).json()["meta"]
+    return meta["security"][0]["code"], meta["versionId"]
+
+
+async def test_what_old_rows_mean_is_put_right_when_an_installation_migrates(literal: Clinic):
+    assert not await is_indexed(literal.application.services.units.database)
+    assert await rows(literal) == (0, 0)
+    await reindexing(literal).renew()
+    rules, members = await rows(literal)
+    assert rules > 0
+    assert members == 2
+    assert await is_indexed(literal.application.services.units.database)
+    assert await reindexing(literal).renew() == 0
+
+
+async def test_labels_that_were_too_low_are_raised_and_no_other_is_touched(literal: Clinic):
+    ids = ("a-third", "second", "first", "other")
+    await literal.http.put("Consent/c", json={**consent("anna", provision("permit"), id="c")})
+    assert [await confidentiality(literal, id) for id in ids] == [
+        ("R", "1"), ("R", "1"), ("V", "1"), ("R", "1"),
+    ]  # fmt: skip
+    await reindexing(literal).renew()
+    after = [("V", "2"), ("V", "2"), ("V", "1"), ("R", "1")]
+    assert [await confidentiality(literal, id) for id in ids] == after
+    await reindexing(literal).run()
+    assert [await confidentiality(literal, id) for id in ids] == after

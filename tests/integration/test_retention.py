@@ -15,10 +15,10 @@ from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.resources import resource
 from app.services.audit_verification import verify_log
 from app.services.backups import KEYS, Backups
-from app.services.reindexing import Reindexing
 from app.services.retention import Person, Retention
 from tests.support.application import Application, Clinic, clinic_of, running
 from tests.support.databases import Databases
+from tests.support.indexing import indexing
 
 YEAR = 366 * 86_400
 
@@ -176,11 +176,10 @@ async def destroyed(clinic: Clinic, databases: Databases, tmp_path: Path):
     token = clinic.http.headers["Authorization"]
     async with running(await databases.make(application.dialect), target) as restored:
         await backups(restored).load(before)
-        units = restored.services.units
-        await Reindexing(units, base=restored.settings.fhir_base).run()
+        await indexing(restored).run()
         assert await index_rows(restored, "old", tenant=clinic.tenant.id) == 0
         await restored.app.state.sequencer.step()
-        assert (await verify_log(units)).is_sound
+        assert (await verify_log(restored.services.units)).is_sound
     async with (
         running(restored.database, target) as again,
         again.http(headers={"Authorization": token}) as http,
