@@ -41,7 +41,7 @@ async def account(request: Request) -> Response:
 
 @router.post("/programs")
 async def take_back(request: Request) -> Response:
-    """Takes back what a program was allowed; its tokens end at once."""
+    """Takes back what a program was allowed; its tokens and its Subscriptions end at once."""
     browser = await Browser.of(request)
     fields = await browser.form()
     if browser.person is None:
@@ -51,7 +51,7 @@ async def take_back(request: Request) -> Response:
     async with server.units.write() as unit:
         given = await unit.accounts.grants.of_person(own.tenant, own.account_id, now=now)
         if fields.get("program") in [one.grant_id for one in given]:
-            await unit.accounts.grants.revoke(own.tenant, fields["program"], at=now)
+            await unit.accounts.grants.take_back(own.tenant, fields["program"], at=now)
             await server.audit.record(
                 SecurityEvent(
                     EventName.TOKEN_REVOKED,
