@@ -91,7 +91,7 @@ def _plan(responses: int, *, quick: bool, workers: list[int]) -> Plan:
         repeats=1 if smoke else 3,
         warm_up=0 if smoke else 1,
         stored=10 if smoke else 1000,
-        profile=2 if quick else 4,
+        profile=1 if smoke else 2 if quick else 4,
     )
 
 

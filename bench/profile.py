@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.driving import Load, sample
 from bench.processes import family
 
+_WAITING = "Condition.wait "  # a thread that has nothing to do, whatever it looks like
 _SPY = Path(os.sys.executable).with_name("py-spy")  # type: ignore[attr-defined]
 
 
@@ -48,7 +49,9 @@ def _counted(lines: Sequence[str]) -> Counter[str]:
     found: Counter[str] = Counter()
     for line in lines:
         stack, _, count = line.rpartition(" ")
-        found[_place(stack.split(";"))] += int(count)
+        frames = stack.split(";")
+        if not frames[-1].startswith(_WAITING):
+            found[_place(frames)] += int(count)
     return found
 
 

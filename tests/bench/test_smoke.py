@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.measures import at_least, at_most, line, measure, table
 
 ROOT = Path(__file__).parents[2]
-PARTS = ["validation", "read", "write", "alliance"]
+PARTS = ["validation", "read", "search", "write", "profile", "alliance"]
 
 
 def test_a_small_run_tells_every_figure_once_and_last_as_json() -> None:
@@ -53,6 +53,8 @@ def test_a_small_run_tells_every_figure_once_and_last_as_json() -> None:
     assert told["trend of 12 sessions", "ms p50"]["goal"] == "at most 50"
     assert told["rescoring, every score new", "responses/s"]["goal"] == "at least 1000"
     assert sum("GET by id" in row for row in printed) >= 4
+    for kind in ("read", "search", "create"):
+        assert any(row.startswith(f"sqlite, {kind}: ") for row in printed), kind
 
 
 def test_a_figure_is_held_against_its_goal() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.http.answers import made, ok, refused
 from tests.http.resources import BASE, observation, patient
+from tests.support.application import Application, Clinic, clinic_of
 from tests.support.consents import actor, consent, data, labels, provision
 from tests.support.indexing import indexing
 from tests.support.staff import signed_in
@@ -37,8 +39,8 @@ async def put(http, tree) -> None:
     assert stored.status_code in (200, 201), stored.text
 
 
-@pytest.fixture
-async def records(clinic):
+async def recorded(clinic: Clinic) -> httpx.AsyncClient:
+    """What there is of Pia, whom Tess treats, and Paul; its record system."""
     for id in ("pia", "paul"):
         await put(clinic.http, patient(id, id=id))
     await put(clinic.http, {"resourceType": "Practitioner", "id": "tess"})
@@ -52,9 +54,19 @@ async def records(clinic):
     return clinic.http
 
 
+async def treating(clinic: Clinic) -> httpx.AsyncClient:
+    """Tess."""
+    return await signed_in(clinic, "therapist", "Practitioner/tess")
+
+
+@pytest.fixture
+async def records(clinic):
+    return await recorded(clinic)
+
+
 @pytest.fixture
 async def tess(clinic, records):
-    return await signed_in(clinic, "therapist", "Practitioner/tess")
+    return await treating(clinic)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -128,13 +140,14 @@ async def test_what_is_made_of_something_is_as_confidential(records, form):
     assert stored.json()["meta"]["security"][0]["code"] == "V"
 
 
-async def test_an_index_made_anew_knows_whom_old_rows_mean(clinic, records, tess):
-    denial = consent("pia", provision("deny"), id="c")
-    await put(records, {**denial, "patient": {"reference": f"{BASE}/Patient/pia"}})
-    services = clinic.application.services
-    async with services.units.write(clinic.tenant.id, resources=0) as uow:
-        uow.consents.decide(clinic.tenant.id, "c", ())
-        await uow.consents.flush()
-    assert ok(await tess.get("Observation/score"))
-    await indexing(clinic.application).run()
-    refused(await tess.get("Observation/score"), 404)
+async def test_an_index_made_anew_knows_whom_old_rows_mean(installation: Application):
+    async with clinic_of(installation) as clinic:
+        records, tess = await recorded(clinic), await treating(clinic)
+        denial = consent("pia", provision("deny"), id="c")
+        await put(records, {**denial, "patient": {"reference": f"{BASE}/Patient/pia"}})
+        async with installation.services.units.write(clinic.tenant.id, resources=0) as uow:
+            uow.consents.decide(clinic.tenant.id, "c", ())
+            await uow.consents.flush()
+        assert ok(await tess.get("Observation/score"))
+        await indexing(installation).run()
+        refused(await tess.get("Observation/score"), 404)
