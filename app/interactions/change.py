@@ -17,12 +17,11 @@ from app.search import indexer
 from app.search.visibility import Visible
 from app.security import access, authorship, consents
 from app.services import labels, projections
-from app.services.changes import Change, Kept
+from app.services.changes import Change, Kept, content_of
 
 __all__ = ["Change", "check_rules", "check_version", "store"]
 
-_PATIENT, _GROUP = REGISTRY["Patient"].code, REGISTRY["Group"].code
-_EPISODE = REGISTRY["EpisodeOfCare"].code
+_PATIENT = REGISTRY["Patient"].code
 
 
 async def store(context: Context, change: Change, *, action: str) -> Outcome:
@@ -46,12 +45,13 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
         await keep(services, context.uow, context.principal, kept)
     if changed and change.type in projections.DECIDING:
         await context.learn()
+    before = content_of(change.previous)
     if changed:
-        await _check_reach(context, change, stored, action)
-        _check_authors(context, change)
-        await _check_courses(context, change)
+        await _check_reach(context, change, before, stored, action)
+        _check_authors(context, change, before)
+        await _check_courses(context, change, before)
     # Last: that a couple has separated is told to those only who may write of them.
-    await services.joint.check(context.uow, change.tree, change.previous, tenant=tenant)
+    await services.joint.check(context.uow, change.tree, before, tenant=tenant)
     stored = as_seen(stored, context.visible(action))
     context.touched.append(stored)
     is_new = change.previous is None or change.previous.deleted
@@ -71,7 +71,7 @@ def _made_from(context: Context) -> Visible:
 
 
 async def _check_reach(
-    context: Context, change: Change, stored: StoredVersion, action: str
+    context: Context, change: Change, before: Tree, stored: StoredVersion, action: str
 ) -> None:
     """Refuses a version out of the writer's reach: what would be another's, or of no scope.
 
@@ -84,27 +84,21 @@ async def _check_reach(
         after=stored.patients,
     )
     groups = joint.groups(change.tree)
-    if previous is not None and not previous.deleted:
-        access.check_couples(
-            context.principal,
-            before=joint.groups(json.parse_stored(previous.text)),
-            after=groups,
-        )
+    if before:
+        access.check_couples(context.principal, before=joint.groups(before), after=groups)
     if not await context.uow.resources.reaches(stored, visible=context.visible(action)):
         raise access.forbidden()
     if previous is None and context.principal.is_person:
         await _check_patients(context, stored, groups)
 
 
-def _check_authors(context: Context, change: Change) -> None:
+def _check_authors(context: Context, change: Change, before: Tree) -> None:
     if not context.principal.is_person:
         return  # systems bring what others wrote
-    base, stored = context.engine.settings.fhir_base, change.previous
-    before = None
-    if stored is not None and not stored.deleted:
-        before = indexer.authors(json.parse_stored(stored.text), change.type, base=base)
-    after = indexer.authors(change.tree, change.type, base=base)
-    authorship.check_authors(context.principal, change.type, before=before, after=after)
+    base = context.engine.settings.fhir_base
+    stood = indexer.authors(before, change.type, base=base) if before else None
+    stand = indexer.authors(change.tree, change.type, base=base)
+    authorship.check_authors(context.principal, change.type, before=stood, after=stand)
 
 
 async def _check_patients(context: Context, made: StoredVersion, groups: Collection[str]) -> None:
@@ -116,41 +110,37 @@ async def _check_patients(context: Context, made: StoredVersion, groups: Collect
     own = {f"Patient/{access.own_patient(context.principal)}", *context.making}
     if made.kind == _PATIENT:
         own.add(f"Patient/{made.id}")
-    resources, tenant = context.uow.resources, context.principal.tenant
-    unknown = Visible.everything(tenant, reason="is there a patient, whatever the scope")
     within = _but_in_emergency(context)
     if made.kind not in within.denials:  # a Consent, which no denial closes
         within = replace(within, denials={})
     for group in set(groups) - own:  # hidden ones are out of reach
-        couple = await resources.read(_GROUP, group.partition("/")[2], visible=unknown)
-        if couple is None or couple.deleted:
-            raise access.forbidden()
-    for id in (each for each in made.patients if f"Patient/{each}" not in own):
-        patient = await resources.read(_PATIENT, id, visible=unknown)
-        if patient is None or patient.deleted:
-            raise access.forbidden()
-        if not await resources.reaches(patient, visible=within):
-            raise access.forbidden()
+        await _check_there(context, group, within=None)
+    for patient in {f"Patient/{id}" for id in made.patients} - own:
+        await _check_there(context, patient, within=within)
 
 
-async def _check_courses(context: Context, change: Change) -> None:
+async def _check_courses(context: Context, change: Change, before: Tree) -> None:
     """Refuses a person's session in a course that is not there for them: there it would count.
 
     What it was part of it stays part of. Systems load in any order.
     """
     if change.type != "Encounter" or not context.principal.is_person:
         return
-    stored, base = change.previous, context.engine.settings.fhir_base
-    before = json.parse_stored(stored.text) if stored is not None and not stored.deleted else {}
-    resources, tenant = context.uow.resources, context.principal.tenant
-    unknown = Visible.everything(tenant, reason="is there a course, whatever the scope")
-    within = _but_in_emergency(context)
+    base, within = context.engine.settings.fhir_base, _but_in_emergency(context)
     for course in _courses(change.tree, base) - _courses(before, base) - context.making:
-        episode = await resources.read(_EPISODE, course.partition("/")[2], visible=unknown)
-        if episode is None or episode.deleted:
-            raise access.forbidden()
-        if not await resources.reaches(episode, visible=within):
-            raise access.forbidden()
+        await _check_there(context, course, within=within)
+
+
+async def _check_there(context: Context, named: str, *, within: Visible | None) -> None:
+    """Refuses what (``Type/id``) is not there, or is out of reach, without telling which."""
+    kind, _, id = named.partition("/")
+    resources, tenant = context.uow.resources, context.principal.tenant
+    unknown = Visible.everything(tenant, reason="is it there, whatever the scope")
+    found = await resources.read(context.kind(kind), id, visible=unknown)
+    if found is None or found.deleted:
+        raise access.forbidden()
+    if within is not None and not await resources.reaches(found, visible=within):
+        raise access.forbidden()
 
 
 def _courses(encounter: Tree, base: str) -> frozenset[str]:

@@ -8,6 +8,7 @@ from app.interactions.change import check_version
 from app.interactions.context import Context
 from app.interactions.refusals import hidden
 from app.interactions.rules import WITH_END
+from app.services.changes import content_of
 
 
 async def delete(context: Context, call: Call) -> Outcome:
@@ -28,7 +29,9 @@ async def delete(context: Context, call: Call) -> Outcome:
         return Outcome("deleted", stored=locked.stored)
     check_version(call, locked.stored)
     tenant = context.principal.tenant
-    await context.engine.services.joint.check(context.uow, None, locked.stored, tenant=tenant)
+    await context.engine.services.joint.check(
+        context.uow, None, content_of(locked.stored), tenant=tenant
+    )
     stored = context.engine.records.end(context.uow, locked.stored)
     if (end := WITH_END.get(call.type)) is not None:
         await end(context.uow, stored)

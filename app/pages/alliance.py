@@ -163,21 +163,19 @@ async def _alerts(look: Look, told: Sequence[Mapping[str, Any]]) -> Sequence[Map
         stored = (await look.run("DetectedIssue", id=_id(alert["issue"]))).stored
         tree = json.parse_resource(stored.text) if stored else {}
         if tree and tree.get("status") != VOID:
-            shown.append((alert, tree))
-    cards = await _cards(look, {occasion_of(tree) for _, tree in shown})
+            shown.append((alert, tree, evaluation_of(tree)))
+    cards = await _cards(look, {occasion_of(tree) for _, tree, _ in shown})
     return [
         {
-            "session": evaluation_of(tree).get("session"),
+            "session": seen.get("session"),
             "rule": display("rupture-rule", rule_of(tree), look.browser.language),
-            "instrument": instrument(
-                str(evaluation_of(tree).get("instrument", "")), look.browser.language
-            ),
+            "instrument": instrument(str(seen.get("instrument", "")), look.browser.language),
             "state": display("alert-status", status_of(tree), look.browser.language),
-            "saw": "; ".join(_saw(look, evaluation_of(tree))),
+            "saw": "; ".join(_saw(look, seen)),
             "version": alert.get("version", ""),
             "cards": cards[occasion_of(tree)],
         }
-        for alert, tree in shown
+        for alert, tree, seen in shown
     ]
 
 

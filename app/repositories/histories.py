@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -31,6 +31,7 @@ from sqlalchemy import (
 from app.db.engine import Connection, Params, Statement
 from app.db.tables.keys import readable
 from app.db.tables.resources import resource, resource_history
+from app.repositories import asking
 from app.repositories.codec import EnvelopeCodec
 from app.repositories.data_keys import DataKeys
 from app.repositories.index_keys import IndexKeys
@@ -39,7 +40,7 @@ from app.search.compiler import Compiler
 from app.search.expression import Shaper, Value
 from app.search.sight import Sight
 from app.search.sources import Rows
-from app.search.values import bind, bound, equals, number
+from app.search.values import bound, equals, number
 from app.search.visibility import Visible
 
 _NAMES = tuple(column.name for column in resource.columns)
@@ -119,10 +120,8 @@ class Histories:
             at=query.at and tuple(shaper.slot(end) for end in query.at),
             before=query.before and tuple(shaper.slot(part) for part in query.before),
         )
-        values, dialect, tenant = shaper.values, self._connection.dialect, visible.tenant
-        return shape, await self._index_keys.hashing(
-            lambda key: bind(values, dialect, partial(key.hashed, tenant))
-        )
+        values, keys = shaper.values, self._index_keys
+        return shape, await asking.bound(self._connection, values, visible.tenant, keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,13 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from app.core.errors import AppError, Category, Issue
+from app.core.errors import AppError, Category
+from app.routers.negotiation import NotTaken
 
 TAKEN: Final = "gzip"
+PLAIN: Final = "identity"
+_HEADER: Final = "Accept-Encoding"
 _GZIP: Final = 31  # zlib's word for a gzip header and trailer around 32 KiB of window
-
-
-class NotTaken(AppError):
-    """A body in an encoding that is not opened here; ``taken`` are those that are."""
-
-    def __init__(self, *taken: str) -> None:
-        self.taken = taken
-        text = f"bodies are taken as they are{' or as gzip' if taken else ''}"
-        super().__init__(Category.UNSUPPORTED_MEDIA, (Issue("not-supported", text),))
 
 
 class Opening:
@@ -43,6 +37,14 @@ class Opening:
         if self._inflate.unused_data or (is_last and not self._inflate.eof):
             raise _malformed()
         return piece
+
+
+def unknown(*, is_fhir: bool) -> AppError:
+    """The refusal of a body in an encoding that is not opened there."""
+    words = "bodies are taken as they are"
+    if is_fhir:
+        return NotTaken(f"{words} or as {TAKEN}", _HEADER, TAKEN)
+    return NotTaken(words, _HEADER, PLAIN)
 
 
 def too_large() -> AppError:

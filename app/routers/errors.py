@@ -21,8 +21,7 @@ from app.fhir.outcome import operation_outcome
 from app.interactions.address import NotAllowed
 from app.interactions.refusals import unavailable
 from app.routers import oauth
-from app.routers.encoding import NotTaken
-from app.routers.negotiation import NoPatch
+from app.routers.negotiation import NotTaken
 from app.security.ports import Unauthenticated
 
 log = structlog.get_logger("rapport.http")
@@ -62,9 +61,7 @@ def respond(error: AppError) -> Response:
     if isinstance(error, NotAllowed):
         headers["Allow"] = ", ".join(error.methods)
     if isinstance(error, NotTaken):
-        headers["Accept-Encoding"] = ", ".join(error.taken) or "identity"
-    if isinstance(error, NoPatch):
-        headers["Accept-Patch"] = ", ".join(error.taken)
+        headers[error.header] = error.taken
     if error.category in (Category.UNAVAILABLE, Category.THROTTLED):
         headers["Retry-After"] = str(error.retry_after or _RETRY_SECONDS)
     if error.category == Category.TOO_LARGE:

@@ -23,7 +23,7 @@ from app.db.engine import DatabaseBusy
 from app.interactions.refusals import unavailable
 from app.routers import metrics
 from app.routers.dependencies import services_of
-from app.routers.encoding import TAKEN, NotTaken, Opening, too_large
+from app.routers.encoding import PLAIN, TAKEN, Opening, too_large, unknown
 from app.routers.endpoint import endpoint_of
 from app.routers.errors import answer_to, respond
 from app.routers.fields import Fields, fields_of
@@ -122,9 +122,10 @@ class Guard:
         if _TOKEN.search(scope.get("query_string") or b""):
             # Addresses are logged, remembered and passed on (RFC 6750 section 2.3).
             return AppError.of(Category.INVALID, "security", "a token is no part of an address")
-        taken = _taken(scope)
-        if _encoding(fields) not in ("identity", *taken):
-            return NotTaken(*taken)
+        if (named := _encoding(fields)) != PLAIN:
+            is_fhir = scope["path"].startswith("/fhir")
+            if named != TAKEN or not is_fhir:
+                return unknown(is_fhir=is_fhir)
         length = fields.get("content-length", "0")
         if length.isascii() and length.isdigit() and int(length[:15]) > self._most(scope):
             return too_large()
@@ -142,7 +143,7 @@ class Guard:
 
     def _capped(self, scope: Scope, receive: Receive, fields: Fields) -> Receive:
         most, got, waited, is_complete = self._most(scope), 0, 0.0, False
-        opening = None if _encoding(fields) == "identity" else Opening(most)
+        opening = None if _encoding(fields) == PLAIN else Opening(most)
 
         async def capped() -> Message:
             nonlocal got, waited, is_complete
@@ -181,12 +182,8 @@ async def _counted(scope: Scope, refusal: AppError) -> AppError:
     return refusal
 
 
-def _taken(scope: Scope) -> tuple[str, ...]:
-    return (TAKEN,) if scope["path"].startswith("/fhir") else ()
-
-
 def _encoding(fields: Fields) -> str:
-    return fields.get("content-encoding", "identity").lower()
+    return fields.get("content-encoding", PLAIN).lower()
 
 
 def _too_slow() -> AppError:

@@ -107,13 +107,11 @@ def check_body_type(content_type: str | None) -> None:
         raise _unsupported()
 
 
-class NoPatch(AppError):
-    """A body that is said to be no patch, but may be of the media types ``taken``."""
+class NotTaken(AppError):
+    """A body that is not taken as it came; the field ``header`` says as what it would be."""
 
-    taken = tuple(_PATCHES)
-
-    def __init__(self) -> None:
-        text = f"patches are taken as {', '.join(self.taken)} in UTF-8"
+    def __init__(self, text: str, header: str, taken: str) -> None:
+        self.header, self.taken = header, taken
         super().__init__(Category.UNSUPPORTED_MEDIA, (Issue("not-supported", text),))
 
 
@@ -121,7 +119,8 @@ def patch_format(content_type: str | None) -> PatchFormat:
     """What kind of patch a body is."""
     found = _PATCHES.get(_body_name(content_type))
     if found is None:
-        raise NoPatch
+        taken = ", ".join(_PATCHES)
+        raise NotTaken(f"patches are taken as {taken} in UTF-8", "Accept-Patch", taken)
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from app.fhir import json
 from app.fhir.json import Tree
 from app.fhir.registry import Interaction
 from app.repositories.resources import StoredVersion
@@ -32,6 +33,13 @@ class Change:
     previous: StoredVersion | None
     interaction: Interaction
     inherited: Labels = NONE
+
+
+def content_of(stored: StoredVersion | None) -> Tree:
+    """What a version says: nothing where there is none, or it is a deletion."""
+    if stored is None or stored.deleted:
+        return {}
+    return json.parse_stored(stored.text)
 
 
 @dataclass(frozen=True, slots=True)

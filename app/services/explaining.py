@@ -170,7 +170,7 @@ class _Question:
                         tree,
                         id=consent_id,
                         version=version.version,
-                        base=f"{self.who.issuer}/fhir",
+                        base=self.who.base,
                     )
                     if isinstance(policy, consent.Policy):
                         found.append(policy)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 from app.core.errors import AppError, Category, Issue
-from app.fhir import json, references
+from app.fhir import references
 from app.fhir.json import Tree
 from app.security.principal import Principal
-from app.services.changes import Change
+from app.services.changes import Change, content_of
 
 _CLIENTS: Final = frozenset(("note", "achievementStatus"))
 _KEPT: Final = frozenset(("id", "meta"))  # by the server, whatever a body says
@@ -22,7 +22,7 @@ def check(change: Change, principal: Principal) -> Change:
     previous = change.previous
     if principal.role != "client" or previous is None or previous.deleted:
         return change
-    before, after = json.parse_stored(previous.text), change.tree
+    before, after = content_of(previous), change.tree
     altered = [
         name
         for name in sorted((before.keys() | after.keys()) - _CLIENTS - _KEPT)

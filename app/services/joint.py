@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from app.core.clock import Clock
 from app.core.errors import AppError, Category
 from app.domain import consent
-from app.fhir import json, references
+from app.fhir import references
 from app.fhir.json import Tree
-from app.repositories.resources import StoredVersion
 from app.repositories.unit_of_work import UnitOfWork
 
 _SUBJECTS = ("subject", "for", "patient")
@@ -34,11 +33,8 @@ class Joint:
         is_one = tree.get("resourceType") == "Group"
         return frozenset() if is_one else frozenset(_groups(tree, self._base))
 
-    async def check(
-        self, uow: UnitOfWork, tree: Tree | None, previous: StoredVersion | None, *, tenant: int
-    ) -> None:
+    async def check(self, uow: UnitOfWork, tree: Tree | None, before: Tree, *, tenant: int) -> None:
         """``unprocessable`` where a separated couple's record would change; None: it would end."""
-        before = json.parse_stored(previous.text) if previous and not previous.deleted else {}
         if "Group" in (before.get("resourceType"), (tree or {}).get("resourceType")):
             await self._check_group(uow, tree, before, tenant=tenant)
             return

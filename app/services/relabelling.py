@@ -13,7 +13,6 @@ from app.fhir import json
 from app.fhir.registry import REGISTRY
 from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
 from app.repositories.versions import StoredVersion
-from app.search.visibility import Visible
 from app.services import labels
 from app.services.derived import Derived
 from app.services.labels import Source
@@ -47,7 +46,7 @@ class Relabelling:
         while after is not None:
             async with units.read(tenant) as uow:
                 after, found = await uow.index.after(
-                    after, limit=_STEP, visible=_all(tenant), kind=kind
+                    after, limit=_STEP, visible=labels.all_of(tenant), kind=kind
                 )
             ids = [each.id for each in found if self._is_concerned(each, type_name, concerned)]
             concerned |= {(kind, id) for id in ids}
@@ -73,7 +72,3 @@ class Relabelling:
                 tree = json.parse_stored(stored.text)
                 raised += await self._derived.follow(uow, tree, previous=stored, tenant=tenant)
         return raised
-
-
-def _all(tenant: int) -> Visible:
-    return Visible.everything(tenant, reason="what is made from something is as confidential")

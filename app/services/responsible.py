@@ -58,7 +58,7 @@ class Responsible:
                 )
             )
         ]
-        patient = id_in({"reference": about}, "Patient", self._base)
+        patient = id_in(response.get("subject"), "Patient", self._base)
         mine = [
             each
             for each in episodes
