@@ -14,6 +14,10 @@ SCALES = f"{OURS}/CodeSystem/alliance-scale"
 ANSWERS = f"{OURS}/CodeSystem/asc-answer"
 MRN = "https://clinic.example.org/mrn"
 PULSE_ITEMS = ("B1", "G1", "T1", "S2", "O1")
+EMERGENCY: Tree = {
+    "resourceType": "Parameters",
+    "parameter": [{"name": "reason", "valueCode": "ETREAT"}],
+}
 
 
 def patient(family: str = "Costa", **more: Any) -> Tree:
@@ -54,6 +58,22 @@ def encounter(subject: str, **more: Any) -> Tree:
         "subject": {"reference": subject},
         **more,
     }
+
+
+def goal(subject: str, text: str = "to talk", **more: Any) -> Tree:
+    return {
+        "resourceType": "Goal",
+        "lifecycleStatus": "active",
+        "subject": {"reference": subject},
+        "description": {"text": text},
+        **more,
+    }
+
+
+def couple(*members: str, **more: Any) -> Tree:
+    """A Group of people, each named by a reference."""
+    people = [{"entity": {"reference": each}} for each in members]
+    return {"resourceType": "Group", "type": "person", "actual": True, "member": people, **more}
 
 
 def pulse(*levels: int | None, subject: str | None = None, **more: Any) -> Tree:

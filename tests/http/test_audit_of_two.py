@@ -10,6 +10,7 @@ import pytest
 
 from tests.http.answers import ok, refused, resources
 from tests.http.resources import observation, patient
+from tests.http.writing import put
 from tests.support.consents import actor, consent, provision
 from tests.support.staff import person, signed_in
 
@@ -21,11 +22,6 @@ EMERGENCY = {
         {"name": "note", "valueString": "she called"},
     ],
 }
-
-
-async def put(http, tree) -> None:
-    stored = await http.put(f"{tree['resourceType']}/{tree['id']}", json=tree)
-    assert stored.status_code in (200, 201), stored.text
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from tests.http.answers import ok, refused
 from tests.http.resources import observation, patient
+from tests.http.writing import put
 from tests.support import therapy
 from tests.support.consents import actor, consent, labels, provision
 from tests.support.staff import signed_in
@@ -37,12 +38,6 @@ MEMBERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"period": ENDED},
     ),
 }
-
-
-async def put(http, tree):
-    stored = await http.put(f"{tree['resourceType']}/{tree['id']}", json=tree)
-    assert stored.status_code in (200, 201), stored.text
-    return stored
 
 
 @pytest.fixture

@@ -7,26 +7,16 @@ from typing import Any
 import pytest
 
 from tests.http.answers import comparable, made, ok, refused
-from tests.http.resources import encounter, episode, observation, patient
+from tests.http.resources import EMERGENCY, encounter, observation
+from tests.http.writing import two_courses
 from tests.support.consents import actor, consent, provision, purposes
 from tests.support.staff import signed_in
-
-EMERGENCY = {
-    "resourceType": "Parameters",
-    "parameter": [{"name": "reason", "valueCode": "ETREAT"}],
-}
 
 
 @pytest.fixture
 async def records(clinic):
     """Anna, whom Theo treats, and Berta, whom he does not."""
-    for name, therapist in (("anna", "theo"), ("berta", "tess")):
-        treated = {"careManager": {"reference": f"Practitioner/{therapist}"}}
-        for tree in (
-            patient(name, id=name),
-            episode(f"Patient/{name}", id=f"e-{name}", **treated),
-        ):
-            made(await clinic.http.put(f"{tree['resourceType']}/{tree['id']}", json=tree))
+    await two_courses(clinic.http)
     return clinic.http
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.http.answers import comparable, made, ok, refused
-from tests.http.resources import BASE, bundle, encounter, entry, patient, urn
+from tests.http.resources import BASE, bundle, couple, encounter, entry, goal, patient, urn
+from tests.http.writing import put
 from tests.support.consents import actor, consent, provision
 from tests.support.staff import signed_in
 
@@ -16,23 +17,9 @@ ENDED = {"end": "2026-02-01"}
 
 
 def group(id: str, *members: str, **first: Any) -> dict[str, Any]:
-    people: list[dict[str, Any]] = [{"entity": {"reference": f"Patient/{one}"}} for one in members]
-    people[0] |= first
-    return {
-        "resourceType": "Group", "id": id, "type": "person", "actual": True, "member": people,
-    }  # fmt: skip
-
-
-def goal(subject: str) -> dict[str, Any]:
-    return {
-        "resourceType": "Goal", "lifecycleStatus": "active",
-        "subject": {"reference": subject}, "description": {"text": "to talk"},
-    }  # fmt: skip
-
-
-async def put(http, tree) -> None:
-    stored = await http.put(f"{tree['resourceType']}/{tree['id']}", json=tree)
-    assert stored.status_code in (200, 201), stored.text
+    stated = couple(*(f"Patient/{one}" for one in members), id=id)
+    stated["member"][0] |= first
+    return stated
 
 
 @pytest.fixture

@@ -8,16 +8,12 @@ import pytest
 
 from tests.http.answers import ok
 from tests.http.resources import observation, patient
+from tests.http.writing import put
 from tests.support.consents import labels
 from tests.support.staff import signed_in
 
 VERY = {"security": labels("V", "SDV")}
 THEO = {"reference": "Practitioner/theo"}
-
-
-async def put(http, tree) -> None:
-    stored = await http.put(f"{tree['resourceType']}/{tree['id']}", json=tree)
-    assert stored.status_code in (200, 201), stored.text
 
 
 @pytest.fixture

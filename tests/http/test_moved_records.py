@@ -5,20 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.http.answers import comparable, made, ok
+from tests.http.resources import goal
 from tests.support.staff import signed_in
 
 SECRET = "what only Anna may read"
 HISTORIES = ("Goal/{id}/_history", "Goal/_history", "_history", "Goal/{id}/_history?_since=2026")
-
-
-def goal(patient: str, text: str, **more):
-    return {
-        "resourceType": "Goal",
-        "lifecycleStatus": "active",
-        "subject": {"reference": patient},
-        "description": {"text": text},
-        **more,
-    }
 
 
 @pytest.fixture

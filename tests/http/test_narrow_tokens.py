@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.http.answers import comparable, made, ok, refused
-from tests.http.resources import episode, patient
+from tests.http.answers import comparable, ok, refused
+from tests.http.resources import EMERGENCY
+from tests.http.writing import two_courses
 from tests.support.staff import person
-
-EMERGENCY = {
-    "resourceType": "Parameters",
-    "parameter": [{"name": "reason", "valueCode": "ETREAT"}],
-}
 
 
 @pytest.fixture
 async def records(clinic):
     """Anna, whom Theo treats, and Berta, whom he does not."""
-    for name, therapist in (("anna", "theo"), ("berta", "tess")):
-        treated = {"careManager": {"reference": f"Practitioner/{therapist}"}}
-        for tree in (
-            patient(name, id=name),
-            episode(f"Patient/{name}", id=f"e-{name}", **treated),
-        ):
-            made(await clinic.http.put(f"{tree['resourceType']}/{tree['id']}", json=tree))
+    await two_courses(clinic.http)
 
 
 async def test_a_program_for_one_patient_declares_no_emergency_of_another(clinic, records):

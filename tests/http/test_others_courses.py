@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.http.answers import comparable, made, ok, refused
-from tests.http.resources import BASE, bundle, encounter, entry, episode, patient, urn
+from tests.http.resources import BASE, bundle, encounter, entry, episode, urn
+from tests.http.writing import two_courses
 from tests.support.consents import actor, consent, provision
 from tests.support.staff import signed_in
 
@@ -25,13 +26,7 @@ def session(whose: str, *courses: str, day: int = 5) -> dict[str, Any]:
 @pytest.fixture
 async def records(clinic):
     """Anna's course with Theo, of one session, and Berta's with Tess; Anna denies reception."""
-    for name, therapist in (("anna", "theo"), ("berta", "tess")):
-        treated = {"careManager": {"reference": f"Practitioner/{therapist}"}}
-        for tree in (
-            patient(name, id=name),
-            episode(f"Patient/{name}", id=f"e-{name}", **treated),
-        ):
-            made(await clinic.http.put(f"{tree['resourceType']}/{tree['id']}", json=tree))
+    await two_courses(clinic.http)
     made(await clinic.http.post("Encounter", json=session("anna", "EpisodeOfCare/e-anna")))
     denied = provision("permit", provision("deny", actor=[actor("Practitioner/rita")]))
     made(await clinic.http.put("Consent/k", json=consent("anna", denied, id="k")))

@@ -10,6 +10,7 @@ import pytest
 
 from tests.http.answers import ok, refused, resources
 from tests.http.resources import observation
+from tests.http.writing import put
 from tests.support import therapy
 from tests.support.staff import signed_in
 from tests.support.therapy import asc
@@ -29,11 +30,6 @@ def note(id: str, about: str, **more: Any) -> dict[str, Any]:
         "type": {"coding": [{"system": system, "code": code}]},
         "subject": {"reference": about}, "content": content, **more,
     }  # fmt: skip
-
-
-async def put(http, tree) -> None:
-    stored = await http.put(f"{tree['resourceType']}/{tree['id']}", json=tree)
-    assert stored.status_code in (200, 201), stored.text
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import httpx
 import pytest
 
 from tests.http.answers import made, ok, refused
-from tests.http.resources import BASE, observation, patient
+from tests.http.resources import BASE, couple, goal, observation, patient
+from tests.http.writing import put
 from tests.support.application import Application, Clinic, clinic_of
 from tests.support.consents import actor, consent, data, labels, provision
 from tests.support.indexing import indexing
@@ -17,26 +16,6 @@ from tests.support.staff import signed_in
 FORMS = ("{}", f"{BASE}/{{}}", "{}/_history/1", f"{BASE}/{{}}/_history/1")
 # Nobody here is meant by these.
 ELSEWHERE = ("https://elsewhere.example.org/fhir/{}", "https://rapport.test/{}")
-
-
-def group(*members: str) -> dict[str, Any]:
-    people = [{"entity": {"reference": each}} for each in members]
-    return {
-        "resourceType": "Group", "id": "couple", "type": "person", "actual": True,
-        "member": people,
-    }  # fmt: skip
-
-
-def goal(subject: str) -> dict[str, Any]:
-    return {
-        "resourceType": "Goal", "lifecycleStatus": "active",
-        "subject": {"reference": subject}, "description": {"text": "to talk"},
-    }  # fmt: skip
-
-
-async def put(http, tree) -> None:
-    stored = await http.put(f"{tree['resourceType']}/{tree['id']}", json=tree)
-    assert stored.status_code in (200, 201), stored.text
 
 
 async def recorded(clinic: Clinic) -> httpx.AsyncClient:
@@ -73,7 +52,7 @@ async def tess(clinic, records):
 async def test_a_couple_shares_nothing_without_both_whoever_writes_its_members(
     clinic, records, form
 ):
-    await put(records, group(form.format("Patient/pia"), "Patient/paul"))
+    await put(records, couple(form.format("Patient/pia"), "Patient/paul", id="couple"))
     joint = made(await records.post("Goal", json=goal("Group/couple")))
     rules = provision("permit", actor=[actor("Group/couple")])
     await put(records, consent("paul", rules, id="of-paul"))
@@ -86,11 +65,11 @@ async def test_a_couple_shares_nothing_without_both_whoever_writes_its_members(
 
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_separated_couple_is_closed_whatever_it_is_called(records, form):
-    couple = group(form.format("Patient/pia"), form.format("Patient/paul"))
-    await put(records, couple)
+    pair = couple(*(form.format(f"Patient/{id}") for id in ("pia", "paul")), id="couple")
+    await put(records, pair)
     made(await records.post("Goal", json=goal(form.format("Group/couple"))))
-    couple["member"][0]["period"] = {"end": "2026-02-01"}
-    await put(records, couple)
+    pair["member"][0]["period"] = {"end": "2026-02-01"}
+    await put(records, pair)
     for named in FORMS:
         refused(await records.post("Goal", json=goal(named.format("Group/couple"))), 422)
 

@@ -9,6 +9,7 @@ import pytest
 from app.core.clock import SECOND, format_instant
 from tests.http.answers import made, ok, resources
 from tests.http.resources import ANSWERS, BASE, OURS, encounter, episode, patient, pulse
+from tests.http.writing import put
 from tests.support.staff import signed_in
 
 TASKS = f"{OURS}/CodeSystem/task-code"
@@ -20,11 +21,6 @@ WAITS: dict[str, Any] = {
         {"type": {"text": "form"}, "valueCanonical": f"{OURS}/Questionnaire/asc-pulse|1.0.0"}
     ],
 }  # fmt: skip
-
-
-async def put(http, tree) -> None:
-    stored = await http.put(f"{tree['resourceType']}/{tree['id']}", json=tree)
-    assert stored.status_code in (200, 201), stored.text
 
 
 def afraid(session: str | None) -> dict[str, Any]:
