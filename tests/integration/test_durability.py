@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
 
 from app.core.config import Settings
 from app.serving import reasons_not_to
-from tests.support.postgres import APP
-from tests.support.replica import replica_of
+from tests.support import postgres
+from tests.support.databases import Databases
 
 OFF = ("fsync", "full_page_writes")
 
 
 @pytest.mark.parametrize("off", [(), OFF])
-async def test_production_refuses_a_database_that_may_lose_what_it_committed(
-    databases, tmp_path, off
-):
-    made = await databases.make("postgresql")
-    same = replica_of(databases._server(), **dict.fromkeys(off, "off"))
-    server = (await asyncio.to_thread(same.__enter__)).server
+async def test_production_refuses_a_database_that_may_lose_what_it_committed(tmp_path, off):
+    run, data = tmp_path / "cluster", tmp_path / "data"
+    run.mkdir()
+    data.mkdir()
+    settings = dict.fromkeys(off, "off")
+    server = await asyncio.to_thread(postgres.join, run, os.getpid(), settings=settings)
     try:
-        url = server.url(made.url.rpartition("/")[2], APP)
+        url = (await Databases(run, lambda: server).make("postgresql")).url
         for env in ("production", "demo"):
-            settings = Settings(
-                env=env, data_dir=tmp_path, database_url=url, base_url="https://rapport.test"
+            configured = Settings(
+                env=env, data_dir=data, database_url=url, base_url="https://rapport.test"
             )
-            told = [each for each in await reasons_not_to(settings) if "may lose" in each]
+            told = [each for each in await reasons_not_to(configured) if "may lose" in each]
             named = tuple(name for name in OFF if any(name in each for each in told))
             assert named == (off if env == "production" else ())
     finally:
-        await asyncio.to_thread(same.__exit__, None, None, None)
+        await asyncio.to_thread(postgres.leave, run)

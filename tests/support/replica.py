@@ -44,8 +44,11 @@ class Replica:
 
 
 @contextmanager
-def replica_of(primary: Server, **settings: str) -> Iterator[Replica]:
-    """A replica, ready, with settings of its own; ended and removed on leaving."""
+def replica_of(primary: Server) -> Iterator[Replica]:
+    """A replica, ready; ended and removed on leaving.
+
+    Of a server that nothing else writes to: a busy one may drop the log that a copy begins with.
+    """
     place, spare = home(on_disk=False), Path(tempfile.mkdtemp(prefix="rapport-pg-"))
     try:
         programs = Programs.found(place, spare)
@@ -57,7 +60,7 @@ def replica_of(primary: Server, **settings: str) -> Iterator[Replica]:
             at=place,
             env={**os.environ, "PGPASSWORD": primary.password},
         )
-        process = programs.serve(data, {**listening(port), "max_connections": 200, **settings})
+        process = programs.serve(data, {**listening(port), "max_connections": 200})
         server = replace(primary, port=port, pid=process.pid)
         try:
             await_ready(process, server, "SELECT 1")

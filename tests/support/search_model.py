@@ -20,7 +20,9 @@ Values = Callable[[Tree], list[Any]]
 
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, tzinfo=UTC)
-STATUS_SYSTEMS = {
+# The system that the type's only plain code implies.
+IMPLIED_SYSTEMS = {
+    "Patient": "http://hl7.org/fhir/administrative-gender",
     "Observation": "http://hl7.org/fhir/observation-status",
     "Encounter": "http://hl7.org/fhir/encounter-status",
     "QuestionnaireResponse": "http://hl7.org/fhir/questionnaire-answers-status",
@@ -327,7 +329,7 @@ def _token_passes(system: str | None, code: str | None, text: str, owner: str) -
     if not bar:
         return True
     if system == "*":
-        system = STATUS_SYSTEMS.get(owner)
+        system = IMPLIED_SYSTEMS.get(owner)
     return (system or "") == asked_system
 
 
