@@ -51,7 +51,9 @@ async def take_back(request: Request) -> Response:
     async with server.units.write() as unit:
         given = await unit.accounts.grants.of_person(own.tenant, own.account_id, now=now)
         if fields.get("program") in [one.grant_id for one in given]:
-            await unit.accounts.grants.take_back(own.tenant, fields["program"], at=now)
+            given_up = (own.tenant, fields["program"])
+            await unit.accounts.grants.revoke(*given_up, at=now)
+            await unit.accounts.left_behind.end_of_grant(*given_up, at=now)
             await server.audit.record(
                 SecurityEvent(
                     EventName.TOKEN_REVOKED,

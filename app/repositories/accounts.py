@@ -9,6 +9,7 @@ from app.repositories.accounts_clients import Clients
 from app.repositories.accounts_factors import Factors
 from app.repositories.accounts_grants import Grants
 from app.repositories.accounts_keys import SigningKeys
+from app.repositories.accounts_left_behind import LeftBehind
 from app.repositories.accounts_people import People
 from app.repositories.accounts_providers import Providers
 from app.repositories.accounts_sessions import Sessions
@@ -40,6 +41,11 @@ class Accounts:
     def keys(self) -> SigningKeys:
         """The keys that sign."""
         return SigningKeys(self._connection)
+
+    @cached_property
+    def left_behind(self) -> LeftBehind:
+        """What goes on in a person's name."""
+        return LeftBehind(self._connection)
 
     @cached_property
     def people(self) -> People:

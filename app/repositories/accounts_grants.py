@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Integer, and_, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import Integer, and_, bindparam, delete, insert, or_, select, update
 
 from app.db.engine import Connection, Statement
 from app.db.metadata import Blob, Micros, Str
@@ -17,7 +17,6 @@ from app.db.tables.authorizations import (
     launch_context,
     refresh_token,
 )
-from app.db.tables.subscriptions import subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,23 +131,6 @@ _STANDING = Statement(
 _REVOKE = Statement(
     update(access_grant).where(*_THIS_GRANT, access_grant.c.revoked.is_(None)).values(revoked=_AT)
 )
-# What a program asked to be told of in the person's name ends now, as what has its end in itself.
-_END_TOLD = Statement(
-    update(subscription)
-    .where(
-        subscription.c.tenant == bindparam("this_tenant", type_=Integer()),
-        subscription.c.status != "off",
-        exists(
-            select(access_grant.c.grant_id).where(
-                *_THIS_GRANT,
-                access_grant.c.tenant == subscription.c.tenant,
-                access_grant.c.client_id == subscription.c.client_id,
-                access_grant.c.account_id == subscription.c.account_id,
-            )
-        ),
-    )
-    .values(until=_AT, due=_AT)
-)
 _REVOKE_ALL = Statement(
     update(access_grant)
     .where(
@@ -254,12 +236,6 @@ class Grants:
         """Voids a grant with all its tokens; False where it was void already."""
         params = {"this_tenant": tenant, "this_id": grant_id, "at": at}
         return await self._connection.execute(_REVOKE, params) == 1
-
-    async def take_back(self, tenant: int, grant_id: str, *, at: int) -> None:
-        """Voids a grant, and ends what its program is told of in the name of its person."""
-        params = {"this_tenant": tenant, "this_id": grant_id, "at": at}
-        for statement in (_REVOKE, _END_TOLD):
-            await self._connection.execute(statement, params)
 
     async def revoke_all(self, tenant: int, account_id: str, *, at: int) -> None:
         """Voids every grant of a person."""

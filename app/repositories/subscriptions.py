@@ -120,7 +120,7 @@ _DUE = Statement(
             and_(
                 subscription.c.due <= _NOW,
                 or_(
-                    and_(subscription.c.until <= _NOW, subscription.c.status != "error"),
+                    subscription.c.until <= _NOW,
                     subscription.c.status == "requested",
                     and_(
                         subscription.c.status == "active",

@@ -1,7 +1,8 @@
 """Links that let somebody set a password: an invitation, a forgotten password.
 
 A link is random, kept by its hash, good once and for a short time. Asking for one tells nothing
-about whether an account exists. Using one ends every session and grant of the account.
+about whether an account exists. Using one ends every session and grant of the account, and what
+was left behind with them; second factors stay.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from app.security import backoff, jose, passwords
 from app.security.notifier import Notifier, NotSent, link_message, notice_message
 from app.security.oauth.token import Caller
 from app.security.passwords import Passwords
-from app.security.people import folded
+from app.security.people import folded, give_back
 from app.security.ports import AuditSink, EventName, SecurityEvent, Unit, Units
 from app.security.sessions import hash_of
 
@@ -122,8 +123,7 @@ class AccountLinks:
                 raise _gone()
             account = sent.account
             await unit.accounts.people.set_password(account, password_hash=encoded, at=now)
-            await unit.accounts.sessions.end_all(account.tenant, account.account_id, at=now)
-            await unit.accounts.grants.revoke_all(account.tenant, account.account_id, at=now)
+            await give_back(unit.accounts, account, now=now)
             invited = sent.link.purpose == INVITATION
             event = EventName.INVITATION_ACCEPTED if invited else EventName.PASSWORD_CHANGED
             await self._record(event, account, caller, unit=unit)

@@ -112,8 +112,14 @@ async def change_role(
 async def forget_factors(accounts: Accounts, which: Account, *, now: int) -> None:
     """Lets a person who lost every second factor set up another; what was opened ends."""
     await accounts.factors.drop_all(which.tenant, which.account_id)
+    await give_back(accounts, which, now=now)
+
+
+async def give_back(accounts: Accounts, which: Account, *, now: int) -> None:
+    """Ends whatever somebody else who had the account may have opened, or left behind, with it."""
     await accounts.sessions.end_all(which.tenant, which.account_id, at=now)
     await accounts.grants.revoke_all(which.tenant, which.account_id, at=now)
+    await accounts.left_behind.end_of_person(which, at=now)
 
 
 def _complaints(new: NewUser) -> list[str]:

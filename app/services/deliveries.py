@@ -89,7 +89,7 @@ class Deliveries:
         """Does what is due for one Subscription: matches, and sends one notification."""
         await self._matching.match(units, standing)
         now = self._clock.now()
-        if standing.status == "error" or standing.due > now:
+        if standing.due > now or (standing.status == "error" and standing.until > now):
             return
         pulled = standing.channel == "websocket" and standing.status == "active"
         if pulled and standing.until > now:
