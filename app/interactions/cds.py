@@ -18,6 +18,7 @@ from app.interactions.context import Context
 from app.interactions.grounds import Decided, decided
 from app.interactions.operations.seeing import owed_of
 from app.repositories.cds_feedback import Feedback
+from app.search.found import NOBODY, Whose
 from app.security import access
 from app.security.principal import TREATMENT, Principal
 from app.security.scopes import ACTIONS, ResourceScope, Scopes
@@ -227,7 +228,7 @@ async def _record(client: Context, by: Context, hook: Hook, *, is_hidden: bool) 
             "operation",
             by.principal,
             client.facts,
-            patients=[hook.patient] if shown else (),
+            whose=Whose((hook.patient,)) if shown else NOBODY,
             opened=found.grounds if found else None,
             detail=detail if shown else {**detail, "patient": hook.patient},
         )

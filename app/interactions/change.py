@@ -14,6 +14,7 @@ from app.interactions.context import Context
 from app.interactions.rules import BEFORE_STORE, WITH_STORE
 from app.repositories.versions import StoredVersion, as_seen
 from app.search import indexer
+from app.search.found import Whose
 from app.search.visibility import Visible
 from app.security import access, authorship, consents
 from app.services import labels, projections
@@ -51,7 +52,8 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
         _check_authors(context, change, before)
         await _check_courses(context, change, before)
     # Last: that a couple has separated is told to those only who may write of them.
-    await services.joint.check(context.uow, change.tree, before, tenant=tenant)
+    members = await services.joint.check(context.uow, change.tree, before, tenant=tenant)
+    stored = replace(stored, whose=Whose(stored.patients, members))
     stored = as_seen(stored, context.visible(action))
     context.touched.append(stored)
     is_new = change.previous is None or change.previous.deleted

@@ -15,6 +15,7 @@ from app.interactions.services import Services
 from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
 from app.search.asker import Concern
 from app.search.cursor import CursorCipher
+from app.search.found import NOBODY, Whose
 from app.search.visibility import Visible
 from app.security import access
 from app.security.principal import Principal
@@ -45,7 +46,7 @@ class Engine:
 class Context:
     """One request inside its unit of work.
 
-    ``touched`` and ``patients`` (ids of those not named by ``touched``) are what the audit
+    ``touched`` and ``whose`` (those not named by ``touched``) are what the audit
     record will tell, ``grounds`` (by patient) what opened to the caller what was found of them.
     ``making`` are the Patients, Groups and courses (``Type/id``) that a transaction makes, before
     or after what is theirs.
@@ -56,7 +57,7 @@ class Context:
     facts: RequestFacts
     uow: UnitOfWork
     touched: list[Shown] = field(default_factory=list)
-    patients: tuple[str, ...] = ()
+    whose: Whose = NOBODY
     making: frozenset[str] = frozenset()
     concern: Concern = field(default_factory=Concern)
     grounds: Mapping[str, Grounds] = field(default_factory=dict)

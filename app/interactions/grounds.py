@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from app.fhir.audit.record import AuditRecord
 from app.fhir.registry import REGISTRY
 from app.interactions.context import Context
+from app.search.found import NOBODY, Whose
 from app.search.visibility import Visible
 from app.security import consents
 from app.services import explaining, grounds
@@ -22,19 +23,24 @@ _OF_INTEREST = frozenset(("consent", "break-glass"))
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The grounds by patient (an id; empty where the row is in nobody's compartment).
+    """Whose the row is, and the grounds by patient (an id; empty where it is nobody's).
 
     Of a couple's row each is told of their own Consent or emergency, and never of the other's.
-    ``records`` are those of what Consents decided.
+    ``records`` are those of what Consents decided about one person's row.
     """
+
+    whose: Whose
 
     grounds: Mapping[str, Grounds]
     records: tuple[AuditRecord, ...]
 
     @property
-    def patients(self) -> tuple[str, ...]:
-        """Those who are told."""
-        return tuple(sorted(filter(None, self.grounds)))
+    def told(self) -> Whose:
+        """Those of them who are told."""
+        return Whose(
+            tuple([each for each in self.whose.patients if each in self.grounds]),
+            tuple([each for each in self.whose.members if each.patient in self.grounds]),
+        )
 
     @property
     def refuses(self) -> bool:
@@ -64,9 +70,11 @@ async def decided(context: Context, action: str, type_name: str, id: str) -> Dec
         because.version,
         because.provision,
     )
+    whose = stored.whose if stored is not None else NOBODY
+    owners = (*whose.patients, *(each.patient for each in whose.members))
     by: Mapping[str, Grounds] = {
         patient: decisive
-        for patient in (stored.patients if stored is not None else ()) or ("",)
+        for patient in owners or ("",)
         if because.patient in (None, patient) or not patient
     }
     if len(by) > 1:  # not everybody's: of whom it was, the query tells
@@ -75,9 +83,9 @@ async def decided(context: Context, action: str, type_name: str, id: str) -> Dec
     records = tuple(
         audit.consent_decision(principal, context.facts, patient=patient, grounds=grounds)
         for patient, grounds in by.items()
-        if patient and grounds.consent is not None
+        if patient in whose.patients and grounds.consent is not None
     )
-    return Decided(by, records)
+    return Decided(whose, by, records)
 
 
 async def opened(context: Context, rids: Sequence[int]) -> Mapping[str, Grounds]:

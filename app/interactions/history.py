@@ -99,7 +99,7 @@ async def _name(context: Context, page: Sequence[StoredVersion], visible: Visibl
     """What was shown and whose it is, for the audit log."""
     context.touched.extend(page)
     rids = {version.rid for version in page}
-    context.patients = await context.uow.resources.patients_of(rids, visible=visible)
+    context.whose = await context.uow.resources.whose(rids, visible=visible)
     context.grounds = await opened(context, sorted(rids))
 
 

@@ -33,6 +33,7 @@ from app.interactions.search import search
 from app.interactions.update import update
 from app.repositories.resources import StoredVersion
 from app.repositories.unit_of_work import UnitOfWork
+from app.search.found import NOBODY, together
 from app.security import access
 from app.security.authentication import Presumed
 from app.security.principal import Principal
@@ -165,7 +166,7 @@ async def _attempt(
 
 async def perform(context: Context, call: Call) -> Outcome:
     """Runs one prepared call inside a unit of work and adds its audit record."""
-    context.touched, context.patients, context.grounds = [], (), {}
+    context.touched, context.whose, context.grounds = [], NOBODY, {}
     if call.operation is not None:
         outcome = await OPERATIONS[call.operation].run(context, call)
     else:
@@ -182,12 +183,7 @@ def record(context: Context, call: Call, found: Decided | None = None) -> None:
     touched = context.touched
     names = {f"{by_code(shown.kind).name}/{shown.id}" for shown in touched}
     is_named = len(names) == 1 and call.interaction not in QUERIES
-    patients = {
-        patient
-        for shown in touched
-        if isinstance(shown, StoredVersion)
-        for patient in shown.patients
-    }
+    stored = {shown.whose for shown in touched if isinstance(shown, StoredVersion)}
     context.uow.audited.extend(
         context.engine.audit.success(
             call.event,
@@ -195,7 +191,7 @@ def record(context: Context, call: Call, found: Decided | None = None) -> None:
             context.facts,
             entity=names.pop() if is_named else None,
             version=touched[0].version if is_named and len(touched) == 1 else None,
-            patients=sorted(patients.union(context.patients)),
+            whose=together([context.whose, *stored]),
             opened={**context.grounds, **(found.grounds if found else {})},
         )
     )
@@ -223,7 +219,7 @@ async def _run_transaction(
         context = Context(engine, principal, call.facts, uow)
         await context.learn()
         document = await transaction(context, planned, perform, minimal=call.minimal)
-        context.touched, context.patients, context.grounds = [], (), {}
+        context.touched, context.whose, context.grounds = [], NOBODY, {}
         record(context, call)
         return Outcome("ok", document=document)
 
@@ -270,7 +266,7 @@ async def _record_refusal(
                 call.facts,
                 error=refusal,
                 entity=target,
-                patients=found.patients if found else (),
+                whose=found.told if found else NOBODY,
                 opened=found.grounds if found else None,
             )
         )

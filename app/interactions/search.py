@@ -18,7 +18,7 @@ from app.interactions.refusals import not_found
 from app.search import cursor as cursors
 from app.search import parser
 from app.search.cursor import Position
-from app.search.found import Found, Page
+from app.search.found import Found, Page, together
 from app.search.query import SearchQuery
 
 CURSOR = "_cursor"
@@ -53,7 +53,7 @@ async def page_of(context: Context, call: Call, query: SearchQuery, *, address: 
     page = await context.uow.searches.page(
         query, visible=context.visible("s"), after=_after(context, call, binding)
     )
-    await _name_patients(context, page)
+    await _tell_whose(context, page)
     links = {"self": _link(context, address, query)}
     if page.next is not None:
         token = context.engine.cursors.seal(page.next.values(), binding=binding)
@@ -80,10 +80,10 @@ async def _check_owner(context: Context, owner: tuple[str, str]) -> None:
         raise not_found()
 
 
-async def _name_patients(context: Context, page: Page) -> None:
+async def _tell_whose(context: Context, page: Page) -> None:
     """Whose records were shown, for the audit log."""
     shown = (*page.matches, *page.includes)
-    context.patients = tuple({patient for found in shown for patient in found.patients})
+    context.whose = together({found.whose for found in shown})
     context.grounds = await opened(context, [found.rid for found in shown if found.rid])
 
 

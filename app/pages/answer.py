@@ -26,6 +26,7 @@ from app.interactions.context import Context
 from app.pages.browser import Browser
 from app.pages.route import PageRoute
 from app.routers.dependencies import Services, services_of
+from app.search.found import NOBODY, Whose
 from app.security import scopes
 from app.security.principal import PATIENT_REQUEST, TREATMENT, Principal
 from app.services.answering import Answering, Asked, Form
@@ -54,7 +55,7 @@ async def form(request: Request, token: str) -> Response:
                 _principal(services, asked),
                 _facts(services, request),
                 entity=f"Task/{asked.link.task}",
-                patients=[patient] if subject == "Patient" else [],
+                whose=Whose((patient,)) if subject == "Patient" else NOBODY,
             )
             unit.audited.extend(looked)
     except AppError as refusal:

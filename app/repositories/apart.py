@@ -32,7 +32,7 @@ def fill(connection: ScratchConnection, found: Iterable[Found], *, tenant: int) 
         key = {"tenant": tenant, "rid": each.rid}
         resources.append(key | _row(each))
         about = {"kind": each.kind, "owner_kind": _PATIENT}
-        owners.extend(key | about | {"owner_id": patient} for patient in each.patients)
+        owners.extend(key | about | {"owner_id": patient} for patient in each.whose.patients)
         tree, name = json.parse_stored(each.text), by_code(each.kind).name
         # No base: what refers to others was asked where they are.
         indexed = indexer.index(tree, name, id=each.id, base="")

@@ -27,7 +27,7 @@ from app.search.compiler import Compiler
 from app.search.expression import Shaper
 from app.search.sight import Sight
 from app.search.sources import Rows
-from app.search.sources.resource import patients
+from app.search.sources.resource import owners
 from app.search.values import AnyOf, Hash, bind, equals, in_clear
 from app.search.visibility import Visible
 
@@ -51,7 +51,7 @@ def lookup(
 ) -> tuple[Statement, Params]:
     """The statement and its parameters.
 
-    Its columns are ``COLUMNS``, patients, and ``seen``; for labels the id and both labels.
+    Its columns are ``COLUMNS``, owners, and ``seen``; for labels the id and both labels.
     """
     one = len(ids) == 1
 
@@ -87,7 +87,7 @@ def _lookup(
         return Statement(found.where(this, seen), by_key=one)
     columns = [readable(resource, name) for name in COLUMNS]
     if purpose == "read":
-        return Statement(select(*columns, patients(resource)).where(this, seen), by_key=one)
+        return Statement(select(*columns, owners(resource)).where(this, seen), by_key=one)
     number = case((seen, literal_column("1")), else_=literal_column("0"))
-    held = select(*columns, patients(resource), number).where(this)
+    held = select(*columns, owners(resource), number).where(this)
     return Statement(held.with_for_update(of=resource) if dialect == "postgresql" else held)

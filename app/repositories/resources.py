@@ -37,10 +37,11 @@ from app.repositories.index_keys import IndexKeys
 from app.repositories.lookups import COLUMNS
 from app.repositories.versions import StoredVersion, as_seen, open_row, with_past
 from app.search.expression import Slot
+from app.search.found import NOBODY, Whose, together
 from app.search.indexer import Indexed
 from app.search.secrecy import IndexKey, at_rest
-from app.search.sources.resource import named
-from app.search.values import bind, equals, in_clear, number, one_of
+from app.search.sources.resource import of_people, owned, whose
+from app.search.values import bind, equals, in_clear, one_of
 from app.search.visibility import Alternative, Visible
 
 __all__ = ["Locked", "Resources", "StoredVersion"]
@@ -97,14 +98,14 @@ _READ_PAST = Statement(
     ),
     by_key=True,
 )
-_PATIENTS_OF = Statement(
-    select(compartment.c.owner_id)
+_OWNERS_OF = Statement(
+    select(owned(compartment))
     .where(
         equals(compartment.c.tenant, Slot(0)),
         one_of(compartment.c.rid, Slot(1, is_list=True)),
-        compartment.c.owner_kind == number(_PATIENT),
+        of_people(compartment),
     )
-    .distinct()
+    .group_by(compartment.c.rid)
 )
 _DELETE_OWNERS = [
     Statement(delete(table).where(table.c.tenant == _HOLD["tenant"], table.c.rid == _HOLD["rid"]))
@@ -292,14 +293,14 @@ class Resources:
         if not rows:
             return None
         past = await self._keys.opening(lambda: as_seen(open_row(rows[0], self._codec), visible))
-        return replace(past, patients=current.patients)
+        return replace(past, whose=current.whose)
 
     async def _opened(self, rows: Sequence[Row], visible: Visible) -> list[StoredVersion]:
         return await self._keys.opening(lambda: [self._stored(row, visible) for row in rows])
 
     def _stored(self, row: Row, visible: Visible) -> StoredVersion:
-        owners = named(row[len(COLUMNS)])
-        return as_seen(open_row(row, self._codec, patients=owners), visible)
+        owners = whose(row[len(COLUMNS)])
+        return as_seen(open_row(row, self._codec, whose=owners), visible)
 
     async def labels(
         self, sources: Collection[tuple[int, str]], *, visible: Visible
@@ -314,13 +315,13 @@ class Resources:
             found.update(((kind, id), (rank, bits)) for id, rank, bits in rows)
         return found
 
-    async def patients_of(self, rids: Collection[int], *, visible: Visible) -> tuple[str, ...]:
-        """The patients in whose compartments these rows are, for the audit record."""
+    async def whose(self, rids: Collection[int], *, visible: Visible) -> Whose:
+        """Whose these rows are, for the audit record."""
         if not rids:
-            return ()
+            return NOBODY
         params = bind([visible.tenant, tuple(rids)], self._connection.dialect, in_clear)
-        rows = await self._connection.fetch(_PATIENTS_OF, params)
-        return tuple(sorted(row[0] for row in rows))
+        rows = await self._connection.fetch(_OWNERS_OF, params)
+        return together(whose(row[0]) for row in rows)
 
 
 def _unlabelled(way: Alternative) -> Alternative:

@@ -10,6 +10,7 @@ from sqlalchemy import FromClause, and_, literal_column, or_
 from app.db.engine import Row
 from app.db.tables.resources import resource_history
 from app.repositories.codec import EnvelopeCodec, Sealed
+from app.search.found import NOBODY, Whose
 from app.search.visibility import Visible
 
 CLINIC: Final = "tenant"  # the key owner of what is no patient's and no couple's
@@ -19,7 +20,7 @@ CLINIC: Final = "tenant"  # the key owner of what is no patient's and no couple'
 class StoredVersion:
     """One version as it is stored; ``text`` is empty for a deletion.
 
-    ``patients`` are the ids of the patients in whose compartments it is.
+    ``whose`` it is says the compartments that it is in.
     """
 
     tenant: int
@@ -35,7 +36,12 @@ class StoredVersion:
     confidentiality: int
     sensitivity: int
     data_class: str | None
-    patients: tuple[str, ...] = ()
+    whose: Whose = NOBODY
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """The ids of the patients in whose compartments it is."""
+        return self.whose.patients
 
 
 def with_past(current: FromClause) -> FromClause:
@@ -59,7 +65,7 @@ def as_seen(stored: StoredVersion, visible: Visible) -> StoredVersion:
     return stored if text is stored.text else replace(stored, text=text)
 
 
-def open_row(row: Row, codec: EnvelopeCodec, *, patients: tuple[str, ...] = ()) -> StoredVersion:
+def open_row(row: Row, codec: EnvelopeCodec, *, whose: Whose = NOBODY) -> StoredVersion:
     """A stored version from the columns of ``resource`` or ``resource_history``, and more.
 
     One whose key was destroyed is as one that was deleted: that it was is all there is to know.
@@ -84,5 +90,5 @@ def open_row(row: Row, codec: EnvelopeCodec, *, patients: tuple[str, ...] = ()) 
         confidentiality=confidentiality,
         sensitivity=sensitivity,
         data_class=data_class,
-        patients=patients,
+        whose=whose,
     )

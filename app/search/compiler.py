@@ -121,7 +121,10 @@ class Compiler:
         if way.consent is not None:
             conditions.append(consents.condition(rows, way.consent))
         if way.untold is not None:
-            conditions.append(untold.condition(rows, way.untold, self._at_hand.where))
+            left_out = untold.condition(
+                rows, way.untold, self._at_hand.where, tenant=self.sight.tenant
+            )
+            conditions.append(left_out)
         for name, limit in (
             ("confidentiality", way.confidentiality),
             ("sensitivity", way.sensitivity),

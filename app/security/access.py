@@ -291,7 +291,8 @@ def _denials(principal: Principal, action: str, concern: Concern) -> Mapping[int
         hidden = _no_clients()
         for kind, where in hidden:
             found[kind] = (*found.get(kind, ()), Alternative(constraint=where))
-        found[own_log.EVENT] = (own_log.leaves_out(principal, own_patient(principal), hidden),)
+        untold = own_log.leaves_out(principal, own_patient(principal), hidden, concern)
+        found[own_log.EVENT] = (untold,)
     return found
 
 

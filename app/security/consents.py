@@ -122,6 +122,11 @@ def denials(principal: Principal, action: str, concern: Concern) -> Mapping[int,
     }
 
 
+def partner(principal: Principal, concern: Concern) -> Asker:
+    """How to ask which rows about others too these have not opened to a client."""
+    return _asker(principal, "r", Form.PARTNER, concern)
+
+
 def leaves_open(principal: Principal, concern: Concern) -> bool:
     """Whether the clinic's policy leaves to the caller what no Consent speaks of.
 

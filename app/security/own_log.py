@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from app.fhir.registry import REGISTRY
+from app.search.asker import Concern
 from app.search.expression import Expression
 from app.search.sight import Alternative
 from app.search.untold import Untold
@@ -13,12 +14,13 @@ from app.security import clearance, consents, roles
 from app.security.principal import Principal
 
 EVENT = REGISTRY["AuditEvent"].code
-# Of many clients there are none but their therapists' own notes.
-_APART = (REGISTRY["DocumentReference"].code,)
 
 
 def leaves_out(
-    principal: Principal, own: str | None, hidden: tuple[tuple[int, Expression], ...]
+    principal: Principal,
+    own: str | None,
+    hidden: tuple[tuple[int, Expression], ...],
+    concern: Concern,
 ) -> Alternative:
     """The events that a client (``own``) is not told of.
 
@@ -32,7 +34,7 @@ def leaves_out(
             confidentiality=clearance.rank(principal.role, principal.clearance),
             sensitivity=clearance.all_but_notes(),
             hidden=hidden,
-            apart=_APART,
+            partner=consents.partner(principal, concern),
         )
     )
 

@@ -8,7 +8,7 @@ in base64.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from app.core.errors import AppError, Category
 from app.core.ids import IdSource
 from app.fhir.audit.kinds import KINDS, Shape
 from app.fhir.audit.record import MAJOR, MINOR, SERIOUS, SUCCESS, AuditRecord
+from app.search.found import NOBODY, Whose
 from app.search.retelling import retold
 from app.security.ports import EventName, SecurityEvent
 from app.security.principal import Principal
@@ -71,12 +72,14 @@ class AuditTrail:
         entity: str | None = None,
         version: int | None = None,
         name: str | None = None,
-        patients: Iterable[str] = (),
+        whose: Whose = NOBODY,
         grounds: Grounds | None = None,
         opened: Mapping[str, Grounds] | None = None,
         detail: Mapping[str, str] | None = None,
     ) -> Sequence[AuditRecord]:
-        """What a caller did: one record for each patient (an id), or one where there is none.
+        """What a caller did: one record for each patient, or one where there is none.
+
+        Of what is a couple's each member has one; where no row is named, it names the couple.
 
         ``opened`` are the grounds on which what was found of single patients was seen.
 
@@ -89,7 +92,7 @@ class AuditTrail:
             event,
             caller,
             facts,
-            patients,
+            whose,
             opened=opened,
             entity=None if asked else entity,
             entity_version=None if asked else version,
@@ -107,7 +110,7 @@ class AuditTrail:
         *,
         error: AppError,
         entity: str | None = None,
-        patients: Iterable[str] = (),
+        whose: Whose = NOBODY,
         opened: Mapping[str, Grounds] | None = None,
     ) -> Sequence[AuditRecord]:
         """A request that was refused or failed; its caller's token was good.
@@ -120,7 +123,7 @@ class AuditTrail:
             event,
             caller,
             facts,
-            patients,
+            whose,
             opened=opened,
             outcome=_outcome(error.category),
             reason=clean(error.issues[0].code) if error.issues else str(error.category),
@@ -165,7 +168,7 @@ class AuditTrail:
             "consent-decision",
             caller,
             facts,
-            [patient],
+            Whose((patient,)),
             outcome=SERIOUS if denied else SUCCESS,
             reason="consent" if denied else None,
             organization=organization,
@@ -234,7 +237,7 @@ class AuditTrail:
         event: str,
         caller: Principal,
         facts: RequestFacts | None,
-        patients: Iterable[str],
+        whose: Whose,
         *,
         opened: Mapping[str, Grounds] | None = None,
         **fields: Any,
@@ -253,15 +256,21 @@ class AuditTrail:
             "purpose": caller.purpose or None,
             "name" if caller.is_person else "client_name": clean(caller.name),
         }
-        about = dict.fromkeys(patients)
-        entity = str(fields.get("entity"))
-        if entity.startswith("Patient/"):
-            about[entity.removeprefix("Patient/")] = None
-        each: tuple[str | None, ...] = tuple(about) or (None,)
+        entity = fields.get("entity")
+        about: dict[str | None, str | None] = dict.fromkeys(whose.patients, entity)
+        if entity is not None and entity.startswith("Patient/"):
+            about[entity.removeprefix("Patient/")] = entity
+        for patient, couple in whose.members:
+            if not _is_their_partner(caller, patient):
+                about.setdefault(patient, entity or f"Group/{couple}")
         on = opened or {}
         return [
-            self._record(event, patient=patient, **{**fields, **_grounds(on.get(patient or ""))})
-            for patient in each
+            self._record(
+                event,
+                patient=patient,
+                **{**fields, "entity": named, **_grounds(on.get(patient or ""))},
+            )
+            for patient, named in (about or {None: entity}).items()
         ]
 
     def _record(
@@ -297,6 +306,12 @@ def clean(text: str | None) -> str | None:
     if not text or text.isprintable():
         return text or None
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _is_their_partner(caller: Principal, patient: str) -> bool:
+    """Whether a client looked at what is theirs as much as another's: no disclosure to tell of."""
+    actor = caller.actor or ""
+    return actor.startswith("Patient/") and actor != f"Patient/{patient}"
 
 
 def _outcome(category: Category) -> str:

@@ -251,7 +251,7 @@ class Deliveries:
                     owner,
                     entity=f"{happened.type}/{happened.id}",
                     version=stored.version,
-                    patients=stored.patients,
+                    whose=stored.whose,
                     opened=grounds,
                     detail={**about, "number": str(event.number)},
                 )

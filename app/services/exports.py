@@ -20,6 +20,7 @@ from app.fhir.registry import REGISTRY, by_code
 from app.repositories.exports import ExportFile, ExportJob
 from app.repositories.unit_of_work import UnitOfWork, UnitsOfWork
 from app.search.asker import Concern
+from app.search.found import NOBODY, Whose, together
 from app.search.visibility import Visible
 from app.security import access, exporting
 from app.security.principal import Principal
@@ -104,24 +105,24 @@ class Exports:
         ``AppError`` before the first piece for what is not there, and later for what has ended.
         """
         exporting.types(principal)
-        told: set[str] | None = None
+        told: Whose | None = None
         below: int | None = None
         while True:
             async with self._units.read(principal.tenant) as uow:
-                lines, patients = await self._lines(uow, principal, id, number, below)
-                fresh = {p: why for p, why in patients.items() if p not in (told or ())}
-                if fresh or told is None:
+                lines, whose, grounds = await self._lines(uow, principal, id, number, below)
+                fresh = whose.but_not(told or NOBODY)
+                if told is None or fresh != NOBODY:
                     uow.audited.extend(
                         self._trail.success(
                             "export-downloaded",
                             principal,
                             facts,
                             name=f"$export/{id}/{number}",
-                            patients=sorted(fresh),
-                            opened={p: each for p, each in fresh.items() if each is not None},
+                            whose=fresh,
+                            opened=grounds,
                         )
                     )
-            told = (told or set()) | fresh.keys()
+            told = together([fresh, told or NOBODY])
             yield lines.text
             if lines.below is None:
                 return
@@ -129,7 +130,7 @@ class Exports:
 
     async def _lines(
         self, uow: UnitOfWork, principal: Principal, id: str, number: int, below: int | None
-    ) -> tuple[Lines, Mapping[str, Grounds | None]]:
+    ) -> tuple[Lines, Whose, Mapping[str, Grounds]]:
         """A piece of a file, and whose records are in it, on what grounds."""
         tokens, now = uow.accounts.tokens, self._clock.now()
         standing = await tokens.standing(principal.tenant, principal.token_id, now=now)
@@ -137,7 +138,7 @@ class Exports:
         own = await self._own(uow, principal, id)
         job, asked, visible = own.job, own.asked, own.visible
         if number == NOTES and asked.ignored:
-            return Lines(_notes(asked), (), None), {}
+            return Lines(_notes(asked), (), None), NOBODY, {}
         file = next((f for f in await uow.exports.files(job) if f.number == number), None)
         if file is None or job.finished is None:
             raise _not_found()
@@ -145,9 +146,8 @@ class Exports:
         lines = await stretch(
             uow, job, asked, file, below=below, limit=ROWS, visible=visible, base=self._base
         )
-        patients = await uow.resources.patients_of(lines.rids, visible=visible)
-        grounds = await opened(uow, principal, own.concern, lines.rids)
-        return lines, {patient: grounds.get(patient) for patient in patients}
+        whose = await uow.resources.whose(lines.rids, visible=visible)
+        return lines, whose, await opened(uow, principal, own.concern, lines.rids)
 
     async def _own(self, uow: UnitOfWork, principal: Principal, id: str) -> _Own:
         job = None

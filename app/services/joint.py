@@ -17,6 +17,7 @@ from app.domain import consent
 from app.fhir import references
 from app.fhir.json import Tree
 from app.repositories.unit_of_work import UnitOfWork
+from app.search.found import Member
 
 _SUBJECTS = ("subject", "for", "patient")
 
@@ -33,15 +34,25 @@ class Joint:
         is_one = tree.get("resourceType") == "Group"
         return frozenset() if is_one else frozenset(_groups(tree, self._base))
 
-    async def check(self, uow: UnitOfWork, tree: Tree | None, before: Tree, *, tenant: int) -> None:
-        """``unprocessable`` where a separated couple's record would change; None: it would end."""
+    async def check(
+        self, uow: UnitOfWork, tree: Tree | None, before: Tree, *, tenant: int
+    ) -> tuple[Member, ...]:
+        """Who own a couple's record that changes (``tree`` None: ends), besides patients alone.
+
+        ``unprocessable`` where they have separated.
+        """
         if "Group" in (before.get("resourceType"), (tree or {}).get("resourceType")):
             await self._check_group(uow, tree, before, tenant=tenant)
-            return
+            return ()
+        found: dict[str, Member] = {}
         for group in sorted(self.groups(before) | self.groups(tree or {})):
             members = await uow.consents.members(group, tenant=tenant)
             if self._is_over([(member, until) for member, _, until in members]):
                 raise _closed()
+            for kind, _, id in (member.partition("/") for member, _, _ in members):
+                if kind == "Patient":
+                    found.setdefault(id, Member(id, group.removeprefix("Group/")))
+        return tuple(found.values())
 
     async def _check_group(
         self, uow: UnitOfWork, tree: Tree | None, before: Tree, *, tenant: int

@@ -19,6 +19,7 @@ from app.repositories.subscription_events import Announced
 from app.repositories.unit_of_work import UnitOfWork
 from app.repositories.versions import CLINIC
 from app.search import indexer
+from app.search.found import Whose
 from app.services import labels, projections, topics
 from app.services.changes import Change
 
@@ -87,7 +88,7 @@ class Records:
             confidentiality=marks.rank,
             sensitivity=marks.bits,
             data_class=labels.data_class(tree, change.type),
-            patients=_patients(indexed),
+            whose=Whose(_patients(indexed)),
         )
         uow.resources.append(stored, indexed=indexed, previous=previous)
         projections.project(

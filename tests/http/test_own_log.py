@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
 import pytest
 
 from tests.http.answers import ok, refused, resources
+from tests.http.own_log import named, told
 from tests.http.resources import observation
 from tests.http.writing import put
 from tests.support import therapy
@@ -56,31 +56,6 @@ async def auditor(clinic):
 async def ids(http, type_name: str, course) -> list[str]:
     found = ok(await http.get(type_name, params={"patient": course.patient, "_count": "200"}))
     return [f"{type_name}/{tree['id']}" for tree in resources(found)]
-
-
-async def told(who, patient: str) -> list[dict[str, Any]]:
-    """Every AuditEvent that a client can come by, whichever way; all ways agree."""
-    found = ok(await who.get("AuditEvent?_count=500&_total=accurate"))
-    events = resources(found)
-    assert found["total"] == len(events)
-    counted = ok(await who.get("AuditEvent?_summary=count"))
-    # The search before is in the log by now.
-    assert counted["total"] >= len(events)
-    account = resources(ok(await who.get(f"{patient}/$accounting-of-disclosures")))
-    assert {event["id"] for event in account} <= {event["id"] for event in events}
-    return [*events, *account]
-
-
-def named(events: list[dict[str, Any]]) -> set[str]:
-    """What the events are about, and the requests that they tell of."""
-    found = set()
-    for event in events:
-        for entity in event.get("entity", ()):
-            if reference := entity.get("what", {}).get("reference"):
-                found.add(reference.partition("/_history")[0])
-            if "query" in entity:
-                found.add(base64.b64decode(entity["query"]).decode())
-    return found
 
 
 async def test_a_safety_flag_is_not_in_the_log_of_whom_it_is_about(

@@ -50,6 +50,8 @@ def records() -> list[AuditRecord]:
         a_record(patient=None, actor="Patient/p1", name="Élodie Åström", role="patient"),
         a_record(event="search-type", query="GET /fhir/Goal", entity=None, patient="p2"),
         a_record(event="search-type", query="GET /fhir/Goal", entity=None, patient=None),
+        a_record(event="search-type", query="GET /fhir/Goal", entity="Group/g", patient="p2"),
+        a_record(event="delete", query="DELETE /fhir/Goal", entity="Group/g", entity_version=1),
         a_record(event="delete", patient=None, token=None, address="2001:db8::7"),
         a_record(entity=None, entity_version=None, query=None, request=None, decision=None),
         a_record(basis="consent", consent="Consent/c1", consent_version=2, provision="x"),

@@ -118,7 +118,7 @@ def _profiles(record: AuditRecord, kind: Kind) -> list[str]:
     base = f"{codes.BALP}/StructureDefinition/IHE.BasicAudit."
     if kind.shape is Shape.CONSENT:
         return [base + kind.profile]
-    if kind.shape is not Shape.QUERY and record.entity is None:
+    if kind.shape is not Shape.QUERY and (record.entity is None or record.query is not None):
         return []
     profiles = [base + ("Patient" if record.patient is not None else "") + kind.profile]
     if record.client is not None:
@@ -133,7 +133,7 @@ def _what(record: AuditRecord, kind: Kind) -> list[Tree]:
     if record.query is not None:
         query = base64.b64encode(record.query.encode()).decode()
         entities.append({"type": codes.OBJECT, "role": codes.QUERY, "query": query})
-    elif record.entity is not None or record.entity_name is not None:
+    if record.entity is not None or record.entity_name is not None:
         role = codes.JOB if kind.shape is Shape.INTERNAL else codes.DATA
         data: Tree = {"type": codes.OBJECT, "role": role}
         if record.entity is not None:

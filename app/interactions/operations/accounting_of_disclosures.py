@@ -13,6 +13,7 @@ from app.interactions.context import Context
 from app.interactions.operations.operation import Operation
 from app.interactions.operations.target import target
 from app.repositories.audit_queries import Question
+from app.search.found import Whose
 from app.search.visibility import Visible
 from app.security import access, own_log
 from app.services.operation_definitions import canonical, inputs
@@ -63,7 +64,7 @@ async def accounting(context: Context, call: Call) -> Outcome:
         raise AppError.of(
             Category.TOO_COSTLY, "too-costly", f"more than {_MOST} disclosures: give start and end"
         )
-    context.patients = (call.id,)
+    context.whose = Whose((call.id,))
     return Outcome("ok", document=_bundle(context, records, now))
 
 

@@ -17,6 +17,7 @@ from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
 from app.interactions.operations.operation import Operation
 from app.interactions.refusals import not_found
+from app.search.found import Whose
 from app.search.visibility import Visible
 from app.security import access, consents
 from app.security.authentication import require_recent
@@ -63,14 +64,14 @@ async def break_glass(context: Context, call: Call) -> Outcome:
         principal,
         context.facts,
         entity=f"Patient/{call.id}",
-        patients=[call.id],
+        whose=Whose((call.id,)),
         grounds=Grounds("break-glass"),
         detail={"reason": reason, "note": note, "expires": format_instant(expires)},
     )
     context.uow.audited.extend(records)
     emergencies.call_end(context.uow, records[0], until=expires)
     await emergencies.tell(context.uow, patient=call.id, by=principal.actor, at=now, tenant=tenant)
-    context.patients = (call.id,)
+    context.whose = Whose((call.id,))
     return Outcome(
         "ok",
         document=json.dumps(

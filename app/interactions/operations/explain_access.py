@@ -68,7 +68,7 @@ async def _check_in_sight(context: Context, type_name: str, id: str) -> None:
     stored = await context.uow.resources.read(context.kind(type_name), id, visible=visible)
     if stored is None or stored.deleted:
         raise not_found()
-    context.patients = stored.patients
+    context.whose = stored.whose
 
 
 def _reference(reference: json.Tree | None, name: str) -> tuple[str, str]:

@@ -98,11 +98,6 @@ def _jti(row: Row) -> ColumnElement[str]:
     return _text(codes.JTI).op("||", return_type=Str)(row.token)
 
 
-def _data(row: Row) -> ColumnElement[bool]:
-    """Whether an entity is the thing itself, rather than the question."""
-    return and_(true(), row.query.is_(None))
-
-
 def _why(row: Row) -> ColumnElement[bool]:
     """Whether a Consent is among the entities."""
     return and_(_there(row.consent), or_(_there(row.decision), _event_in(row, _CONSENTS)))
@@ -194,8 +189,8 @@ def _agent_role(row: Row) -> Iterator[Part]:
 
 
 def _entity(row: Row) -> Iterator[Part]:
-    data = and_(_data(row), _there(row.entity_id))
-    yield Part(data, _reference(row.entity_kind, row.entity_id, row.entity_version))
+    there = _there(row.entity_id)
+    yield Part(there, _reference(row.entity_kind, row.entity_id, row.entity_version))
     yield _fixed(_PATIENT, row.patient, _there(row.patient))
     yield _fixed(_CONSENT, row.consent, _why(row), row.consent_version)
     consents = _event_in(row, _CONSENTS)
@@ -210,11 +205,11 @@ def _entity_identifier(row: Row) -> Iterator[Part]:
 
 
 def _entity_name(row: Row) -> Iterator[Part]:
-    yield Part(and_(_data(row), _there(row.entity_name)), _string(row.entity_name))
+    yield Part(_there(row.entity_name), _string(row.entity_name))
 
 
 def _roles(row: Row) -> Iterator[tuple[ColumnElement[bool], Tree]]:
-    thing = and_(_data(row), or_(_there(row.entity_id), _there(row.entity_name)))
+    thing = or_(_there(row.entity_id), _there(row.entity_name))
     internal = _event_in(row, of_shape(Shape.INTERNAL))
     yield _there(row.query), codes.QUERY
     yield and_(thing, not_(internal)), codes.DATA
@@ -256,7 +251,7 @@ def _patient(row: Row) -> Iterator[Part]:
     yield _fixed(_PATIENT, row.patient, _there(row.patient))
     acting = and_(_there(row.actor_id), row.actor_kind == number(_PATIENT))
     yield _fixed(_PATIENT, row.actor_id, acting)
-    touched = and_(_data(row), _there(row.entity_id), row.entity_kind == number(_PATIENT))
+    touched = and_(_there(row.entity_id), row.entity_kind == number(_PATIENT))
     yield _fixed(_PATIENT, row.entity_id, touched, row.entity_version)
 
 
@@ -283,7 +278,8 @@ def _profiles(row: Row) -> Iterator[Part]:
             told = or_(_there(row.entity_id), _there(row.query), _there(row.consent))
             yield Part(and_(of_kind, told), SimpleNamespace(value=value[""]))
             continue
-        told = _there(row.query) if kinds <= of_shape(Shape.QUERY) else _there(row.entity_id)
+        named = and_(_there(row.entity_id), row.query.is_(None))
+        told = _there(row.query) if kinds <= of_shape(Shape.QUERY) else named
         shaped = and_(of_kind, succeeded, told)
         yield Part(and_(shaped, row.patient.is_(None)), SimpleNamespace(value=value[""]))
         yield Part(and_(shaped, _there(row.patient)), SimpleNamespace(value=value["Patient"]))

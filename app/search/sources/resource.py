@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Table, and_, not_, null, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    String,
+    Table,
+    and_,
+    case,
+    literal_column,
+    not_,
+    null,
+    or_,
+    select,
+)
 
 from app.db.engine import Row
 from app.db.tables.indexes import idx_reference, idx_token, idx_uri
 from app.db.tables.keys import readable
-from app.db.tables.resources import compartment, resource, resource_author
+from app.db.tables.resources import JOINT, compartment, resource, resource_author
 from app.fhir.registry import REGISTRY, by_code
 from app.search.expression import Composite, Expression, Ids, Missing, Param, Test, Value
-from app.search.found import Found
+from app.search.found import NOBODY, Found, Member, Whose
 from app.search.parameters import TYPES, index_number
 from app.search.sources import Link, Order, Rows, Unseal, Where
 from app.search.types import composite
@@ -23,7 +36,8 @@ from app.search.values import Choice, Columns, joined, number, one_of, some
 FIRST, LAST = 1, 2
 
 _PATIENT = REGISTRY["Patient"].code
-_BETWEEN = ","  # no id has one
+_GROUP = REGISTRY["Group"].code
+_BETWEEN, _MEMBER, _COUPLE = ",", "+", "*"  # no id has one of them
 _FOUND = (
     "kind", "id", "version", "updated", "rid", "tenant", "key_owner",
     "body", "cipher", "key_id", "nonce",
@@ -70,7 +84,7 @@ class ResourceSource:
 
     def columns(self, rows: Rows, *, whose: bool) -> Sequence[ColumnElement[Any]]:
         """The row and its sealed text."""
-        about = patients(rows.table) if whose else null()
+        about = owners(rows.table) if whose else null()
         return [*(readable(rows.table, name) for name in _FOUND), about]
 
     def found(self, values: Row, unseal: Unseal) -> Found:
@@ -83,7 +97,7 @@ class ResourceSource:
             owner=owner,
             context=f"{tenant}|{kind}|{id}|{version}",
         )
-        return Found(kind, id, version, updated, rid, text, named(about))
+        return Found(kind, id, version, updated, rid, text, whose(about))
 
     def version_of(self, values: Row) -> tuple[int, int, int] | None:
         """Tenant, row number and version of what was found; none where its key is gone."""
@@ -170,24 +184,43 @@ class ResourceSource:
 RESOURCES = ResourceSource()
 
 
-def patients(table: FromClause) -> ColumnElement[str]:
-    """The ids of the patients in whose compartments a row is, as ``named`` reads them."""
+def owners(table: FromClause) -> ColumnElement[str]:
+    """Whose a row is, as ``whose`` reads it."""
     owner = compartment.alias()
     return (
-        select(joined(owner.c.owner_id, _BETWEEN))
-        .where(
-            owner.c.tenant == table.c.tenant,
-            owner.c.rid == table.c.rid,
-            owner.c.owner_kind == number(_PATIENT),
-        )
+        select(owned(owner))
+        .where(owner.c.tenant == table.c.tenant, owner.c.rid == table.c.rid, of_people(owner))
         .correlate(table)
         .scalar_subquery()
     )
 
 
-def named(about: str | None) -> tuple[str, ...]:
-    """The ids, in order."""
-    return tuple(sorted(about.split(_BETWEEN))) if about else ()
+def of_people(owner: FromClause) -> ColumnElement[bool]:
+    """Whether an owner is a patient, one of a couple, or a couple."""
+    return owner.c.owner_kind.in_(map(number, (_PATIENT, JOINT, _GROUP)))
+
+
+def owned(owner: FromClause) -> ColumnElement[str]:
+    """The owners of one row in one text: patients, marked where they are of a couple, couples."""
+    kind, id = owner.c.owner_kind, owner.c.owner_id
+    marked = case(
+        (kind == number(_PATIENT), id),
+        (kind == number(JOINT), literal_column(f"'{_MEMBER}'", String()) + id),
+        else_=literal_column(f"'{_COUPLE}'", String()) + id,
+    )
+    return joined(marked, _BETWEEN)
+
+
+@lru_cache(maxsize=4096)  # the rows of a page are often one person's
+def whose(owned: str | None) -> Whose:
+    """Whose a row is. Of a row about several couples each member is told with one of them."""
+    if not owned:
+        return NOBODY
+    each = sorted(owned.split(_BETWEEN))
+    patients = tuple([id for id in each if id[0] not in _MEMBER + _COUPLE])
+    couples = [id[1:] for id in each if id[0] == _COUPLE]
+    members = [Member(id[1:], couples[0]) for id in each if id[0] == _MEMBER and couples]
+    return Whose(patients, tuple([m for m in members if m.patient not in patients]))
 
 
 def index_table(node: Param) -> Table:

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import AppError, Category
+from app.fhir.audit import codes
 from app.fhir.audit.event import render
 from app.fhir.audit.kinds import KINDS
+from app.search.found import Member, Whose
 from app.security.ports import EventName, SecurityEvent
 from app.security.principal import Principal
 from app.security.scopes import Scopes
@@ -64,11 +66,28 @@ FACTS = RequestFacts("r1", "192.0.2.7", "GET", "/fhir/Observation?subject=Patien
 
 
 def test_search_makes_one_record_for_each_patient_found(trail):
-    records = trail.success("search-type", person(), FACTS, patients=["p1", "p2", "p1"])
+    records = trail.success("search-type", person(), FACTS, whose=Whose(("p1", "p2")))
     assert [each.patient for each in records] == ["p1", "p2"]
     assert len({each.id for each in records}) == len({each.salt for each in records}) == 2
     assert {each.request for each in records} == {"r1"}
     assert {each.query for each in records} == {"GET /fhir/Observation?subject=Patient/p1"}
+
+
+def test_search_that_found_a_couples_names_it_to_each_but_not_to_who_is_named_alone(trail):
+    found = Whose(("p1",), (Member("p1", "g1"), Member("p2", "g1")))
+    records = trail.success("search-type", person(), FACTS, whose=found)
+    assert [(each.patient, each.entity) for each in records] == [("p1", None), ("p2", "Group/g1")]
+    [_, couple] = [render(each) for each in records]
+    [named] = [each["what"] for each in couple["entity"] if each.get("role") == codes.DATA]
+    assert named == {"reference": "Group/g1"}
+    assert couple["meta"]["profile"][0].endswith("PatientQuery")
+
+
+def test_what_a_client_looked_at_is_not_told_to_their_partner(trail):
+    pair = Whose((), (Member("p1", "g1"), Member("p2", "g1")))
+    caller = person(actor="Patient/p1", role="client")
+    [record] = trail.success("read", caller, FACTS, entity="Goal/x", version=1, whose=pair)
+    assert (record.patient, record.entity) == ("p1", "Goal/x")
 
 
 def test_search_that_found_nobody_is_recorded_too(trail):
@@ -88,7 +107,7 @@ def test_read_names_what_was_read_and_why_it_was_allowed(trail):
         "consent", consent="Consent/c1", consent_version=4, provision="Consent.provision"
     )
     [record] = trail.success(
-        "read", person(), FACTS, entity="Goal/g1", version=2, patients=["p1"], grounds=grounds
+        "read", person(), FACTS, entity="Goal/g1", version=2, whose=Whose(("p1",)), grounds=grounds
     )
     assert (record.entity, record.entity_version, record.query) == ("Goal/g1", 2, None)
     assert (record.decision, record.basis, record.consent) == ("permit", "consent", "Consent/c1")
