@@ -13,6 +13,7 @@ from app.interactions.call import Call
 from app.repositories.accounts_factors import Totp
 from app.security.ports import Unauthenticated
 from app.services.audit import RequestFacts
+from tests.http.resources import BASE
 from tests.integration.test_consents import LEA, TESS, THEO, WORLD, World
 from tests.support.consents import actor, labels, provision, purposes
 from tests.support.people import add_person
@@ -194,6 +195,37 @@ async def test_each_decision_names_what_decided(world):
     assert "provision.provision[0]" in because["text"]
     permit, because = await explains(world.lea, "Observation/o-anna", THEO)
     assert (permit, because["kind"]) == ("permit", "consent")
+
+
+@pytest.mark.parametrize("form", ["{}", f"{BASE}/{{}}", "{}/_history/1", f"{BASE}/{{}}/_history/1"])
+async def test_it_is_asked_however_the_reference_is_written(world, form):
+    what = form.format("Observation/o-anna")
+    for by, decision in ((TESS, "permit"), (THEO, "deny")):
+        assert (await explains(world.lea, what, form.format(by)))[0] == decision
+    assert (await explains(world.tess, what, form.format(TESS)))[0] == "permit"
+    assert await refusal(explains(world.tess, what, form.format(THEO))) is Category.FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "https://elsewhere.example.org/fhir/{}",
+        f"{BASE}/more/{{}}",
+        f"{BASE}.example.org/{{}}",
+        "https://rapport.test/{}",
+        "http://rapport.test/fhir/{}/_history/1",
+    ],
+)
+async def test_what_another_server_has_is_explained_there(world, other):
+    for given in (
+        {"resource": other.format("Observation/o-anna"), "by": TESS},
+        {"resource": "Observation/o-anna", "by": other.format(TESS)},
+    ):
+        with pytest.raises(AppError) as raised:
+            await explains(world.lea, **given)
+        assert raised.value.category is Category.UNPROCESSABLE
+        (issue,) = raised.value.issues
+        assert issue.diagnostics == "a reference to a resource of this server is expected"
 
 
 async def test_only_some_may_ask_of_others_and_only_of_what_they_see(world):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.core.errors import AppError, Category
-from app.fhir import json, parameters
+from app.fhir import json, parameters, references
 from app.fhir.registry import REGISTRY
 from app.interactions.call import Call, Outcome
 from app.interactions.context import Context
@@ -24,12 +24,12 @@ async def explain_access(context: Context, call: Call) -> Outcome:
         inputs("explain-access", action=explaining.ACTIONS), body=call.body, query=call.query
     )
     action = explaining.ACTIONS[given.get("action") or "read"]
-    type_name, id = _reference(given.get("resource"), "resource")
+    base = context.engine.settings.fhir_base
+    type_name, id = _named(given.get("resource"), "resource", base)
     if REGISTRY[type_name].store != "resource":
         raise _unusable("resource")
-    actor = "/".join(_reference(given.get("actor"), "actor")) if given.get("actor") else None
-    if actor is None:
-        actor = principal.actor
+    by = given.get("actor")
+    actor = "/".join(_named(by, "actor", base)) if by else principal.actor
     if actor != principal.actor and principal.role not in _MAY_ASK_OF_ANYBODY:
         raise access.forbidden()
     await _check_in_sight(context, type_name, id)
@@ -71,10 +71,10 @@ async def _check_in_sight(context: Context, type_name: str, id: str) -> None:
     context.whose = stored.whose
 
 
-def _reference(reference: json.Tree | None, name: str) -> tuple[str, str]:
-    text = (reference or {}).get("reference")
-    kind, _, id = text.partition("/") if isinstance(text, str) else ("", "", "")
-    if kind not in REGISTRY or not id or "/" in id:
+def _named(reference: json.Tree | None, name: str, base: str) -> tuple[str, str]:
+    """The type and id of what a parameter names, however the reference is written."""
+    kind, _, id = (references.local(reference, base) or "").partition("/")
+    if kind not in REGISTRY:
         raise _unusable(name)
     return kind, id
 
