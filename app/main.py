@@ -15,6 +15,7 @@ from app.core.clock import SECOND, Clock, SystemClock
 from app.core.config import Settings
 from app.core.ids import IdSource, RandomIds
 from app.db.engine import Database, connect
+from app.interactions.capabilities import of_the_software
 from app.interactions.context import Engine
 from app.interactions.deliverer import Deliverer
 from app.interactions.relay import Relay
@@ -173,7 +174,7 @@ def _core(
         database=database,
         units=units,
         trail=trail,
-        tenants=Tenants(units, records, clock=clock),
+        tenants=Tenants(units, records, software=of_the_software, clock=clock),
         root=root,
         engine=engine,
         notifier=notifier,
@@ -215,18 +216,10 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are at /metrics
     )
     errors.install(app)
-    app.include_router(health.router)
-    app.include_router(metrics.router)
-    app.include_router(discovery.router)
-    app.include_router(oauth.router)
-    app.include_router(launch.router)
-    app.include_router(administration.router)
-    app.include_router(capability.router)
-    app.include_router(audit_log.router)
-    app.include_router(bulk_export.router)
-    app.include_router(cds.router)
-    app.include_router(documentation.router)
-    app.include_router(sockets.router)
+    for each in (health, metrics, discovery, oauth, launch, administration, capability):
+        app.include_router(each.router)
+    for each in (audit_log, bulk_export, cds, documentation, sockets):
+        app.include_router(each.router)
     for router in pages.ROUTERS:
         app.include_router(router)
     app.add_middleware(fhir.FhirApi)

@@ -1,7 +1,8 @@
 """What this server does, as a CapabilityStatement read off the registry.
 
 https://hl7.org/fhir/R4/capabilitystatement.html. Nothing is listed here that a caller of
-``capability_statement`` or the registry does not say is on.
+``capability_statement`` or the registry does not say is on. What a server says of itself is at
+``/metadata``; what the software says of every server that runs it is a resource among others.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ PATCH_FORMATS = (
     "application/fhir+json",
     "application/merge-patch+json",
 )
+SOFTWARE = "https://rapport.example.org/CapabilityStatement/software"
 # When what is stated here last changed; a date that moved by itself would say nothing.
 DATE = "2026-11-26"
 
@@ -70,7 +72,7 @@ class Authorization:
 
 def capability_statement(
     *,
-    base: str,
+    base: str | None,
     operations: Iterable[Offered] = (),
     authorization: Authorization | None = None,
     system: Collection[Interaction] = SYSTEM_INTERACTIONS,
@@ -79,7 +81,7 @@ def capability_statement(
     socket: str | None = None,
     version: str | None = None,
 ) -> Tree:
-    """The statement of the server at ``base``.
+    """The statement of the server at ``base``; the software's own where there is none.
 
     ``system`` are the whole-system interactions that are on; ``without`` names interactions of a
     type that the registry allows and this server refuses; ``topics`` are the canonicals of what
@@ -95,8 +97,8 @@ def capability_statement(
         for name, entry in REGISTRY.items()
     }
     # R4 has no SubscriptionTopic to search for.
-    if about := [{"url": TOPIC, "valueCanonical": topic} for topic in topics]:
-        resources["Subscription"] = {"extension": about} | resources["Subscription"]
+    if told := [{"url": TOPIC, "valueCanonical": topic} for topic in topics]:
+        resources["Subscription"] = {"extension": told} | resources["Subscription"]
     rest: Tree = {
         "extension": [{"url": SOCKET, "valueUri": socket}] if socket is not None else [],
         "mode": "server",
@@ -109,18 +111,20 @@ def capability_statement(
             if owner in REGISTRY
         ],
     }
+    implements = ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"]
+    about: Tree = {"description": "Rapport", "url": base}
     return {
         "resourceType": "CapabilityStatement",
-        "id": "rapport",
-        "url": f"{base}/metadata",
+        "id": "software" if base is None else "rapport",
+        "url": SOFTWARE if base is None else f"{base}/metadata",
         "name": "Rapport",
         "title": "Rapport, a FHIR server for the therapeutic alliance",
         "status": "active",
         "date": DATE,
-        "kind": "instance",
-        "instantiates": ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"],
+        "kind": "capability" if base is None else "instance",
+        "instantiates": implements if base is None else [*implements, SOFTWARE],
         "software": software,
-        "implementation": {"description": "Rapport", "url": base},
+        **({} if base is None else {"implementation": about}),
         "fhirVersion": "4.0.1",
         "format": list(FORMATS),
         "patchFormat": list(PATCH_FORMATS),

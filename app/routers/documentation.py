@@ -14,8 +14,8 @@ from app import __version__
 from app.core.errors import AppError, Category
 from app.fhir import json
 from app.fhir.openapi import document
+from app.interactions.capabilities import of_types
 from app.routers import cds_description
-from app.routers.capability import of_types
 
 router = APIRouter(include_in_schema=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from app.core.clock import Clock
@@ -30,8 +30,17 @@ _SLUG: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 class Tenants:
     """Makes tenants and keeps the definitions up to date."""
 
-    def __init__(self, units: UnitsOfWork, records: Records, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        units: UnitsOfWork,
+        records: Records,
+        *,
+        software: Callable[[], Tree],
+        clock: Clock,
+    ) -> None:
+        """``software`` gives the CapabilityStatement of every server that runs this."""
         self._units = units
+        self._software = software
         self._records = records
         self._clock = clock
 
@@ -55,7 +64,7 @@ class Tenants:
         """Stores the definitions that every tenant reads; the number stored, 0 when current."""
         if await self.has_shared():
             return 0
-        trees = list(_shared())
+        trees = list(self._shared())
         async with self._units.write(_CLINICS) as uow:
             if SHARED not in [tenant.id for tenant in await uow.installation.tenants()]:
                 await uow.installation.add_tenant(
@@ -73,7 +82,14 @@ class Tenants:
     async def has_shared(self) -> bool:
         """Whether the stored definitions are those of this version."""
         async with self._units.read(_CLINICS) as uow:
-            return await uow.installation.fact(_LOADED) == _digest(_shared())
+            return await uow.installation.fact(_LOADED) == _digest(self._shared())
+
+    def _shared(self) -> Iterable[Tree]:
+        """Read-only definitions: HL7's, then ours."""
+        yield from (tree for tree in definitions.conformance() if _is_shared(tree))
+        yield from (tree for tree in instruments.shipped() if _is_shared(tree))
+        yield from operation_definitions.shipped()
+        yield self._software()
 
     async def _keep(self, uow: UnitOfWork, tree: Tree, *, tenant: int) -> None:
         type_name = tree["resourceType"]
@@ -93,13 +109,6 @@ class Tenants:
 
 def _digest(trees: Iterable[Tree]) -> str:
     return hashlib.sha256(b"".join(map(json.dumps, trees))).hexdigest()
-
-
-def _shared() -> Iterable[Tree]:
-    """Read-only definitions: HL7's, then ours."""
-    yield from (tree for tree in definitions.conformance() if _is_shared(tree))
-    yield from (tree for tree in instruments.shipped() if _is_shared(tree))
-    yield from operation_definitions.shipped()
 
 
 def _tenant_owned() -> Iterable[Tree]:

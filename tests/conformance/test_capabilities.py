@@ -10,7 +10,7 @@ from app.fhir import json as fhir_json
 from app.fhir import validation
 from app.fhir.registry import REGISTRY
 from tests.conformance.test_types import STRICT
-from tests.http.answers import ok, refused
+from tests.http.answers import ok, refused, resources
 from tests.http.resources import BASE, bundle
 
 WRITES = {"create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
@@ -161,6 +161,20 @@ async def test_patch_formats_are_taken(ehr, statement):
             "Patient/none", content=b"{}", headers={"Content-Type": content_type}
         )
         refused(answer, 404)
+
+
+async def test_the_softwares_own_statement_is_found_and_says_the_same(ehr, statement):
+    (found,) = resources(ok(await ehr.get("CapabilityStatement")))
+    assert found["url"] in statement["instantiates"]
+    assert found["kind"] == "capability"
+    assert found["software"] == statement["software"]
+    assert "implementation" not in found, "it is of no installation"
+    assert BASE not in json.dumps(found)
+    offered = [tree["rest"][0] for tree in (found, statement)]
+    for name in ("mode", "interaction", "resource", "operation", "compartment"):
+        assert offered[0][name] == offered[1][name], name
+    assert validation.check(found, "CapabilityStatement") == []
+    refused(await ehr.put(f"CapabilityStatement/{found['id']}", json=found), 405)
 
 
 async def test_what_it_says_does_not_depend_on_who_asks(client, ehr):

@@ -17,6 +17,7 @@ from jose import jwt
 from app.core.clock import SECOND, SystemClock
 from app.core.config import Settings
 from app.core.ids import IdSource, RandomIds
+from app.interactions.capabilities import of_the_software
 from app.main import create_app
 from app.repositories.installation import Tenant
 from app.routers.dependencies import Services
@@ -73,9 +74,13 @@ class Application:
     async def add_tenant(self, slug: str, name: str = "Clinic") -> Tenant:
         """A new clinic with the shipped instruments."""
         services = self.services
-        return await Tenants(services.units, services.engine.records, clock=services.clock).add(
-            slug, name
+        tenants = Tenants(
+            services.units,
+            services.engine.records,
+            software=of_the_software,
+            clock=services.clock,
         )
+        return await tenants.add(slug, name)
 
     async def register(self, tenant: Tenant, **fields: Any) -> Backend:
         """A backend client of a clinic, with a key of its own."""

@@ -93,6 +93,16 @@ def test_compartments_are_named_by_their_official_urls() -> None:
     ]
 
 
+def test_the_software_speaks_of_no_server() -> None:
+    statement = capability_statement(base=None, version="1.2.3")
+    assert validation.check(statement, "CapabilityStatement") == []
+    CapabilityStatement.model_validate_json(json.dumps(statement))
+    assert statement["kind"] == "capability"
+    assert "implementation" not in statement
+    assert statement["url"] in STATEMENT["instantiates"]
+    assert statement["url"] not in statement["instantiates"]
+
+
 def test_without_an_authorization_server_none_is_promised() -> None:
     statement = capability_statement(base="http://127.0.0.1:8000/fhir")
     assert statement["rest"][0]["security"] == {"cors": True}
