@@ -86,9 +86,20 @@ async def test_what_is_not_a_system_scope_is_refused(door, scope):
     "changes",
     [
         {"aud": FHIR},
-        {"aud": ORIGIN},
+        {"aud": ORIGIN + "/"},
+        {"aud": ORIGIN.upper()},
+        {"aud": ORIGIN.replace("https://", "http://")},
+        {"aud": ORIGIN + ".example.org"},
+        {"aud": ORIGIN + ":443"},
+        {"aud": ORIGIN + "/oauth"},
+        {"aud": ORIGIN + "/oauth/introspect"},
         {"aud": TOKEN_URL + "/"},
+        {"aud": TOKEN_URL + "?"},
+        {"aud": "https://elsewhere.example.org/oauth/token"},
         {"aud": [TOKEN_URL, "https://elsewhere.example.org"]},
+        {"aud": ["https://elsewhere.example.org", ORIGIN]},
+        {"aud": [ORIGIN, TOKEN_URL]},
+        {"aud": []},
         {"aud": None},
         {"exp": None},
         {"jti": None},
@@ -107,6 +118,18 @@ async def test_an_assertion_with_a_wrong_claim_is_refused(door, changes):
     refused(response)
     assert response.json()["error_description"] == "client authentication failed"
     assert [event.outcome for event in door.events] == ["refused"]
+
+
+@pytest.mark.parametrize("name", ["token_endpoint", "issuer"])
+@pytest.mark.parametrize("shape", [str, lambda audience: [audience]])
+async def test_an_assertion_is_for_the_token_endpoint_or_the_issuer(door, name, shape):
+    ehr = (await door.backend()).client
+    for document in ("smart-configuration", "openid-configuration"):
+        named = (await door.http.get(f"/.well-known/{document}")).json()[name]
+        assertion = door.assertion(ehr.client_id, aud=shape(named))
+        response = await door.ask(ehr.client_id, client_assertion=assertion)
+        assert response.status_code == 200, response.text
+        refused(await door.ask(ehr.client_id, client_assertion=assertion))  # once
 
 
 async def test_an_assertion_lives_five_minutes_at_most(door):

@@ -86,7 +86,7 @@ def build(
         lifetime=settings.access_token_seconds,
     )
     clients = ClientAuthenticator(
-        units, audiences=frozenset({issuer + discovery.TOKEN}), clock=clock, fetch=fetch
+        units, audiences=frozenset({issuer, issuer + discovery.TOKEN}), clock=clock, fetch=fetch
     )
     codes = CodeGrants(units, issuer=token_issuer, audit=audit, clock=clock, ids=ids)
     hasher = hasher or Passwords()
