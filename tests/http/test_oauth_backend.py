@@ -88,7 +88,7 @@ async def test_what_is_not_a_system_scope_is_refused(door, scope):
         {"aud": FHIR},
         {"aud": ORIGIN + "/"},
         {"aud": ORIGIN.upper()},
-        {"aud": ORIGIN.replace("https://", "http://")},
+        {"aud": ORIGIN.replace("://", "s://")},
         {"aud": ORIGIN + ".example.org"},
         {"aud": ORIGIN + ":443"},
         {"aud": ORIGIN + "/oauth"},
