@@ -70,7 +70,7 @@ async def decided(context: Context, action: str, type_name: str, id: str) -> Dec
         because.version,
         because.provision,
     )
-    whose = stored.whose if stored is not None else NOBODY
+    whose = stored.told if stored is not None else NOBODY
     owners = (*whose.patients, *(each.patient for each in whose.members))
     by: Mapping[str, Grounds] = {
         patient: decisive

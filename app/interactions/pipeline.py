@@ -183,7 +183,7 @@ def record(context: Context, call: Call, found: Decided | None = None) -> None:
     touched = context.touched
     names = {f"{by_code(shown.kind).name}/{shown.id}" for shown in touched}
     is_named = len(names) == 1 and call.interaction not in QUERIES
-    stored = {shown.whose for shown in touched if isinstance(shown, StoredVersion)}
+    stored = {shown.told for shown in touched if isinstance(shown, StoredVersion)}
     context.uow.audited.extend(
         context.engine.audit.success(
             call.event,

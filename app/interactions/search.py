@@ -18,7 +18,7 @@ from app.interactions.refusals import not_found
 from app.search import cursor as cursors
 from app.search import parser
 from app.search.cursor import Position
-from app.search.found import Found, Page, together
+from app.search.found import Found, Page
 from app.search.query import SearchQuery
 
 CURSOR = "_cursor"
@@ -83,7 +83,7 @@ async def _check_owner(context: Context, owner: tuple[str, str]) -> None:
 async def _tell_whose(context: Context, page: Page) -> None:
     """Whose records were shown, for the audit log."""
     shown = (*page.matches, *page.includes)
-    context.whose = together({found.whose for found in shown})
+    context.whose = page.whose
     context.grounds = await opened(context, [found.rid for found in shown if found.rid])
 
 

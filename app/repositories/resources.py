@@ -28,7 +28,7 @@ from app.db.engine import Change, Connection, Insert, Params, Row, Statement
 from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.keys import readable
 from app.db.tables.resources import compartment, resource, resource_author, resource_history
-from app.fhir.registry import REGISTRY
+from app.fhir.registry import REGISTRY, by_code
 from app.repositories import lookups
 from app.repositories.codec import DataKey, EnvelopeCodec
 from app.repositories.consents import Consents
@@ -99,13 +99,15 @@ _READ_PAST = Statement(
     by_key=True,
 )
 _OWNERS_OF = Statement(
-    select(owned(compartment))
+    select(resource.c.kind, resource.c.id, owned(compartment))
     .where(
         equals(compartment.c.tenant, Slot(0)),
         one_of(compartment.c.rid, Slot(1, is_list=True)),
         of_people(compartment),
+        resource.c.tenant == compartment.c.tenant,
+        resource.c.rid == compartment.c.rid,
     )
-    .group_by(compartment.c.rid)
+    .group_by(resource.c.kind, resource.c.id)
 )
 _DELETE_OWNERS = [
     Statement(delete(table).where(table.c.tenant == _HOLD["tenant"], table.c.rid == _HOLD["rid"]))
@@ -316,12 +318,14 @@ class Resources:
         return found
 
     async def whose(self, rids: Collection[int], *, visible: Visible) -> Whose:
-        """Whose these rows are, for the audit record."""
+        """Whose these rows are, as the log tells it."""
         if not rids:
             return NOBODY
         params = bind([visible.tenant, tuple(rids)], self._connection.dialect, in_clear)
         rows = await self._connection.fetch(_OWNERS_OF, params)
-        return together(whose(row[0]) for row in rows)
+        return together(
+            whose(owners).told_of(f"{by_code(kind).name}/{id}") for kind, id, owners in rows
+        )
 
 
 def _unlabelled(way: Alternative) -> Alternative:

@@ -9,6 +9,7 @@ from sqlalchemy import FromClause, and_, literal_column, or_
 
 from app.db.engine import Row
 from app.db.tables.resources import resource_history
+from app.fhir.registry import by_code
 from app.repositories.codec import EnvelopeCodec, Sealed
 from app.search.found import NOBODY, Whose
 from app.search.visibility import Visible
@@ -42,6 +43,11 @@ class StoredVersion:
     def patients(self) -> tuple[str, ...]:
         """The ids of the patients in whose compartments it is."""
         return self.whose.patients
+
+    @property
+    def told(self) -> Whose:
+        """Whose it is, as the log tells it."""
+        return self.whose.told_of(f"{by_code(self.kind).name}/{self.id}")
 
 
 def with_past(current: FromClause) -> FromClause:

@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from app.core.errors import Issue
+from app.fhir.registry import REGISTRY, by_code
 from app.search.cursor import Position
+
+_PATIENT = REGISTRY["Patient"].code
 
 
 class Member(NamedTuple):
-    """A patient whom a row is about as one of a couple: their id, and the Group's."""
+    """A patient whom a row is about as one of several, and what stands for the row in their log.
+
+    That is their couple (``Group/x``), or the row itself (``Type/id``).
+    """
 
     patient: str
-    couple: str
+    named: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,14 @@ class Whose:
 
     patients: tuple[str, ...] = ()
     members: tuple[Member, ...] = ()
+
+    def told_of(self, row: str) -> Whose:
+        """The same as the log tells it of a row (``Type/id``): nobody alone who is not alone."""
+        people = {*self.patients, *(each.patient for each in self.members)}
+        if len(people) < 2 or not self.patients:
+            return self
+        named = self.members[0].named if self.members else row
+        return Whose((), tuple([Member(each, named) for each in sorted(people)]))
 
     def but_not(self, told: Whose) -> Whose:
         """Who is named here and not there."""
@@ -60,6 +74,11 @@ class Found:
     text: bytes
     whose: Whose = NOBODY
 
+    @property
+    def told(self) -> Whose:
+        """Whose it is, as the log tells it."""
+        return self.whose.told_of(f"{by_code(self.kind).name}/{self.id}")
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -74,3 +93,22 @@ class Page:
     total: int | None = None
     next: Position | None = None
     issues: tuple[Issue, ...] = ()
+
+    @property
+    def whose(self) -> Whose:
+        """Whose the rows are, as the log tells it.
+
+        Who is there only because what is another's, or a couple's, names them is one with it:
+        that they were found tells that it is there.
+        """
+        matches = [each.told for each in self.matches]
+        includes = [(each.kind, each.told) for each in self.includes]
+        shown = together([*matches, *(told for _, told in includes)])
+        direct = together([*matches, *(told for kind, told in includes if kind != _PATIENT)])
+        if not (direct.patients or direct.members):
+            return shown
+        alone = tuple([each for each in shown.patients if each in direct.patients])
+        named = [Member(each, f"Patient/{each}") for each in shown.patients if each not in alone]
+        known = {each.patient for each in direct.members}
+        members = (*direct.members, *(each for each in named if each.patient not in known))
+        return Whose(alone, tuple(sorted(members)))

@@ -97,7 +97,9 @@ def condition(events: Rows, untold: Untold, where: Where, *, tenant: Value) -> C
         c.actor_id == bound(untold.own, c.actor_id),
     )
     in_vain = and_(by_them, c.outcome != bound(SUCCESS, c.outcome))
-    found = or_(and_(c.query.is_not(None), asked), of_couple)
+    # Nor that they were found through what is another's, where their own Patient stands for it.
+    through = and_(c.entity_kind.is_not(None), c.entity_kind == number(_PATIENT))
+    found = or_(and_(c.query.is_not(None), or_(asked, through)), of_couple)
     return or_(and_(about, not_(in_vain)), and_(found, not_(by_them)))
 
 
@@ -161,7 +163,7 @@ class _Own:
         return AnyFrom(row.c.rid, select(self._closed.c.rid).scalar_subquery())
 
     def sees_none(self, kind: int) -> ColumnElement[bool]:
-        """Whether they have rows of a type, and may see none of them."""
+        """Whether they have rows of a type, alone or with another, and may see none of them."""
         return AnyFrom(number(kind), select(self._unseen.c.kind).scalar_subquery())
 
     def open_couples(self) -> ScalarSelect[Any]:
@@ -179,7 +181,7 @@ class _Own:
                 group.c.owner_kind == number(_GROUP),
                 row.c.tenant == inside.c.tenant,
                 row.c.rid == inside.c.rid,
-                row.c.deleted == number(0),
+                # Deleted ones too: what was found of them stays in the log.
                 not_(self.is_withheld(row, self.kinds)),
             )
             .group_by(group.c.owner_id)
@@ -200,14 +202,14 @@ class _Own:
         kind = union_all(*(select(number(kind).label("kind")) for kind in self.kinds)).subquery()
         has, inside, row = compartment.alias(), compartment.alias(), resource.alias()
         seen = (
-            *self._theirs(inside, _PATIENT),
+            *self._theirs(inside, _PATIENT, JOINT),
             inside.c.kind == kind.c.kind,
             row.c.tenant == inside.c.tenant,
             row.c.rid == inside.c.rid,
             not_(or_(self.is_closed(row), self.is_withheld(row, self.kinds))),
         )
         return select(kind.c.kind).where(
-            some(has, where=(*self._theirs(has, _PATIENT), has.c.kind == kind.c.kind)),
+            some(has, where=(*self._theirs(has, _PATIENT, JOINT), has.c.kind == kind.c.kind)),
             not_(some(inside, row, where=seen)),
         )
 

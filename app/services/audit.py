@@ -79,7 +79,8 @@ class AuditTrail:
     ) -> Sequence[AuditRecord]:
         """What a caller did: one record for each patient, or one where there is none.
 
-        Of what is a couple's each member has one; where no row is named, it names the couple.
+        Of what is a couple's each member has one; where no row is named, it names the couple. So
+        it is with a row of several people, which is named itself.
 
         ``opened`` are the grounds on which what was found of single patients was seen.
 
@@ -260,9 +261,9 @@ class AuditTrail:
         about: dict[str | None, str | None] = dict.fromkeys(whose.patients, entity)
         if entity is not None and entity.startswith("Patient/"):
             about[entity.removeprefix("Patient/")] = entity
-        for patient, couple in whose.members:
+        for patient, stands_for in whose.members:
             if not _is_their_partner(caller, patient):
-                about.setdefault(patient, entity or f"Group/{couple}")
+                about.setdefault(patient, entity or stands_for)
         on = opened or {}
         return [
             self._record(

@@ -251,7 +251,7 @@ class Deliveries:
                     owner,
                     entity=f"{happened.type}/{happened.id}",
                     version=stored.version,
-                    whose=stored.whose,
+                    whose=stored.told,
                     opened=grounds,
                     detail={**about, "number": str(event.number)},
                 )

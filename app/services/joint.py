@@ -51,7 +51,7 @@ class Joint:
                 raise _closed()
             for kind, _, id in (member.partition("/") for member, _, _ in members):
                 if kind == "Patient":
-                    found.setdefault(id, Member(id, group.removeprefix("Group/")))
+                    found.setdefault(id, Member(id, group))
         return tuple(found.values())
 
     async def _check_group(

@@ -68,7 +68,7 @@ async def _check_in_sight(context: Context, type_name: str, id: str) -> None:
     stored = await context.uow.resources.read(context.kind(type_name), id, visible=visible)
     if stored is None or stored.deleted:
         raise not_found()
-    context.whose = stored.whose
+    context.whose = stored.told
 
 
 def _named(reference: json.Tree | None, name: str, base: str) -> tuple[str, str]:

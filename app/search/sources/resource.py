@@ -218,7 +218,7 @@ def whose(owned: str | None) -> Whose:
         return NOBODY
     each = sorted(owned.split(_BETWEEN))
     patients = tuple([id for id in each if id[0] not in _MEMBER + _COUPLE])
-    couples = [id[1:] for id in each if id[0] == _COUPLE]
+    couples = [f"Group/{id[1:]}" for id in each if id[0] == _COUPLE]
     members = [Member(id[1:], couples[0]) for id in each if id[0] == _MEMBER and couples]
     return Whose(patients, tuple([m for m in members if m.patient not in patients]))
 

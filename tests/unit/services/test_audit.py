@@ -74,7 +74,7 @@ def test_search_makes_one_record_for_each_patient_found(trail):
 
 
 def test_search_that_found_a_couples_names_it_to_each_but_not_to_who_is_named_alone(trail):
-    found = Whose(("p1",), (Member("p1", "g1"), Member("p2", "g1")))
+    found = Whose(("p1",), (Member("p1", "Group/g1"), Member("p2", "Group/g1")))
     records = trail.success("search-type", person(), FACTS, whose=found)
     assert [(each.patient, each.entity) for each in records] == [("p1", None), ("p2", "Group/g1")]
     [_, couple] = [render(each) for each in records]
@@ -84,7 +84,7 @@ def test_search_that_found_a_couples_names_it_to_each_but_not_to_who_is_named_al
 
 
 def test_what_a_client_looked_at_is_not_told_to_their_partner(trail):
-    pair = Whose((), (Member("p1", "g1"), Member("p2", "g1")))
+    pair = Whose((), (Member("p1", "Group/g1"), Member("p2", "Group/g1")))
     caller = person(actor="Patient/p1", role="client")
     [record] = trail.success("read", caller, FACTS, entity="Goal/x", version=1, whose=pair)
     assert (record.patient, record.entity) == ("p1", "Goal/x")
