@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Integer, and_, bindparam, delete, insert, or_, select, update
 
-from app.db.engine import Connection, Statement
+from app.db.engine import Connection, DialectName, Statement
 from app.db.metadata import Blob, Micros, Str
 from app.db.tables.accounts import account, client
 from app.db.tables.authorizations import (
     access_grant,
     authorization_code,
     browser_session,
+    issued_token,
     launch_context,
     refresh_token,
 )
@@ -140,6 +141,25 @@ _REVOKE_ALL = Statement(
     )
     .values(revoked=_AT)
 )
+_BEHIND = (
+    select(access_grant.c.grant_id)
+    .join(
+        issued_token,
+        and_(
+            issued_token.c.tenant == access_grant.c.tenant,
+            issued_token.c.grant_id == access_grant.c.grant_id,
+        ),
+    )
+    .where(
+        issued_token.c.tenant == bindparam("this_tenant", type_=Integer()),
+        issued_token.c.token_id == bindparam("this_token", type_=Str),
+        access_grant.c.revoked.is_(None),
+    )
+)
+_HOLD: dict[DialectName, Statement] = {
+    "sqlite": Statement(_BEHIND),  # which has one writer
+    "postgresql": Statement(_BEHIND.with_for_update(read=True, of=access_grant)),
+}
 _PASS_ON = Statement(
     update(access_grant)
     .where(
@@ -242,6 +262,15 @@ class Grants:
         await self._connection.execute(
             _REVOKE_ALL, {"this_tenant": tenant, "this_account": account_id, "at": at}
         )
+
+    async def hold(self, tenant: int, token_id: str) -> bool:
+        """Keeps the grant behind a token from being voided until the unit ends.
+
+        False where it is void already.
+        """
+        await self._connection.begin()
+        key = {"this_tenant": tenant, "this_token": token_id}
+        return bool(await self._connection.fetch(_HOLD[self._connection.dialect], key))
 
     async def pass_on(
         self, tenant: int, account_id: str, session_hash: bytes, *, to: bytes

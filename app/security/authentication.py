@@ -22,6 +22,7 @@ from app.core.errors import AppError
 from app.db.engine import Row
 from app.fhir.registry import REGISTRY
 from app.repositories.access_stamp import stamp_query
+from app.repositories.accounts import Accounts
 from app.repositories.accounts_tokens import Standing, Tokens, standing_query
 from app.repositories.concern import concern_of, concern_query, rated_of, rating_query
 from app.repositories.session import Proviso
@@ -244,6 +245,18 @@ def rejected(reason: str) -> Unauthenticated:
     return Unauthenticated(
         "the token is not valid", challenge=f'{_REALM}, error="invalid_token"', reason=reason
     )
+
+
+async def hold_grant(principal: Principal, accounts: Accounts) -> None:
+    """Keeps what a person was granted until the unit ends; refuses a token that is void by now.
+
+    What goes on without the token is written so: whoever voids the grant meanwhile waits, and
+    ends that too.
+    """
+    if not principal.is_person:
+        return
+    if not await accounts.grants.hold(principal.tenant, principal.token_id):
+        raise rejected("void")
 
 
 def require_recent(principal: Principal, *, now: int, second_factor: bool = False) -> None:

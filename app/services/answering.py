@@ -23,6 +23,7 @@ from app.repositories.answer_links import AnswerLink
 from app.repositories.unit_of_work import UnitOfWork
 from app.search.visibility import Visible
 from app.security import access, jose
+from app.security.authentication import hold_grant
 from app.security.principal import Principal
 from app.services.courses import id_in
 from app.services.derived import Derived
@@ -103,6 +104,7 @@ class Answering:
             )
         if form.who != form.subject:
             _check_voice(form.who, by)
+            await hold_grant(by, uow.accounts)
         token = jose.encode(self._ids.random(32))
         await uow.answer_links.add(
             tenant,

@@ -23,6 +23,7 @@ from app.repositories.unit_of_work import UnitOfWork
 from app.search.hidden import asks_for_hidden
 from app.search.parser import parse_criteria
 from app.search.query import SearchQuery
+from app.security.authentication import hold_grant
 from app.security.hooks import Post
 from app.security.ports import FetchRefused
 from app.security.principal import Principal
@@ -77,6 +78,7 @@ class Subscriptions:
             return
         topic = topics.named(asked.topic)
         assert topic is not None, "it was checked"
+        await hold_grant(principal, uow.accounts)
         before = await uow.subscriptions.find(principal.tenant, given.id)
         was_on = before is not None and before.status != "off"
         if tree["status"] != "off" and not was_on:

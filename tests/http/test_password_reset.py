@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from tests.http.answers import made, ok, resources
+from app.security.people import give_back
+from tests.http.answers import made, ok, refused, resources
 from tests.http.resources import episode, patient
 from tests.http.test_oauth_staff import token_of
 from tests.http.test_subscriptions_socket import POLICY
@@ -15,7 +18,7 @@ from tests.support import therapy
 from tests.support.people import PASSWORD, add_client, browser, forms
 from tests.support.sockets import socket
 from tests.support.staff import person
-from tests.support.subscribing import subscribe
+from tests.support.subscribing import subscribe, subscription
 
 NEW = "four slow winter trains"
 OFFLINE = "openid offline_access user/*.cruds"
@@ -170,3 +173,33 @@ async def test_a_second_factor_outlives_a_password(application, clinic, way):
     assert (await who.sign_in(lead.account, PASSWORD)).status_code == 401
     assert forms(await who.sign_in(lead.account, NEW))[0].action == "/login/second"
     await who.http.aclose()
+
+
+async def meanwhile(clinic, account, asking):
+    """What comes of a request that is under way while the account is given back."""
+    services = clinic.application.services
+    async with services.units.accounts.write() as unit:
+        await give_back(unit.accounts, account, now=services.clock.now())
+        under_way = asyncio.create_task(asking)
+        # It is done, or waits for the reset; either way it has looked at its token by then.
+        await asyncio.wait({under_way}, timeout=2)
+    return await under_way
+
+
+async def test_no_hook_is_left_that_was_under_way(local, receiver):
+    lead = await person(local, "clinical_lead", "Practitioner/lea")
+    http = await lead.signs_in(OFFLINE)
+    asked = subscription("episode-status", receiver.url)
+    answer = await meanwhile(local, lead.account, http.post("Subscription", json=asked))
+    refused(answer, 401, "login")
+    await local.application.deliver()
+    assert receiver.posts == []
+    assert resources(ok(await local.http.get("Subscription"))) == []
+
+
+async def test_no_link_is_left_that_was_under_way(clinic):
+    course = await therapy.begin(clinic)
+    therapist = await person(clinic, "therapist", course.therapist)
+    http = await therapist.signs_in()
+    own = await task(http, course, course.therapist)
+    refused(await meanwhile(clinic, therapist.account, issue(clinic, http, own)), 401, "login")
