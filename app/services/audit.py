@@ -258,12 +258,15 @@ class AuditTrail:
             "name" if caller.is_person else "client_name": clean(caller.name),
         }
         entity = fields.get("entity")
-        about: dict[str | None, str | None] = dict.fromkeys(whose.patients, entity)
+        alone = list(whose.patients)
         if entity is not None and entity.startswith("Patient/"):
-            about[entity.removeprefix("Patient/")] = entity
-        for patient, stands_for in whose.members:
-            if not _is_their_partner(caller, patient):
-                about.setdefault(patient, entity or stands_for)
+            alone.append(entity.removeprefix("Patient/"))
+        about: list[tuple[str | None, str | None]] = [(patient, entity) for patient in alone]
+        about += [
+            (patient, entity or stands_for)
+            for patient, stands_for in whose.members
+            if patient not in alone and not _is_their_partner(caller, patient)
+        ]
         on = opened or {}
         return [
             self._record(
@@ -271,7 +274,7 @@ class AuditTrail:
                 patient=patient,
                 **{**fields, "entity": named, **_grounds(on.get(patient or ""))},
             )
-            for patient, named in (about or {None: entity}).items()
+            for patient, named in dict.fromkeys(about or [(None, entity)])
         ]
 
     def _record(

@@ -230,3 +230,23 @@ async def test_each_is_told_once_of_what_is_open(clinic, records):
     assert [len(await log.since()) for log in logs] == [1, 1]
     everything = named(await told(logs[0].who, "Patient/pia"))
     assert {"Goal/both", "Communication/c-both", "Communication/c-paul"} <= everything
+
+
+async def test_what_one_closes_hides_nothing_that_is_anothers(clinic, records):
+    """She is one of two couples, and one search finds what is of both."""
+    other = "Group/other"
+    for tree in (
+        patient("carl", id="carl"),
+        couple("Patient/pia", "Patient/carl", id="other"),
+        {**goal(other), "id": "theirs"},
+        *(
+            consent(id, provision("permit", actor=[actor(other)]), id=f"k2-{id}")
+            for id in ("pia", "carl")
+        ),
+    ):
+        await put(records, tree)
+    hers = await log_of(clinic, "pia")
+    lea = await signed_in(clinic, "clinical_lead", "Practitioner/lea")
+    ok(await lea.get(f"Goal?subject={COUPLE},{other}"))
+    [event] = await hers.since()
+    assert other in named([event]) and COUPLE not in named([event])
