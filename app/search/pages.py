@@ -31,7 +31,7 @@ from app.search.parameters import is_single
 from app.search.shape import Shape
 from app.search.sources import Rows, Spread
 from app.search.sources.resource import passes
-from app.search.values import Then, bound, equals, number
+from app.search.values import Then, ThenEach, bound, equals, number
 
 LOOK = 1000
 
@@ -95,13 +95,13 @@ def page(
         rows, joined, conditions, begin = starts.started(compiler, shape.kinds, others, shape.start)
     keys: list[_Key] = []
     for position, sort in enumerate(shape.sort):
-        column, table, on = source.order(rows, sort.code, descending=sort.descending)
+        column, table, among, on = source.order(rows, sort.code, descending=sort.descending)
         is_leading = position == 0 and part == "present" and table is not None
-        if is_leading and table is not None:
-            joined = Then(table, joined, on)
-            conditions += [passes(table, node) for node in on_key]
-        elif table is not None:
-            joined = joined.outerjoin(table, on)
+        if is_leading and table is not None and among is not None:
+            joined = (ThenEach if joined is rows.table else Then)(table, joined, on)
+            conditions += [among, *(passes(table, node) for node in on_key)]
+        elif table is not None and among is not None and on is not None:
+            joined = ThenEach(joined, table, and_(on, among), isouter=True)
         if position == 0 and part == "absent":
             conditions.append(column.is_(None))
         keys.append(_Key(column, sort.descending, nullable=table is not None and not is_leading))
@@ -167,8 +167,7 @@ def _whole(
     keyed = [chosen.c[f"k{position}"] for position in range(len(same))]
     return (
         select(*source.columns(whole, whose=whose), *(key.column for key in ordered), *keyed)
-        .select_from(chosen)
-        .join(whole.table, and_(tenant, *same))
+        .select_from(ThenEach(chosen, whole.table, and_(tenant, *same)))
         .order_by(*_by(ordered, keyed))
     )
 

@@ -30,7 +30,7 @@ from app.search.ranks import best, criteria, rank
 from app.search.sight import Alternative, Reach, Sight, by_reach
 from app.search.sources import Rows
 from app.search.sources.resource import components, index_table, passes
-from app.search.values import Choice, Then, equals, number, one_of
+from app.search.values import Choice, Then, ThenEach, equals, number, one_of
 
 if TYPE_CHECKING:
     from app.search.compiler import Compiler
@@ -43,14 +43,15 @@ REACH = -1
 class Start:
     """A table to start from: what its rows must meet, and how they lead to resources.
 
-    ``repeats`` tells whether several may lead to the same one. Without a table the criterion
-    is one on the resource rows.
+    ``repeats`` tells whether several may lead to the same one, ``by_key`` that each leads to a
+    row by its key. Without a table the criterion is one on the resource rows.
     """
 
     table: FromClause | None
     joined: ColumnElement[bool] | None
     conditions: tuple[ColumnElement[bool], ...]
     repeats: bool = True
+    by_key: bool = False
 
 
 def start(compiler: Compiler, rows: Rows, node: Expression, *, limit: int | None = None) -> Start:
@@ -105,7 +106,7 @@ def _indexed(
     index: FromClause, rows: Rows, tenant: Value, *conditions: ColumnElement[bool]
 ) -> Start:
     joined = and_(index.c.tenant == rows.c.tenant, index.c.rid == rows.c.rid)
-    return Start(index, joined, (equals(index.c.tenant, tenant), *conditions))
+    return Start(index, joined, (equals(index.c.tenant, tenant), *conditions), by_key=True)
 
 
 def _values(node: Composite, tenant: Value) -> Select[Any]:
@@ -141,7 +142,8 @@ def started(
     begin = None if which is None else begun(compiler, rows, items, which)
     source: FromClause = rows.table
     if begin is not None and begin.table is not None:
-        source = Then(begin.table, rows.table, begin.joined)
+        join = ThenEach if begin.by_key else Then
+        source = join(begin.table, rows.table, begin.joined)
     probes = [compiler.where(node, rows) for i, node in enumerate(items) if i != which]
     return Started(rows, source, [*(begin.conditions if begin else ()), *probes, readable], begin)
 

@@ -161,11 +161,38 @@ def _planned(element: Then, compiler: SQLCompiler, **options: Any) -> str:
 
 @compiles(Then, "sqlite")
 def _in_order(element: Then, compiler: SQLCompiler, **options: Any) -> str:
+    if element.isouter:
+        return _planned(element, compiler, **options)
+    left, right, condition = _parts(element, compiler, options)
+    return f"{left} CROSS JOIN {right} ON {condition}"
+
+
+def _parts(element: Then, compiler: SQLCompiler, options: dict[str, Any]) -> tuple[str, str, str]:
     options |= {"asfrom": True}
     left = compiler.process(element.left, **options)
     right = compiler.process(element.right, **options)
-    condition = compiler.process(cast("ColumnElement[bool]", element.onclause), **options)
-    return f"{left} CROSS JOIN {right} ON {condition}"
+    on = compiler.process(cast("ColumnElement[bool]", element.onclause), **options)
+    return left, right, on
+
+
+class ThenEach(Then):
+    """A join to the row of an aliased table that a key finds, looked up for each.
+
+    PostgreSQL takes both ways for equally dear while it has no statistics, and then goes through
+    the table for each row: a database that has just been filled would be slow. An offset forbids
+    it.
+    """
+
+    inherit_cache = True
+
+
+@compiles(ThenEach, "postgresql")
+def _looked_up(element: ThenEach, compiler: SQLCompiler, **options: Any) -> str:
+    left, right, condition = _parts(element, compiler, options)
+    name = right.rpartition(" AS ")[2]
+    found = f"SELECT * FROM {right} WHERE {condition} OFFSET 0"  # noqa: S608 - all are compiled
+    each = f"LATERAL ({found}) AS {name}"
+    return f"{left} LEFT JOIN {each} ON true" if element.isouter else f"{left} CROSS JOIN {each}"
 
 
 # Gives what stands in the index for a keyed value.

@@ -51,13 +51,14 @@ class Link(NamedTuple):
 
 
 class Order(NamedTuple):
-    """A column to sort by; where it is another table's, how that table is joined.
+    """A column to sort by; where it is another table's, which of its rows and how they join.
 
     At most one row of that table joins a row, and none where the value is missing.
     """
 
     column: ColumnElement[Any]
     table: FromClause | None = None
+    among: ColumnElement[bool] | None = None
     on: ColumnElement[bool] | None = None
 
 

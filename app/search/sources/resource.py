@@ -173,12 +173,11 @@ class ResourceSource:
         type_ = TYPES[by_code(kind).search[code].type]
         index = type_.INDEXES[""].alias()
         end = LAST if descending else FIRST
-        on = and_(
-            _of(rows, index),
+        among = and_(
             index.c.param == number(index_number(kind, code)),
             index.c.position.in_((number(end), number(FIRST + LAST))),
         )
-        return Order(index.c[type_.ORDER], index, on)
+        return Order(index.c[type_.ORDER], index, among, _of(rows, index))
 
 
 RESOURCES = ResourceSource()
