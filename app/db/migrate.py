@@ -22,7 +22,7 @@ from app.db import append_only
 from app.db.audit_partitions import make_partitions
 from app.db.owner import connected
 from app.db.schema import MIGRATIONS
-from app.db.statistics import sqlite_statistics
+from app.db.statistics import POSTGRESQL_STATISTICS, sqlite_statistics
 from app.db.tables import metadata
 
 _PARTITIONS = ("audit_event_", "resource_history_")
@@ -41,6 +41,8 @@ def upgrade(owner_url: str, *, app_url: str) -> None:
         command.upgrade(config, "head")
         if connection.dialect.name == "postgresql":
             make_partitions(connection, now=SystemClock().now())
+            if (connection.dialect.server_version_info or ()) >= (18,):
+                connection.execute(text(POSTGRESQL_STATISTICS))
         else:
             for statement in sqlite_statistics():
                 connection.execute(text(statement))
