@@ -79,14 +79,11 @@ class AuditTrail:
     ) -> Sequence[AuditRecord]:
         """What a caller did: one record for each patient, or one where there is none.
 
-        Of what is a couple's each member has one; where no row is named, it names the couple. So
-        it is with a row of several people, which is named itself.
-
-        ``opened`` are the grounds on which what was found of single patients was seen.
-
-        ``event`` is an interaction or another key of ``KINDS``, such as ``break-glass``. A
-        search is told by its query, not by what it found; ``facts`` is None where the server
-        acts for the caller.
+        Of what is a couple's each member has one, which names the couple where no row is named;
+        so it is with a row of several people, which is named itself. ``event`` is an interaction
+        or another key of ``KINDS``. A search is told by its query, not by what it found.
+        ``facts`` is None where the server acts for the caller; ``opened`` are the grounds on
+        which what was found of single patients was seen.
         """
         asked = KINDS[event].shape is Shape.QUERY or (entity is None and name is None)
         return self._of_caller(
