@@ -167,19 +167,24 @@ class Compiler:
             targets, readable = self.rows((kind,))
             link = source_of(rows.kinds[0]).link(rows, node.code, targets)
             if link is not None:
-                conditions = (*link.conditions, readable, self._far(where, targets))
+                far = self._far(where, targets, origin=rows)
+                conditions = (*link.conditions, readable, far)
                 ways.append(some(*link.tables, targets.table, where=conditions))
         return or_(false(), *ways)
 
-    def _far(self, where: Expression, targets: Rows) -> ColumnElement[bool]:
-        """Whether a target of a chain matches.
+    def _far(self, where: Expression, targets: Rows, *, origin: Rows) -> ColumnElement[bool]:
+        """Whether a target of a chain from some rows matches.
 
-        Who meets what a grant asks beyond further references depends on no row at hand. Told
-        once, it neither grows with the ways to see a row nor nests deeper than SQLite reads.
+        Who meets what a grant, or a question about the log, asks beyond further references
+        depends on no row at hand. Told once, it neither grows with the ways to see a row nor
+        nests deeper than SQLite reads.
         """
         kind = targets.kinds[0]
-        if self.sight.trusted and source_of(kind) is RESOURCES and kinds(where):
-            return one_of(targets.c.id, self.owners((kind, where)))
+        if source_of(kind) is RESOURCES and kinds(where):
+            if self.sight.trusted:
+                return one_of(targets.c.id, self.owners((kind, where)))
+            if source_of(origin.kinds[0]) is AUDIT:
+                return one_of(targets.c.id, starts.told(starts.ids(self, kind, where)))
         return self.where(where, targets)
 
     def _has(self, node: Has, rows: Rows) -> ColumnElement[bool]:

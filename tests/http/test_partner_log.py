@@ -250,3 +250,23 @@ async def test_what_one_closes_hides_nothing_that_is_anothers(clinic, records):
     ok(await lea.get(f"Goal?subject={COUPLE},{other}"))
     [event] = await hers.since()
     assert other in named([event]) and COUPLE not in named([event])
+
+
+@pytest.mark.parametrize(
+    "chain, hers, his",
+    [
+        ("patient:Patient._has:Goal:patient:_id", "g-pia", "g-paul"),
+        ("patient:Patient._has:Consent:patient:_id", "k-pia", "k-paul"),
+        ("entity:Goal.subject:Patient.family", "pia", "paul"),
+        ("entity:Goal.patient._has:Observation:patient:_id", "o-pia", "o-paul"),
+    ],
+)
+async def test_the_log_is_asked_for_by_what_leads_on(clinic, records, chain, hers, his):
+    """However far a question leads, SQLite's parser reads it, and it finds what it may."""
+    pia = await signed_in(clinic, "client", "Patient/pia")
+    lea = await signed_in(clinic, "clinical_lead", "Practitioner/lea")
+    for id in ("g-pia", "g-paul", "both"):
+        ok(await lea.get(f"Goal/{id}"))
+    found = named(resources(ok(await pia.get(f"AuditEvent?{chain}={hers}&_count=100"))))
+    assert "Goal/g-pia" in found and not found & {"Goal/both", "Goal/g-paul"}
+    assert not resources(ok(await pia.get(f"AuditEvent?{chain}={his}")))
