@@ -6,8 +6,8 @@ import pytest
 
 from tests.http.answers import made, ok
 from tests.http.resources import episode, patient
-from tests.support.people import browser, code_now
-from tests.support.staff import Person, person
+from tests.support.people import authorized, browser, code_now, redeem, refresh
+from tests.support.staff import Person, person, with_token
 from tests.support.subscribing import subscribe
 
 OFFLINE = "openid offline_access user/*.cruds"
@@ -43,6 +43,31 @@ async def test_a_program_that_was_taken_back_is_told_nothing_more(local, receive
     assert await subscribed.deliver() == []
     kept = ok(await local.http.get(subscribed.where))
     assert kept["status"] == "off"
+
+
+@pytest.mark.parametrize("twice", ["code", "refresh token"])
+async def test_what_somebody_asked_for_whose_token_is_used_twice_ends(local, receiver, twice):
+    """It may have been stolen, and what it left behind with it."""
+    lead, application = await person(local, "clinical_lead", "Practitioner/lea"), local.application
+    assert lead.secret is not None
+    who = browser(application)
+    second = code_now(application, lead.secret)
+    code = (await authorized(who, lead.account, lead.program, OFFLINE, code=second))["code"]
+    await who.http.aclose()
+    tokens = ok(await redeem(application, lead.program, code))
+    http = with_token(local, tokens["access_token"])
+    subscribed = await subscribe(local, receiver, "episode-status", http)
+    await begins(local)
+    assert len(await subscribed.deliver()) == 1
+    if twice == "code":
+        again = await redeem(application, lead.program, code)
+    else:
+        ok(await refresh(application, lead.program, tokens["refresh_token"]))
+        again = await refresh(application, lead.program, tokens["refresh_token"])
+    assert again.status_code == 400
+    await begins(local)
+    assert await subscribed.deliver() == []
+    assert ok(await local.http.get(subscribed.where))["status"] == "off"
 
 
 @pytest.mark.parametrize("whose", ["another person", "a system"])

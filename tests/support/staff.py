@@ -62,14 +62,16 @@ class Person:
         finally:
             await who.http.aclose()
         assert response.status_code == 200, response.text
-        headers = {
-            "Authorization": f"Bearer {response.json()['access_token']}",
-            "Content-Type": "application/fhir+json",
-        }
-        client = application.http(headers=headers)
-        client.base_url = httpx.URL(f"{ORIGIN}/fhir/")
-        self.clinic.opened.append(client)
-        return client
+        return with_token(self.clinic, response.json()["access_token"])
+
+
+def with_token(clinic: Clinic, token: str) -> httpx.AsyncClient:
+    """A client to the FHIR base that has a token; the clinic closes it."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json"}
+    client = clinic.application.http(headers=headers)
+    client.base_url = httpx.URL(f"{ORIGIN}/fhir/")
+    clinic.opened.append(client)
+    return client
 
 
 async def person(clinic: Clinic, role: str, actor: str) -> Person:

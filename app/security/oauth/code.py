@@ -69,7 +69,7 @@ class CodeGrants:
             if not reason and grant is not None:
                 return await self._answer(unit, proven, grant, request, signer=signer)
             if grant is not None:
-                await unit.accounts.grants.revoke(code.tenant, code.grant_id, at=now)
+                await _void(unit, grant, at=now, stolen=reason == "reused")
             if reason == "reused":
                 await self._record(
                     EventName.CODE_REUSED, unit, proven, request, subject=_subject(grant)
@@ -97,7 +97,7 @@ class CodeGrants:
                     unit, proven, grant, request, signer=signer, scope=narrower, refreshed=True
                 )
             if grant is not None:
-                await unit.accounts.grants.revoke(token.tenant, token.grant_id, at=now)
+                await _void(unit, grant, at=now, stolen=reason == "reused")
             if reason == "reused":
                 await self._record(
                     EventName.REFRESH_REUSED, unit, proven, request, subject=_subject(grant)
@@ -226,6 +226,14 @@ def _context(grant: Grant) -> dict[str, Any]:
     if grant.patient is not None:
         context["need_patient_banner"] = True
     return context
+
+
+async def _void(unit: Unit, grant: Grant, *, at: int, stolen: bool) -> None:
+    """Ends what came of a grant; what a thief may have left behind with it too."""
+    which = (grant.tenant, grant.grant_id)
+    await unit.accounts.grants.revoke(*which, at=at)
+    if stolen:
+        await unit.accounts.left_behind.end_of_grant(*which, at=at)
 
 
 def _code_flaw(
