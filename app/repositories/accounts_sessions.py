@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Integer, and_, bindparam, case, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.db.engine import Connection, Statement
+from app.db.engine import Connection, DialectName, Statement
 from app.db.metadata import Blob, Micros, Str
 from app.db.tables.accounts import account, login_failure
 from app.db.tables.authorizations import account_link, browser_session, sign_in_state
@@ -95,15 +95,19 @@ _END = Statement(
     .where(_THIS_SESSION, browser_session.c.ended.is_(None))
     .values(ended=bindparam("at", type_=Micros))
 )
-_END_ALL = Statement(
-    update(browser_session)
-    .where(
-        browser_session.c.tenant == bindparam("this_tenant", type_=Integer()),
-        browser_session.c.account_id == bindparam("this_account", type_=Str),
-        browser_session.c.ended.is_(None),
-    )
-    .values(ended=bindparam("at", type_=Micros))
+_STANDING = and_(
+    browser_session.c.tenant == bindparam("this_tenant", type_=Integer()),
+    browser_session.c.account_id == bindparam("this_account", type_=Str),
+    browser_session.c.ended.is_(None),
 )
+_END_ALL = Statement(
+    update(browser_session).where(_STANDING).values(ended=bindparam("at", type_=Micros))
+)
+_OPEN = select(browser_session.c.session_hash).where(_STANDING)
+_HOLD: dict[DialectName, Statement] = {
+    "sqlite": Statement(_OPEN),  # which has one writer
+    "postgresql": Statement(_OPEN.with_for_update(read=True)),
+}
 _ADD_LINK = Statement(insert(account_link))
 _LINK_COLUMNS = tuple(name.name for name in account_link.columns if name.name != "used")
 _THIS_LINK = (
@@ -221,6 +225,16 @@ class Sessions:
         await self._connection.execute(
             _END_ALL, {"this_tenant": tenant_id, "this_account": account_id, "at": at}
         )
+
+    async def hold(self, tenant_id: int, account_id: str, started_with: str) -> bool:
+        """Keeps a person's session (by how its hash starts) from being ended until the unit ends.
+
+        False where it has ended already.
+        """
+        await self._connection.begin()
+        key = {"this_tenant": tenant_id, "this_account": account_id}
+        rows = await self._connection.fetch(_HOLD[self._connection.dialect], key)
+        return any(bytes(row[0]).hex().startswith(started_with) for row in rows)
 
     async def add_link(self, link: Link) -> None:
         """Keeps a link; those sent before stop working."""

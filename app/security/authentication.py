@@ -32,6 +32,7 @@ from app.security.keyring import KeyRing
 from app.security.ports import Unauthenticated
 from app.security.principal import PATIENT_REQUEST, Principal
 from app.security.scopes import Scopes
+from app.security.sessions import PAGES
 
 ACCESS_TOKEN: Final = "at+jwt"
 RECENT: Final = 300
@@ -255,7 +256,12 @@ async def hold_grant(principal: Principal, accounts: Accounts) -> None:
     """
     if not principal.is_person:
         return
-    if not await accounts.grants.hold(principal.tenant, principal.token_id):
+    tenant, token_id = principal.tenant, principal.token_id
+    if principal.client_id == PAGES:  # who is signed in at a page has a session in its place
+        held = await accounts.sessions.hold(tenant, principal.subject, token_id)
+    else:
+        held = await accounts.grants.hold(tenant, token_id)
+    if not held:
         raise rejected("void")
 
 
