@@ -109,12 +109,10 @@ POSTGRESQL_STATISTICS = """
     JOIN information_schema.columns AS columns
         ON (columns.table_schema, columns.table_name, columns.column_name)
         = (tables.schemaname, tables.tablename, 'tenant')
-    LEFT JOIN pg_stats AS known
-        ON (known.schemaname, known.tablename) = (tables.schemaname, tables.tablename)
     JOIN pg_class AS class
         ON class.oid = format('%I.%I', tables.schemaname, tables.tablename)::regclass
-        AND class.relkind = 'r'
-    WHERE tables.schemaname = 'public' AND known.tablename IS NULL
+        AND class.relkind = 'r' AND class.reltuples < 0
+    WHERE tables.schemaname = 'public'
 """
 
 

@@ -50,7 +50,8 @@ async def test_no_search_goes_through_a_table_for_each_row(databases, monkeypatc
 
 async def test_from_postgresql_18_on_it_is_told_that_a_tenants_rows_are_not_few(databases):
     made = await databases.make("postgresql")
-    connection = await asyncpg.connect(made.owner_url)
+    name = made.url.rpartition("/")[2]  # as the superuser, whom row-level security hides nothing
+    connection = await asyncpg.connect(databases._server().url(name))
     try:
         if connection.get_server_version().major < 18:
             pytest.skip("an earlier PostgreSQL cannot be told")
@@ -58,7 +59,6 @@ async def test_from_postgresql_18_on_it_is_told_that_a_tenants_rows_are_not_few(
             "SELECT tablename, n_distinct FROM pg_stats WHERE attname = 'tenant'"
         )
         told = dict(known)
-        assert {"resource", "idx_token", "idx_reference"} <= told.keys()
-        assert set(told.values()) == {1}
+        assert [told[name] for name in ("resource", "idx_token", "idx_reference")] == [1, 1, 1]
     finally:
         await connection.close()
