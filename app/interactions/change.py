@@ -53,7 +53,8 @@ async def store(context: Context, change: Change, *, action: str) -> Outcome:
         await _check_courses(context, change, before)
     # Last: that a couple has separated is told to those only who may write of them.
     members = await services.joint.check(context.uow, change.tree, before, tenant=tenant)
-    stored = replace(stored, whose=Whose(stored.patients, members))
+    if members:
+        stored = replace(stored, whose=Whose(stored.patients, members))
     stored = as_seen(stored, context.visible(action))
     context.touched.append(stored)
     is_new = change.previous is None or change.previous.deleted

@@ -30,7 +30,6 @@ class Decided:
     """
 
     whose: Whose
-
     grounds: Mapping[str, Grounds]
     records: tuple[AuditRecord, ...]
 

@@ -28,7 +28,7 @@ from app.db.engine import Change, Connection, Insert, Params, Row, Statement
 from app.db.tables.indexes import INDEX_TABLES
 from app.db.tables.keys import readable
 from app.db.tables.resources import compartment, resource, resource_author, resource_history
-from app.fhir.registry import REGISTRY, by_code
+from app.fhir.registry import REGISTRY
 from app.repositories import lookups
 from app.repositories.codec import DataKey, EnvelopeCodec
 from app.repositories.consents import Consents
@@ -323,9 +323,7 @@ class Resources:
             return NOBODY
         params = bind([visible.tenant, tuple(rids)], self._connection.dialect, in_clear)
         rows = await self._connection.fetch(_OWNERS_OF, params)
-        return together(
-            whose(owners).told_of(f"{by_code(kind).name}/{id}") for kind, id, owners in rows
-        )
+        return together(whose(owners).told_of(kind, id) for kind, id, owners in rows)
 
 
 def _unlabelled(way: Alternative) -> Alternative:

@@ -9,7 +9,6 @@ from sqlalchemy import FromClause, and_, literal_column, or_
 
 from app.db.engine import Row
 from app.db.tables.resources import resource_history
-from app.fhir.registry import by_code
 from app.repositories.codec import EnvelopeCodec, Sealed
 from app.search.found import NOBODY, Whose
 from app.search.visibility import Visible
@@ -47,7 +46,7 @@ class StoredVersion:
     @property
     def told(self) -> Whose:
         """Whose it is, as the log tells it."""
-        return self.whose.told_of(f"{by_code(self.kind).name}/{self.id}")
+        return self.whose.told_of(self.kind, self.id)
 
 
 def with_past(current: FromClause) -> FromClause:

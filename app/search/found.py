@@ -30,12 +30,12 @@ class Whose:
     patients: tuple[str, ...] = ()
     members: tuple[Member, ...] = ()
 
-    def told_of(self, row: str) -> Whose:
-        """The same as the log tells it of a row (``Type/id``): nobody alone who is not alone."""
-        people = {*self.patients, *(each.patient for each in self.members)}
-        if len(people) < 2 or not self.patients:
+    def told_of(self, kind: int, id: str) -> Whose:
+        """The same as the log tells it of a row: nobody alone who is not alone."""
+        if not self.patients or len(self.patients) + len(self.members) < 2:
             return self
-        named = self.members[0].named if self.members else row
+        people = {*self.patients, *(each.patient for each in self.members)}
+        named = self.members[0].named if self.members else f"{by_code(kind).name}/{id}"
         return Whose((), tuple([Member(each, named) for each in sorted(people)]))
 
     def but_not(self, told: Whose) -> Whose:
@@ -50,11 +50,11 @@ class Whose:
 NOBODY = Whose()
 
 
-def together(each: Iterable[Whose]) -> Whose:
+def together(several: Iterable[Whose]) -> Whose:
     """Whose all of them are; who is named alone is named so only."""
-    all_ = tuple(each)
-    patients = {id for whose in all_ for id in whose.patients}
-    members = {m for whose in all_ for m in whose.members if m.patient not in patients}
+    every = tuple(several)
+    patients = {id for each in every for id in each.patients}
+    members = {m for each in every for m in each.members if m.patient not in patients}
     return Whose(tuple(sorted(patients)), tuple(sorted(members)))
 
 
@@ -77,7 +77,7 @@ class Found:
     @property
     def told(self) -> Whose:
         """Whose it is, as the log tells it."""
-        return self.whose.told_of(f"{by_code(self.kind).name}/{self.id}")
+        return self.whose.told_of(self.kind, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +101,13 @@ class Page:
         Who is there only because what is another's, or a couple's, names them is one with it:
         that they were found tells that it is there.
         """
-        matches = [each.told for each in self.matches]
-        includes = [(each.kind, each.told) for each in self.includes]
+        matches = {each.told for each in self.matches}
+        if not self.includes:
+            return together(matches)
+        includes = {(each.kind, each.told) for each in self.includes}
         shown = together([*matches, *(told for _, told in includes)])
         direct = together([*matches, *(told for kind, told in includes if kind != _PATIENT)])
-        if not (direct.patients or direct.members):
+        if direct == NOBODY:
             return shown
         alone = tuple([each for each in shown.patients if each in direct.patients])
         named = [Member(each, f"Patient/{each}") for each in shown.patients if each not in alone]

@@ -95,16 +95,19 @@ def page(
         rows, joined, conditions, begin = starts.started(compiler, shape.kinds, others, shape.start)
     keys: list[_Key] = []
     for position, sort in enumerate(shape.sort):
-        column, table, among, on = source.order(rows, sort.code, descending=sort.descending)
-        is_leading = position == 0 and part == "present" and table is not None
-        if is_leading and table is not None and among is not None:
-            joined = (ThenEach if joined is rows.table else Then)(table, joined, on)
-            conditions += [among, *(passes(table, node) for node in on_key)]
-        elif table is not None and among is not None and on is not None:
-            joined = ThenEach(joined, table, and_(on, among), isouter=True)
+        column, beside = source.order(rows, sort.code, descending=sort.descending)
+        is_leading = position == 0 and part == "present"
+        if beside is not None and is_leading:
+            join = ThenEach if joined is rows.table else Then
+            joined = join(beside.table, joined, beside.on)
+            conditions += [beside.among, *(passes(beside.table, node) for node in on_key)]
+        elif beside is not None:
+            on = and_(beside.on, beside.among)
+            joined = ThenEach(joined, beside.table, on, isouter=True)
         if position == 0 and part == "absent":
             conditions.append(column.is_(None))
-        keys.append(_Key(column, sort.descending, nullable=table is not None and not is_leading))
+        nullable = beside is not None and not is_leading
+        keys.append(_Key(column, sort.descending, nullable=nullable))
     if edge is not None:
         conditions = [*conditions, merging.until(shape, source.updated(rows), edge)]
     statement: Select[Any] = select().select_from(joined).where(*conditions)

@@ -50,16 +50,22 @@ class Link(NamedTuple):
     conditions: Sequence[ColumnElement[bool]]
 
 
-class Order(NamedTuple):
-    """A column to sort by; where it is another table's, which of its rows and how they join.
+class Beside(NamedTuple):
+    """Another table that has a value of a row: which of its rows, and how they join.
 
-    At most one row of that table joins a row, and none where the value is missing.
+    At most one row of it joins a row, and none where the value is missing.
     """
 
+    table: FromClause
+    among: ColumnElement[bool]
+    on: ColumnElement[bool]
+
+
+class Order(NamedTuple):
+    """A column to sort by, and the table that it is of where that is another."""
+
     column: ColumnElement[Any]
-    table: FromClause | None = None
-    among: ColumnElement[bool] | None = None
-    on: ColumnElement[bool] | None = None
+    beside: Beside | None = None
 
 
 class Unseal(Protocol):

@@ -28,7 +28,7 @@ from app.fhir.registry import REGISTRY, by_code
 from app.search.expression import Composite, Expression, Ids, Missing, Param, Test, Value
 from app.search.found import NOBODY, Found, Member, Whose
 from app.search.parameters import TYPES, index_number
-from app.search.sources import Link, Order, Rows, Unseal, Where
+from app.search.sources import Beside, Link, Order, Rows, Unseal, Where
 from app.search.types import composite
 from app.search.values import Choice, Columns, joined, number, one_of, some
 
@@ -177,7 +177,7 @@ class ResourceSource:
             index.c.param == number(index_number(kind, code)),
             index.c.position.in_((number(end), number(FIRST + LAST))),
         )
-        return Order(index.c[type_.ORDER], index, among, _of(rows, index))
+        return Order(index.c[type_.ORDER], Beside(index, among, _of(rows, index)))
 
 
 RESOURCES = ResourceSource()
@@ -211,11 +211,11 @@ def owned(owner: FromClause) -> ColumnElement[str]:
 
 
 @lru_cache(maxsize=4096)  # the rows of a page are often one person's
-def whose(owned: str | None) -> Whose:
+def whose(told: str | None) -> Whose:
     """Whose a row is. Of a row about several couples each member is told with one of them."""
-    if not owned:
+    if not told:
         return NOBODY
-    each = sorted(owned.split(_BETWEEN))
+    each = sorted(told.split(_BETWEEN))
     patients = tuple([id for id in each if id[0] not in _MEMBER + _COUPLE])
     couples = [f"Group/{id[1:]}" for id in each if id[0] == _COUPLE]
     members = [Member(id[1:], couples[0]) for id in each if id[0] == _MEMBER and couples]
